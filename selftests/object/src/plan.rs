@@ -1,0 +1,85 @@
+//! The load plan: what has to be created and loaded, in the kernel's own terms.
+//!
+//! It is the hinge of the harness. The model executes it and the agent loads it, and neither
+//! sees the ELF object that it came from.
+
+use bpf_isa::Insn;
+
+/// Everything that has to exist before a program of the object can run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadPlan {
+    /// Maps, in the order of creation. Programs refer to them by index.
+    pub maps: Vec<MapPlan>,
+    /// Programs, in the order of loading.
+    pub programs: Vec<ProgramPlan>,
+}
+
+/// One map with its contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapPlan {
+    /// Name, of which the kernel takes the first 15 bytes of `[A-Za-z0-9_.]`.
+    pub name: String,
+    /// `enum bpf_map_type`; `BPF_MAP_TYPE_INSN_ARRAY` for a jump table.
+    pub map_type: u32,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Number of entries.
+    pub max_entries: u32,
+    /// `BPF_F_*` creation flags.
+    pub flags: u32,
+    /// Elements to write before the map is frozen.
+    pub contents: Vec<MapElement>,
+    /// Whether to freeze the map (`BPF_MAP_FREEZE`) before programs are loaded.
+    pub frozen: bool,
+}
+
+/// One element of a map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapElement {
+    /// Key, `key_size` bytes.
+    pub key: Vec<u8>,
+    /// Value, `value_size` bytes.
+    pub value: Vec<u8>,
+}
+
+/// One program with all its subprograms laid out behind the entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramPlan {
+    /// Name of the entry function.
+    pub name: String,
+    /// `enum bpf_prog_type`.
+    pub prog_type: u32,
+    /// `enum bpf_attach_type`, 0 where it does not matter.
+    pub expected_attach_type: u32,
+    /// `BPF_F_*` flags of `BPF_PROG_LOAD`.
+    pub flags: u32,
+    /// License string, `GPL` unless the object says otherwise.
+    pub license: String,
+    /// The entry function's instructions, then those of each subprogram it needs.
+    pub insns: Vec<Insn>,
+    /// Where each function starts, the entry first.
+    pub functions: Vec<FunctionStart>,
+    /// The `ld_imm64` instructions whose immediate the loader replaces by a map's descriptor.
+    pub map_refs: Vec<MapRef>,
+}
+
+/// Start of a function inside a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionStart {
+    /// Symbol name.
+    pub name: String,
+    /// Slot of its first instruction.
+    pub slot: usize,
+}
+
+/// An instruction that refers to a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapRef {
+    /// Slot of the `ld_imm64`. Its `src` says whether it wants the map (`BPF_PSEUDO_MAP_FD`) or
+    /// the address of its value (`BPF_PSEUDO_MAP_VALUE`, offset in the second slot's `imm`).
+    pub slot: usize,
+    /// Index into [`LoadPlan::maps`].
+    pub map: usize,
+}

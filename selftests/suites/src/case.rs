@@ -1,0 +1,86 @@
+//! What a case is: a program, inputs, and what must come of them.
+
+use bpf_object::LoadPlan;
+
+/// One test case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Full name, `suite/case`, words joined by `_`.
+    pub name: String,
+    /// One line: what the case shows. For a rule, which one.
+    pub about: String,
+    /// The program in the assembler's notation (`bpf_isa::assemble`).
+    pub source: String,
+    /// What the kernel must support before the case means anything.
+    pub needs: Vec<Feature>,
+    /// Change made to the plan after linking, for what an object file cannot express.
+    pub adjust: Option<fn(&mut LoadPlan)>,
+    /// Privileges and load flags.
+    pub load: LoadOptions,
+    /// What must come of it.
+    pub expect: Expect,
+}
+
+/// A capability of the kernel under test. Probed in each mode, never assumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feature {
+    /// `gotox` (0x0d).
+    Gotox,
+    /// `callx` (0x8d).
+    Callx,
+}
+
+/// How `BPF_PROG_LOAD` is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Capability numbers (`linux/capability.h`) that the loading thread gives up.
+    pub without_caps: Vec<u8>,
+    /// Extra `BPF_F_*` flags, such as `BPF_F_TEST_STATE_FREQ`.
+    pub flags: u32,
+}
+
+/// What must come of a case.
+#[derive(Clone, Debug)]
+pub enum Expect {
+    /// Every program of the plan loads, and the first one gives these results.
+    Accepted(Vec<Run>),
+    /// A step fails.
+    Rejected(Rejection),
+}
+
+/// One execution of the program and its result, stated by the case's author.
+///
+/// The model computes the result as well; author, model and kernel have to agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Bytes of the context, for `syscall` programs.
+    pub ctx: Vec<u8>,
+    /// Packet, for the program types that take one.
+    pub packet: Vec<u8>,
+    /// The return value that the author expects.
+    pub returns: u32,
+    /// The context's bytes afterwards, where the author states them.
+    pub ctx_after: Option<Vec<u8>>,
+}
+
+/// A refusal by the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The step that fails.
+    pub at: RejectedAt,
+    /// `errno`, positive.
+    pub errno: i32,
+    /// Pieces of the verifier's log that must all appear.
+    pub log: Vec<String>,
+}
+
+/// The step that a rejection is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectedAt {
+    /// `BPF_MAP_CREATE` of the map with this index.
+    CreateMap(usize),
+    /// A `BPF_MAP_UPDATE_ELEM` of the map with this index.
+    UpdateElem(usize),
+    /// `BPF_PROG_LOAD` of the program with this index.
+    LoadProgram(usize),
+}

@@ -1,0 +1,289 @@
+//! The messages: steps of `bpf(2)` that the host asks for, and what the kernel answered.
+//!
+//! A batch is executed in order, in one go. Maps, BTF objects and programs that it creates are
+//! numbered from 0 in the order of their steps and are closed when the batch ends.
+
+use serde::{Deserialize, Serialize};
+
+/// Bumped whenever a message changes shape; host and agent must agree on it.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Host to agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Execute a batch; answered by [`Response::Batch`].
+    Batch(Batch),
+    /// Load a kernel module and hand back what it logged; answered by [`Response::Module`].
+    LoadModule {
+        /// The module's file, whole.
+        image: Vec<u8>,
+        /// Parameters as `insmod` takes them.
+        params: String,
+        /// How to execute classic and extended BPF meanwhile.
+        mode: Mode,
+    },
+    /// Misbehave in a given way, so that the harness can be tested.
+    Fault(Fault),
+    /// Power the machine off; not answered.
+    PowerOff,
+}
+
+/// Agent to host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Response {
+    /// First record after start, with sequence number 0.
+    Ready(GuestInfo),
+    /// Sent every [`HEARTBEAT_MS`] while a request is being executed or awaited.
+    Heartbeat,
+    /// Results of a [`Request::Batch`].
+    Batch(BatchReport),
+    /// Result of a [`Request::LoadModule`]: 0 or an errno.
+    Module {
+        /// `errno` of `init_module(2)`, 0 on success.
+        errno: i32,
+    },
+    /// The agent could not do what was asked, by no fault of the kernel under test.
+    Trouble(String),
+}
+
+/// Milliseconds between two heartbeats. The host gives up after several were missed.
+pub const HEARTBEAT_MS: u64 = 1000;
+
+/// What the agent found when it started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestInfo {
+    /// [`PROTOCOL_VERSION`] that the agent was built with.
+    pub protocol: u32,
+    /// `uname -r`.
+    pub kernel_release: String,
+    /// `uname -v`.
+    pub kernel_version: String,
+    /// Nanoseconds since the kernel started (`CLOCK_BOOTTIME`).
+    pub uptime_ns: u64,
+}
+
+/// How the kernel executes programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Mode {
+    /// `net.core.bpf_jit_enable=0`.
+    Interp,
+    /// `net.core.bpf_jit_enable=1`, `net.core.bpf_jit_harden=0`.
+    Jit,
+    /// `net.core.bpf_jit_enable=1`, `net.core.bpf_jit_harden=2`: constants are blinded.
+    JitHardened,
+}
+
+impl Mode {
+    /// Every mode, in the order in which cases run.
+    pub const ALL: [Self; 3] = [Self::Interp, Self::Jit, Self::JitHardened];
+
+    /// The mode's name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Interp => "interp",
+            Self::Jit => "jit",
+            Self::JitHardened => "jit-hardened",
+        }
+    }
+}
+
+/// Steps to execute in one mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Name of the case, written to `/dev/kmsg` before the first step so that a crash can be
+    /// blamed on it.
+    pub name: String,
+    /// Mode to set before the first step.
+    pub mode: Mode,
+    /// The steps. The first one that fails ends the batch.
+    pub steps: Vec<Step>,
+}
+
+/// One step of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// `BPF_BTF_LOAD`; adds a BTF object. Answered by [`Output::Done`].
+    LoadBtf {
+        /// The raw BTF.
+        data: Vec<u8>,
+    },
+    /// `BPF_MAP_CREATE`; adds a map. Answered by [`Output::Done`].
+    CreateMap {
+        /// Name, of which the agent passes the first 15 bytes.
+        name: String,
+        /// `enum bpf_map_type`.
+        map_type: u32,
+        /// Bytes of a key.
+        key_size: u32,
+        /// Bytes of a value.
+        value_size: u32,
+        /// Number of entries.
+        max_entries: u32,
+        /// `BPF_F_*`.
+        flags: u32,
+    },
+    /// `BPF_MAP_UPDATE_ELEM`. Answered by [`Output::Done`].
+    UpdateElem {
+        /// Index of the map.
+        map: u32,
+        /// Key.
+        key: Vec<u8>,
+        /// Value.
+        value: Vec<u8>,
+        /// `BPF_ANY`, `BPF_NOEXIST`, `BPF_EXIST`.
+        flags: u64,
+    },
+    /// `BPF_MAP_DELETE_ELEM`. Answered by [`Output::Done`].
+    DeleteElem {
+        /// Index of the map.
+        map: u32,
+        /// Key.
+        key: Vec<u8>,
+    },
+    /// `BPF_MAP_UPDATE_ELEM` of the entry `key` (u32) of a prog array with a program.
+    UpdateProgArray {
+        /// Index of the prog array.
+        map: u32,
+        /// Entry.
+        key: u32,
+        /// Index of the program.
+        prog: u32,
+    },
+    /// `BPF_MAP_FREEZE`. Answered by [`Output::Done`].
+    Freeze {
+        /// Index of the map.
+        map: u32,
+    },
+    /// `BPF_PROG_LOAD`; adds a program. Answered by [`Output::Loaded`].
+    LoadProgram(Box<ProgramLoad>),
+    /// Closes a program's descriptor, its number stays taken. Answered by [`Output::Done`].
+    CloseProgram {
+        /// Index of the program.
+        prog: u32,
+    },
+    /// `BPF_PROG_TEST_RUN`. Answered by [`Output::Ran`].
+    TestRun {
+        /// Index of the program.
+        prog: u32,
+        /// Packet data in; empty for program types that take none.
+        data: Vec<u8>,
+        /// Context in; empty for none.
+        ctx: Vec<u8>,
+        /// Bytes of packet data to take back, 0 for none.
+        data_out: u32,
+        /// Whether to take the context back (as many bytes as went in).
+        ctx_out: bool,
+    },
+    /// Reads every element of a map with `BPF_MAP_GET_NEXT_KEY` and `BPF_MAP_LOOKUP_ELEM`.
+    /// Answered by [`Output::Elements`].
+    DumpMap {
+        /// Index of the map.
+        map: u32,
+    },
+    /// `BPF_MAP_LOOKUP_ELEM`. Answered by [`Output::Elements`] with one element.
+    LookupElem {
+        /// Index of the map.
+        map: u32,
+        /// Key.
+        key: Vec<u8>,
+    },
+}
+
+/// What `BPF_PROG_LOAD` is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramLoad {
+    /// Name, of which the agent passes the first 15 bytes.
+    pub name: String,
+    /// `enum bpf_prog_type`.
+    pub prog_type: u32,
+    /// `enum bpf_attach_type`.
+    pub expected_attach_type: u32,
+    /// `BPF_F_*`.
+    pub flags: u32,
+    /// License.
+    pub license: String,
+    /// Little-endian instruction slots.
+    pub insns: Vec<u8>,
+    /// `(slot, map)`: write the descriptor of the map into the slot's immediate.
+    pub map_refs: Vec<(u32, u32)>,
+    /// Index of the BTF object, if any.
+    pub btf: Option<u32>,
+    /// `struct bpf_func_info` records, 8 bytes each.
+    pub func_info: Vec<u8>,
+    /// `BPF_LOG_*`; 0 loads without a log.
+    pub log_level: u32,
+    /// Capabilities (bit numbers of `linux/capability.h`) to drop while loading.
+    pub without_caps: Vec<u8>,
+    /// Whether to take the translated instructions and the JITed image back.
+    pub dump: bool,
+}
+
+/// Outcome of the steps of a batch, as many as were executed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchReport {
+    /// One for each step executed; all but the last are `Ok`.
+    pub steps: Vec<Result<Output, Failure>>,
+    /// `net.core.bpf_jit_enable` as read back when the batch was over.
+    pub jit_enable: u32,
+    /// `net.core.bpf_jit_harden` as read back when the batch was over.
+    pub jit_harden: u32,
+}
+
+/// What a step that worked gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Output {
+    /// Nothing to tell.
+    Done,
+    /// A program was loaded.
+    Loaded {
+        /// Verifier log, empty without log level.
+        log: String,
+        /// `bpf_prog_info.jited_prog_len`: bytes of machine code, 0 for the interpreter.
+        jited_len: u32,
+        /// `bpf_prog_info.xlated_prog_len`: bytes of translated instructions.
+        xlated_len: u32,
+        /// `bpf_prog_info.verified_insns`.
+        verified_insns: u32,
+        /// Translated instructions, if asked for and the kernel hands them out.
+        xlated: Vec<u8>,
+        /// Machine code, if asked for and the kernel hands it out.
+        jited: Vec<u8>,
+    },
+    /// A program ran.
+    Ran {
+        /// Return value: the low 32 bits of r0.
+        retval: u32,
+        /// Packet data afterwards.
+        data: Vec<u8>,
+        /// Context afterwards.
+        ctx: Vec<u8>,
+    },
+    /// Elements of a map as `(key, value)`.
+    Elements(Vec<(Vec<u8>, Vec<u8>)>),
+}
+
+/// What a step that did not work gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// `errno`, positive.
+    pub errno: i32,
+    /// Verifier log, empty where there is none.
+    pub log: String,
+}
+
+/// Ways to misbehave, for tests of the harness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fault {
+    /// Panic the kernel through `/proc/sysrq-trigger`.
+    Panic,
+    /// Write a WARN-like splat: a line to `/dev/kmsg` cannot fake one, so the agent asks sysrq.
+    Warn,
+    /// Exit the agent; as it is init, the kernel panics.
+    AgentExits,
+    /// Stop answering and stop the heartbeat, but keep running.
+    Silence,
+    /// Send bytes that are no record.
+    Garbage,
+    /// Send the first half of a record, then nothing.
+    Truncated,
+}
