@@ -1,2 +1,23 @@
-//! placeholder
-fn main() {}
+//! The command line of bpf-indirect: parses it, runs the command, turns errors into exit statuses.
+
+mod cli;
+mod commands;
+mod exit;
+mod kernel;
+mod paths;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = cli::Cli::parse();
+    match args.command.run() {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit::Status::of(&error).into()
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The whole command grammar.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+use crate::exit::Status;
+use crate::kernel::series::Selection;
+
+/// Tests BPF's indirect jump and call in a real kernel.
+///
+/// Builds a kernel with this repository's patches, boots it under QEMU, loads BPF objects made by
+/// Rust, and judges every result against a reference model.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands, one file each under `commands/`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say what the host has and lacks.
+    Doctor(commands::doctor::Doctor),
+    /// Work on the kernel series: check it out, write it back, prove it.
+    Patches(commands::patches::Patches),
+}
+
+impl Command {
+    /// Runs the command.
+    pub(crate) fn run(self) -> Result<Status> {
+        match self {
+            Self::Doctor(command) => command.run(),
+            Self::Patches(command) => command.run(),
+        }
+    }
+}
+
+/// Which kernel to build.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct KernelArgs {
+    /// Base of the kernel, a name in kernel-patches/bases.toml.
+    #[arg(long, value_name = "VERSION", default_value = "7.3.4", conflicts_with = "linux")]
+    pub(crate) base: String,
+    /// Build this kernel tree as it is; with --series, a copy of it with the series on top.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) linux: Option<PathBuf>,
+    /// How much of the series to apply: all, none, or the first N patches.
+    #[arg(long, value_name = "all|none|N")]
+    pub(crate) series: Option<Selection>,
+    /// Further config fragment of images/kernel, by name; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) config: Vec<String>,
+}
+
+/// What the host may be made to do.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HostArgs {
+    /// Install missing packages through apt (as root).
+    #[arg(long)]
+    pub(crate) install_deps: bool,
+}
+
+/// How the guest's instructions are executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccelChoice {
+    /// KVM where a guest really runs under it, else TCG.
+    #[default]
+    Auto,
+    /// Hardware virtualisation, or an error.
+    Kvm,
+    /// Emulation.
+    Tcg,
+}

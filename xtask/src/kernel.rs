@@ -1,0 +1,3 @@
+//! The kernel: where its source comes from, the series on top, configuration, build and cache.
+
+pub(crate) mod series;

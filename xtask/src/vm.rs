@@ -1,0 +1,1 @@
+//! The virtual machine: accelerator, QEMU command, channel to the agent, console watcher.
