@@ -1,1 +1,9 @@
-//! placeholder
+//! The messages between the host and the guest's agent, and the records that carry them.
+
+mod frame;
+mod message;
+
+pub use frame::{
+    DecodeError, Decoder, EncodeError, HEADER_LEN, MAGIC, MAX_PAYLOAD, Record, encode,
+};
+pub use message::*;
