@@ -239,18 +239,10 @@ impl<T: DeserializeOwned> Decoder<T> {
         };
         let found = checksum(&header[4..12], payload);
         if found != expected {
-            return Err(DecodeError::BadCrc {
-                offset,
-                expected,
-                found,
-            });
+            return Err(DecodeError::BadCrc { offset, expected, found });
         }
         if seq != self.next_seq {
-            return Err(DecodeError::OutOfOrder {
-                offset,
-                expected: self.next_seq,
-                found: seq,
-            });
+            return Err(DecodeError::OutOfOrder { offset, expected: self.next_seq, found: seq });
         }
         let bad = |reason: String| DecodeError::BadPayload { offset, reason };
         let (body, left) = postcard::take_from_bytes(payload).map_err(|e| bad(e.to_string()))?;

@@ -13,7 +13,8 @@ pub const PROTOCOL_VERSION: u32 = 1;
 pub enum Request {
     /// Execute a batch; answered by [`Response::Batch`].
     Batch(Batch),
-    /// Load a kernel module and hand back what it logged; answered by [`Response::Module`].
+    /// Load a kernel module and unload it again; answered by [`Response::Module`]. What it has to
+    /// say is on the console, behind a marker of a case named `module`.
     LoadModule {
         /// The module's file, whole.
         image: Vec<u8>,
@@ -22,7 +23,8 @@ pub enum Request {
         /// How to execute classic and extended BPF meanwhile.
         mode: Mode,
     },
-    /// Misbehave in a given way, so that the harness can be tested.
+    /// Misbehave in a given way, so that the harness can be tested. Not answered, except by
+    /// [`Response::Trouble`] where the kernel was built without the means.
     Fault(Fault),
     /// Power the machine off; not answered.
     PowerOff,
@@ -274,9 +276,10 @@ pub struct Failure {
 /// Ways to misbehave, for tests of the harness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
-    /// Panic the kernel through `/proc/sysrq-trigger`.
+    /// Panic the kernel through `/proc/sysrq-trigger` (`CONFIG_MAGIC_SYSRQ`) or else through lkdtm
+    /// (`CONFIG_LKDTM`).
     Panic,
-    /// Write a WARN-like splat: a line to `/dev/kmsg` cannot fake one, so the agent asks sysrq.
+    /// Run into a `WARN` of the kernel's lkdtm (`CONFIG_LKDTM`), then go on serving.
     Warn,
     /// Exit the agent; as it is init, the kernel panics.
     AgentExits,

@@ -56,7 +56,7 @@ fn stream() -> impl Strategy<Value = (Vec<Response>, Vec<u8>)> {
     prop::collection::vec(response(), 1..6).prop_map(|messages| {
         let stream = (0..)
             .zip(&messages)
-            .flat_map(|(seq, m)| encode(seq, m).unwrap())
+            .flat_map(|(seq, m)| encode(seq, m).expect("a response encodes"))
             .collect();
         (messages, stream)
     })
@@ -143,13 +143,7 @@ fn a_request_goes_the_other_way() {
     });
     let mut decoder = Decoder::<Request>::new();
     decoder.push(&encode(0, &request).unwrap());
-    assert_eq!(
-        decoder.pop(),
-        Ok(Some(Record {
-            seq: 0,
-            body: request
-        }))
-    );
+    assert_eq!(decoder.pop(), Ok(Some(Record { seq: 0, body: request })));
     assert_eq!(decoder.pop(), Ok(None));
     assert_eq!(decoder.pending(), 0);
 }
@@ -185,10 +179,7 @@ fn each_kind_of_damage_is_named() {
     assert!(decode(&flipped).contains("offset 0 has CRC"));
 
     let skipped = encode(1, &Response::Heartbeat).unwrap();
-    assert_eq!(
-        decode(&skipped),
-        "record at stream offset 0 has sequence number 1, expected 0"
-    );
+    assert_eq!(decode(&skipped), "record at stream offset 0 has sequence number 1, expected 0");
 
     let unknown = encode(0, &250_u8).unwrap();
     assert!(decode(&unknown).contains("holds no known message"));

@@ -1,0 +1,185 @@
+//! Executes the steps of a batch in order, up to the first that fails.
+
+mod load;
+mod slots;
+
+use bpf_wire::{Batch, BatchReport, Failure, Output, Step};
+use nix::errno::Errno;
+
+use crate::kernel::Kernel;
+use crate::kernel::bpf::{self, CallError, Map, MapSpec, RunArgs};
+use slots::Objects;
+
+/// Bytes for the log of a BTF object that was refused: one line for each type at most.
+const BTF_LOG_SIZE: usize = 64 << 10;
+
+/// Why a step gave no output.
+#[derive(Debug, PartialEq, Eq)]
+enum StepError {
+    /// The kernel refused, which may be just what the host expects.
+    Refused(Failure),
+    /// The step could not be executed at all.
+    Trouble(String),
+}
+
+impl From<CallError> for StepError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Kernel(errno) => {
+                Self::Refused(Failure { errno: errno as i32, log: String::new() })
+            }
+            CallError::Misuse(message) => Self::Trouble(message),
+        }
+    }
+}
+
+impl From<String> for StepError {
+    fn from(message: String) -> Self {
+        Self::Trouble(message)
+    }
+}
+
+/// Executes a batch. All that it created is closed on return, also after an error.
+///
+/// An error says which step asked for something that makes no sense, or what the agent could not
+/// set up.
+pub(crate) fn execute(kernel: &mut Kernel, batch: Batch) -> Result<BatchReport, String> {
+    let Batch { name, mode, steps } = batch;
+    kernel.mark(&name, mode)?;
+    kernel.set_mode(mode)?;
+    let mut objects = Objects::default();
+    let done = run(steps, |step| perform(kernel, &mut objects, step))
+        .map_err(|(index, message)| format!("batch {name}, step {index}: {message}"));
+    drop(objects);
+    let (jit_enable, jit_harden) = kernel.read_mode()?;
+    Ok(BatchReport { steps: done?, jit_enable, jit_harden })
+}
+
+/// Takes step after step, until one is refused, or gives the index and message of the one that
+/// made trouble.
+fn run<S>(
+    steps: impl IntoIterator<Item = S>,
+    mut perform: impl FnMut(S) -> Result<Output, StepError>,
+) -> Result<Vec<Result<Output, Failure>>, (usize, String)> {
+    let mut outcomes = Vec::new();
+    for (index, step) in steps.into_iter().enumerate() {
+        match perform(step) {
+            Ok(output) => outcomes.push(Ok(output)),
+            Err(StepError::Refused(failure)) => {
+                outcomes.push(Err(failure));
+                break;
+            }
+            Err(StepError::Trouble(message)) => return Err((index, message)),
+        }
+    }
+    Ok(outcomes)
+}
+
+fn perform(kernel: &mut Kernel, objects: &mut Objects, step: Step) -> Result<Output, StepError> {
+    match step {
+        Step::LoadBtf { data } => {
+            let btf = load_btf(&data)?;
+            objects.btfs.add(btf);
+        }
+        Step::CreateMap { name, map_type, key_size, value_size, max_entries, flags } => {
+            let spec = MapSpec { name, map_type, key_size, value_size, max_entries, flags };
+            objects.maps.add(Map::create(spec)?);
+        }
+        Step::UpdateElem { map, key, value, flags } => {
+            objects.maps.get(map)?.update(&key, &value, flags)?;
+        }
+        Step::DeleteElem { map, key } => objects.maps.get(map)?.delete(&key)?,
+        Step::UpdateProgArray { map, key, prog } => {
+            let value = objects.programs.get(prog)?.number().to_ne_bytes();
+            objects.maps.get(map)?.update(&key.to_ne_bytes(), &value, 0)?;
+        }
+        Step::Freeze { map } => objects.maps.get(map)?.freeze()?,
+        Step::LoadProgram(load) => return load::load(kernel, objects, *load),
+        Step::CloseProgram { prog } => drop(objects.programs.take(prog)?),
+        Step::TestRun { prog, data, ctx, data_out, ctx_out } => {
+            let program = objects.programs.get(prog)?;
+            let args = RunArgs { data, ctx, data_out, ctx_out };
+            let run = bpf::test_run(&program.fd, program.prog_type, args)?;
+            return Ok(Output::Ran { retval: run.retval, data: run.data, ctx: run.ctx });
+        }
+        Step::DumpMap { map } => return dump(objects.maps.get(map)?),
+        Step::LookupElem { map, key } => {
+            let value = objects.maps.get(map)?.lookup(&key)?;
+            return Ok(Output::Elements(vec![(key, value)]));
+        }
+    }
+    Ok(Output::Done)
+}
+
+/// Loads BTF; asks for the log only if that was refused.
+fn load_btf(data: &[u8]) -> Result<std::os::fd::OwnedFd, StepError> {
+    let errno = match bpf::load_btf(data, &mut []) {
+        Ok(btf) => return Ok(btf),
+        Err(CallError::Kernel(errno)) => errno,
+        Err(error) => return Err(error.into()),
+    };
+    let mut log = vec![0; BTF_LOG_SIZE];
+    // The reason is in the log whether or not the second attempt fails the same way.
+    drop(bpf::load_btf(data, &mut log));
+    Err(StepError::Refused(Failure { errno: errno as i32, log: load::text(&log) }))
+}
+
+fn dump(map: &Map) -> Result<Output, StepError> {
+    let mut elements = Vec::new();
+    let mut last: Option<Vec<u8>> = None;
+    // No program changes the map meanwhile, but a key order with a loop must not last for ever.
+    for _ in 0..=map.max_entries() {
+        let key = match map.next_key(last.as_deref()) {
+            Ok(key) => key,
+            Err(CallError::Kernel(Errno::ENOENT)) => return Ok(Output::Elements(elements)),
+            Err(error) => return Err(error.into()),
+        };
+        match map.lookup(&key) {
+            Ok(value) => elements.push((key.clone(), value)),
+            // An array of programs has keys without values.
+            Err(CallError::Kernel(Errno::ENOENT)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        last = Some(key);
+    }
+    Err(StepError::Trouble(format!(
+        "the map of {} entries gives more keys than that",
+        map.max_entries()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(errno: i32) -> StepError {
+        StepError::Refused(Failure { errno, log: String::new() })
+    }
+
+    #[test]
+    fn the_first_refusal_ends_the_batch_and_is_reported() {
+        let mut performed = Vec::new();
+        let outcomes = run(0..4, |step| {
+            performed.push(step);
+            if step == 2 { Err(refused(22)) } else { Ok(Output::Done) }
+        });
+        assert_eq!(performed, [0, 1, 2]);
+        let failure = Failure { errno: 22, log: String::new() };
+        assert_eq!(outcomes, Ok(vec![Ok(Output::Done), Ok(Output::Done), Err(failure)]));
+    }
+
+    #[test]
+    fn trouble_names_its_step() {
+        let outcomes = run(0..3, |step| {
+            if step == 1 { Err("no such map".to_owned().into()) } else { Ok(Output::Done) }
+        });
+        assert_eq!(outcomes, Err((1, "no such map".to_owned())));
+    }
+
+    #[test]
+    fn what_the_kernel_says_is_no_trouble() {
+        assert_eq!(StepError::from(CallError::Kernel(Errno::EBUSY)), refused(16));
+        let misuse = CallError::Misuse("key of 3 bytes".to_owned());
+        assert_eq!(StepError::from(misuse), StepError::Trouble("key of 3 bytes".to_owned()));
+    }
+}

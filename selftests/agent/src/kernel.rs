@@ -1,0 +1,10 @@
+//! The system-call edge: everything that the agent asks of the kernel beyond plain files.
+
+pub(crate) mod bpf;
+pub(crate) mod caps;
+pub(crate) mod mounts;
+pub(crate) mod power;
+mod state;
+mod uapi;
+
+pub(crate) use state::Kernel;

@@ -1,0 +1,433 @@
+//! `bpf(2)`, one safe function a command.
+//!
+//! The kernel reads and writes memory by sizes that it keeps itself; the types here keep the same
+//! sizes, so that no call reaches past a buffer whatever the host asked for.
+
+#![expect(unsafe_code, reason = "bpf(2) takes addresses as numbers")]
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use nix::errno::Errno;
+
+use super::uapi::{
+    BPF_PROG_TYPE_SYSCALL, BtfLoad, InfoByFd, MapCreate, MapElem, NAME_LEN, PER_CPU_MAPS, ProgInfo,
+    ProgLoad, TestRun, cmd,
+};
+
+/// Most bytes of packet data that a test run hands back; a record can hold no more.
+const MAX_DATA_OUT: u32 = 64 << 20;
+
+/// Why a call gave nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// The kernel said so.
+    Kernel(Errno),
+    /// The call was never made, since its arguments make no sense.
+    Misuse(String),
+}
+
+impl From<Errno> for CallError {
+    fn from(errno: Errno) -> Self {
+        Self::Kernel(errno)
+    }
+}
+
+/// Calls `bpf(2)`.
+///
+/// # Safety
+///
+/// `T` is the front of the attribute of `command`, and every address in it is valid for what the
+/// command does with it.
+unsafe fn bpf<T>(command: u32, attr: &mut T) -> Result<RawFd, Errno> {
+    // SAFETY: `attr` is as long as told, the rest is for the caller to promise.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, ptr::from_mut(attr), size_of::<T>()) };
+    Errno::result(result).map(|result| result as RawFd)
+}
+
+/// Calls a command that gives a descriptor.
+///
+/// # Safety
+///
+/// As for [`bpf`].
+unsafe fn bpf_fd<T>(command: u32, attr: &mut T) -> Result<OwnedFd, Errno> {
+    // SAFETY: the caller's promise.
+    let fd = unsafe { bpf(command, attr)? };
+    // SAFETY: the kernel made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn number(fd: &impl AsRawFd) -> u32 {
+    fd.as_raw_fd().cast_unsigned()
+}
+
+/// The kernel wants no address where there are no bytes.
+fn address(bytes: &[u8]) -> u64 {
+    if bytes.is_empty() { 0 } else { bytes.as_ptr().addr() as u64 }
+}
+
+fn address_mut(bytes: &mut [u8]) -> u64 {
+    if bytes.is_empty() { 0 } else { bytes.as_mut_ptr().expose_provenance() as u64 }
+}
+
+fn length(bytes: &[u8]) -> Result<u32, CallError> {
+    u32::try_from(bytes.len())
+        .map_err(|_| CallError::Misuse(format!("{} bytes are too many for bpf(2)", bytes.len())))
+}
+
+/// The first 15 bytes and a NUL.
+fn object_name(name: &str) -> [u8; NAME_LEN] {
+    let mut bytes = [0; NAME_LEN];
+    for (to, from) in bytes[..NAME_LEN - 1].iter_mut().zip(name.bytes()) {
+        *to = from;
+    }
+    bytes
+}
+
+/// `BPF_BTF_LOAD`. With a log buffer, `log_level` 1.
+pub(crate) fn load_btf(data: &[u8], log: &mut [u8]) -> Result<OwnedFd, CallError> {
+    let mut attr = BtfLoad {
+        btf: address(data),
+        btf_log_buf: address_mut(log),
+        btf_size: length(data)?,
+        btf_log_size: length(log)?,
+        btf_log_level: u32::from(!log.is_empty()),
+        btf_log_true_size: 0,
+    };
+    // SAFETY: both buffers live through the call and are as long as told.
+    Ok(unsafe { bpf_fd(cmd::BTF_LOAD, &mut attr)? })
+}
+
+/// What a map is to look like.
+#[derive(Clone, Debug)]
+pub(crate) struct MapSpec {
+    /// Name, cut to 15 bytes.
+    pub(crate) name: String,
+    /// `enum bpf_map_type`.
+    pub(crate) map_type: u32,
+    /// Bytes of a key.
+    pub(crate) key_size: u32,
+    /// Bytes of a value.
+    pub(crate) value_size: u32,
+    /// Number of entries.
+    pub(crate) max_entries: u32,
+    /// `BPF_F_*`.
+    pub(crate) flags: u32,
+}
+
+/// A map, with the sizes that the kernel uses for its elements.
+#[derive(Debug)]
+pub(crate) struct Map {
+    fd: OwnedFd,
+    spec: MapSpec,
+}
+
+impl AsRawFd for Map {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+impl Map {
+    /// `BPF_MAP_CREATE`.
+    pub(crate) fn create(spec: MapSpec) -> Result<Self, CallError> {
+        let mut attr = MapCreate {
+            map_type: spec.map_type,
+            key_size: spec.key_size,
+            value_size: spec.value_size,
+            max_entries: spec.max_entries,
+            map_flags: spec.flags,
+            map_name: object_name(&spec.name),
+            ..MapCreate::default()
+        };
+        // SAFETY: the attribute holds no address.
+        let fd = unsafe { bpf_fd(cmd::MAP_CREATE, &mut attr)? };
+        Ok(Self { fd, spec })
+    }
+
+    /// Number of entries that the map was created with.
+    pub(crate) fn max_entries(&self) -> u32 {
+        self.spec.max_entries
+    }
+
+    fn elem(&self, key: &[u8]) -> Result<MapElem, CallError> {
+        self.check("key", key.len(), self.spec.key_size)?;
+        Ok(MapElem { map_fd: number(self), key: address(key), ..MapElem::default() })
+    }
+
+    fn check(&self, what: &str, given: usize, size: u32) -> Result<(), CallError> {
+        if PER_CPU_MAPS.contains(&self.spec.map_type) {
+            return Err(CallError::Misuse(format!(
+                "map {} has a value for each CPU (type {}), which the agent neither reads nor writes",
+                self.spec.name, self.spec.map_type
+            )));
+        }
+        if given == size as usize {
+            return Ok(());
+        }
+        Err(CallError::Misuse(format!(
+            "{what} of {given} bytes for map {}, whose {what}s have {size}",
+            self.spec.name
+        )))
+    }
+
+    /// `BPF_MAP_UPDATE_ELEM`.
+    pub(crate) fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), CallError> {
+        self.check("value", value.len(), self.spec.value_size)?;
+        let mut attr = MapElem { value: address(value), flags, ..self.elem(key)? };
+        // SAFETY: key and value are as long as the map's.
+        unsafe { bpf(cmd::MAP_UPDATE_ELEM, &mut attr)? };
+        Ok(())
+    }
+
+    /// `BPF_MAP_DELETE_ELEM`.
+    pub(crate) fn delete(&self, key: &[u8]) -> Result<(), CallError> {
+        let mut attr = self.elem(key)?;
+        // SAFETY: the key is as long as the map's.
+        unsafe { bpf(cmd::MAP_DELETE_ELEM, &mut attr)? };
+        Ok(())
+    }
+
+    /// `BPF_MAP_LOOKUP_ELEM`.
+    pub(crate) fn lookup(&self, key: &[u8]) -> Result<Vec<u8>, CallError> {
+        let mut attr = self.elem(key)?;
+        let mut value = vec![0; self.spec.value_size as usize];
+        attr.value = address_mut(&mut value);
+        // SAFETY: key and value are as long as the map's.
+        unsafe { bpf(cmd::MAP_LOOKUP_ELEM, &mut attr)? };
+        Ok(value)
+    }
+
+    /// `BPF_MAP_GET_NEXT_KEY`: the first key for `None`; no key is `ENOENT`.
+    pub(crate) fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, CallError> {
+        let mut attr = match key {
+            Some(key) => self.elem(key)?,
+            None => MapElem { map_fd: number(self), ..MapElem::default() },
+        };
+        let mut next = vec![0; self.spec.key_size as usize];
+        attr.value = address_mut(&mut next);
+        // SAFETY: both keys are as long as the map's.
+        unsafe { bpf(cmd::MAP_GET_NEXT_KEY, &mut attr)? };
+        Ok(next)
+    }
+
+    /// `BPF_MAP_FREEZE`.
+    pub(crate) fn freeze(&self) -> Result<(), CallError> {
+        let mut attr = MapElem { map_fd: number(self), ..MapElem::default() };
+        // SAFETY: the attribute holds no address.
+        unsafe { bpf(cmd::MAP_FREEZE, &mut attr)? };
+        Ok(())
+    }
+}
+
+/// What a program is to be loaded from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProgramSpec<'a> {
+    /// Name, cut to 15 bytes.
+    pub(crate) name: &'a str,
+    /// `enum bpf_prog_type`.
+    pub(crate) prog_type: u32,
+    /// `enum bpf_attach_type`.
+    pub(crate) expected_attach_type: u32,
+    /// `BPF_F_*`.
+    pub(crate) flags: u32,
+    /// License.
+    pub(crate) license: &'a CStr,
+    /// Instruction slots.
+    pub(crate) insns: &'a [[u8; 8]],
+    /// BTF object, if any.
+    pub(crate) btf: Option<BorrowedFd<'a>>,
+    /// `struct bpf_func_info`.
+    pub(crate) func_info: &'a [[u8; 8]],
+}
+
+/// Outcome of one `BPF_PROG_LOAD`.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The program's descriptor, or why there is none.
+    pub(crate) fd: Result<OwnedFd, CallError>,
+    /// Bytes that the whole log has, with its NUL; 0 if the kernel did not say.
+    pub(crate) log_true_size: u32,
+}
+
+/// `BPF_PROG_LOAD`, with a log if `log_level` is not 0.
+pub(crate) fn load_program(spec: &ProgramSpec<'_>, log_level: u32, log: &mut [u8]) -> Loaded {
+    let mut attempt = || -> Result<(Result<OwnedFd, Errno>, u32), CallError> {
+        let insns = spec.insns.as_flattened();
+        let func_info = spec.func_info.as_flattened();
+        let mut attr = ProgLoad {
+            prog_type: spec.prog_type,
+            insn_cnt: length(insns)? / 8,
+            insns: address(insns),
+            license: spec.license.as_ptr().addr() as u64,
+            log_level,
+            log_size: length(log)?,
+            log_buf: address_mut(log),
+            prog_flags: spec.flags,
+            prog_name: object_name(spec.name),
+            expected_attach_type: spec.expected_attach_type,
+            prog_btf_fd: spec.btf.map_or(0, |btf| number(&btf)),
+            func_info_rec_size: if func_info.is_empty() { 0 } else { 8 },
+            func_info: address(func_info),
+            func_info_cnt: length(func_info)? / 8,
+            ..ProgLoad::default()
+        };
+        // SAFETY: all buffers live through the call and are as long as told; the license ends
+        // with a NUL.
+        let fd = unsafe { bpf_fd(cmd::PROG_LOAD, &mut attr) };
+        Ok((fd, attr.log_true_size))
+    };
+    match attempt() {
+        Ok((fd, log_true_size)) => Loaded { fd: fd.map_err(CallError::from), log_true_size },
+        Err(error) => Loaded { fd: Err(error), log_true_size: 0 },
+    }
+}
+
+/// What the kernel tells about a program.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Info {
+    /// Bytes of machine code of all subprograms, 0 in the interpreter.
+    pub(crate) jited_len: u32,
+    /// Bytes of translated instructions.
+    pub(crate) xlated_len: u32,
+    /// Instructions that the verifier went through.
+    pub(crate) verified_insns: u32,
+    /// Translated instructions, if dumped and handed out.
+    pub(crate) xlated: Vec<u8>,
+    /// Machine code, if dumped and handed out.
+    pub(crate) jited: Vec<u8>,
+}
+
+/// `BPF_OBJ_GET_INFO_BY_FD` of a program, twice if there is something to dump.
+pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallError> {
+    let lengths = raw_info(program, ProgInfo::default())?;
+    let mut info = Info {
+        jited_len: lengths.jited_prog_len,
+        xlated_len: lengths.xlated_prog_len,
+        verified_insns: lengths.verified_insns,
+        ..Info::default()
+    };
+    if dump {
+        let mut xlated = vec![0; info.xlated_len as usize];
+        let mut jited = vec![0; info.jited_len as usize];
+        let dumped = raw_info(
+            program,
+            ProgInfo {
+                xlated_prog_len: info.xlated_len,
+                xlated_prog_insns: address_mut(&mut xlated),
+                jited_prog_len: info.jited_len,
+                jited_prog_insns: address_mut(&mut jited),
+                ..ProgInfo::default()
+            },
+        )?;
+        // The kernel clears the address of what it does not hand out
+        // (kernel/bpf/syscall.c: bpf_prog_get_info_by_fd()).
+        if dumped.xlated_prog_insns != 0 {
+            info.xlated = xlated;
+        }
+        if dumped.jited_prog_insns != 0 {
+            info.jited = jited;
+        }
+    }
+    Ok(info)
+}
+
+fn raw_info(program: &OwnedFd, mut info: ProgInfo) -> Result<ProgInfo, Errno> {
+    let mut attr = InfoByFd {
+        bpf_fd: number(program),
+        info_len: size_of::<ProgInfo>() as u32,
+        info: ptr::from_mut(&mut info).expose_provenance() as u64,
+    };
+    // SAFETY: `info` lives through the call, and its addresses are 0 or of buffers that
+    // `program_info` made as long as told.
+    unsafe { bpf(cmd::OBJ_GET_INFO_BY_FD, &mut attr)? };
+    Ok(info)
+}
+
+/// What a test run takes.
+#[derive(Debug)]
+pub(crate) struct RunArgs {
+    /// Packet data in.
+    pub(crate) data: Vec<u8>,
+    /// Context in.
+    pub(crate) ctx: Vec<u8>,
+    /// Bytes of packet data to take back.
+    pub(crate) data_out: u32,
+    /// Whether to take the context back.
+    pub(crate) ctx_out: bool,
+}
+
+/// What a test run gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RunResult {
+    /// Low 32 bits of r0.
+    pub(crate) retval: u32,
+    /// Packet data afterwards.
+    pub(crate) data: Vec<u8>,
+    /// Context afterwards.
+    pub(crate) ctx: Vec<u8>,
+}
+
+/// `BPF_PROG_TEST_RUN`, once.
+pub(crate) fn test_run(
+    program: &OwnedFd,
+    prog_type: u32,
+    mut args: RunArgs,
+) -> Result<RunResult, CallError> {
+    if args.data_out > MAX_DATA_OUT {
+        return Err(CallError::Misuse(format!(
+            "cannot take {} bytes of packet data back, at most {MAX_DATA_OUT}",
+            args.data_out
+        )));
+    }
+    // A syscall program's context is written back over what went in
+    // (net/bpf/test_run.c: bpf_prog_test_run_syscall()); an address for it to go is refused.
+    let in_place = prog_type == BPF_PROG_TYPE_SYSCALL;
+    let mut data_out = vec![0; args.data_out as usize];
+    let mut ctx_out = vec![0; if args.ctx_out && !in_place { args.ctx.len() } else { 0 }];
+    let mut attr = TestRun {
+        prog_fd: number(program),
+        data_size_in: length(&args.data)?,
+        data_size_out: args.data_out,
+        data_in: address(&args.data),
+        data_out: address_mut(&mut data_out),
+        ctx_size_in: length(&args.ctx)?,
+        ctx_size_out: length(&ctx_out)?,
+        ctx_in: address_mut(&mut args.ctx),
+        ctx_out: address_mut(&mut ctx_out),
+        ..TestRun::default()
+    };
+    // SAFETY: all buffers live through the call, are as long as told and may be written where the
+    // kernel writes.
+    unsafe { bpf(cmd::PROG_TEST_RUN, &mut attr)? };
+    data_out.truncate(attr.data_size_out as usize);
+    let ctx = match (args.ctx_out, in_place) {
+        (false, _) => Vec::new(),
+        (true, true) => args.ctx,
+        (true, false) => {
+            ctx_out.truncate(attr.ctx_size_out as usize);
+            ctx_out
+        }
+    };
+    Ok(RunResult { retval: attr.retval, data: data_out, ctx })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_to_what_the_kernel_takes() {
+        assert_eq!(&object_name("table"), b"table\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(&object_name("a_name_that_is_too_long"), b"a_name_that_is_\0");
+    }
+
+    #[test]
+    fn no_bytes_have_no_address() {
+        assert_eq!(address(&[]), 0);
+        assert_eq!(address_mut(&mut []), 0);
+        assert_ne!(address(&[0]), 0);
+    }
+}

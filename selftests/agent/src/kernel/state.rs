@@ -1,0 +1,187 @@
+//! The kernel's settings and log as files that stay open: each is touched for every batch.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+
+use bpf_wire::Mode;
+
+use super::mounts;
+
+/// `DEVKMSG_LOG_MASK_DEFAULT` drops messages beyond ten in five seconds; a batch takes less.
+const DEVKMSG: &str = "/proc/sys/kernel/printk_devkmsg";
+
+const UNPRIVILEGED_DISABLED: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
+
+/// What the agent keeps between requests.
+#[derive(Debug, Default)]
+pub(crate) struct Kernel {
+    kmsg: Option<File>,
+    jit: Option<Jit>,
+}
+
+#[derive(Debug)]
+struct Jit {
+    enable: Sysctl,
+    harden: Sysctl,
+}
+
+impl Kernel {
+    /// Writes the marker of a case to the kernel's log, from where the console has it.
+    ///
+    /// Its level is `err`, the lowest that reaches the console of a kernel booted with `quiet`.
+    pub(crate) fn mark(&mut self, case: &str, mode: Mode) -> Result<(), String> {
+        let kmsg = match &mut self.kmsg {
+            Some(kmsg) => kmsg,
+            none => none.insert(open_kmsg()?),
+        };
+        // A record of /dev/kmsg is one write, at most 1 KiB (PRINTKRB_RECORD_MAX), one line.
+        let name: String =
+            case.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect();
+        kmsg.write_all(format!("<3>bpf-indirect: case {name} {}", mode.name()).as_bytes())
+            .map_err(|e| format!("failed to write the marker of {name} to /dev/kmsg: {e}"))
+    }
+
+    /// Makes the kernel execute the programs that are loaded from now on in a mode.
+    pub(crate) fn set_mode(&mut self, mode: Mode) -> Result<(), String> {
+        let (enable, harden) = settings(mode);
+        let jit = self.jit()?;
+        jit.harden.set(harden)?;
+        jit.enable.set(enable)
+    }
+
+    /// Reads back `net.core.bpf_jit_enable` and `net.core.bpf_jit_harden`.
+    pub(crate) fn read_mode(&mut self) -> Result<(u32, u32), String> {
+        let jit = self.jit()?;
+        Ok((jit.enable.read()?, jit.harden.read()?))
+    }
+
+    /// Lets programs be loaded without `CAP_BPF`: `kernel.unprivileged_bpf_disabled=0`, for good.
+    #[expect(clippy::unused_self, reason = "takes part in the state that only requests change")]
+    pub(crate) fn allow_unprivileged(&mut self) -> Result<(), String> {
+        mounts::proc()?;
+        let setting = Sysctl::open(UNPRIVILEGED_DISABLED)?.read()?;
+        match setting {
+            0 => Ok(()),
+            // 1 can be set but never taken back (kernel/bpf/syscall.c: bpf_unpriv_handler()).
+            1 => Err(format!(
+                "{UNPRIVILEGED_DISABLED} is 1, which lasts until the next boot; \
+                 build the kernel without CONFIG_BPF_UNPRIV_DEFAULT_OFF"
+            )),
+            _ => Sysctl::open(UNPRIVILEGED_DISABLED)?.set(0),
+        }
+    }
+
+    fn jit(&mut self) -> Result<&mut Jit, String> {
+        match &mut self.jit {
+            Some(jit) => Ok(jit),
+            none => {
+                mounts::proc()?;
+                Ok(none.insert(Jit {
+                    enable: Sysctl::open("/proc/sys/net/core/bpf_jit_enable")?,
+                    harden: Sysctl::open("/proc/sys/net/core/bpf_jit_harden")?,
+                }))
+            }
+        }
+    }
+}
+
+/// `(bpf_jit_enable, bpf_jit_harden)` of a mode.
+///
+/// Hardening has no say in the interpreter, where it is off so that a mode has one meaning.
+fn settings(mode: Mode) -> (u32, u32) {
+    match mode {
+        Mode::Interp => (0, 0),
+        Mode::Jit => (1, 0),
+        Mode::JitHardened => (1, 2),
+    }
+}
+
+fn open_kmsg() -> Result<File, String> {
+    mounts::proc()?;
+    let rate = fs::read_to_string(DEVKMSG).map_err(|e| format!("failed to read {DEVKMSG}: {e}"))?;
+    if rate.trim_end() != "on" {
+        // The newline is required (kernel/printk/printk.c: devkmsg_sysctl_set_loglvl()).
+        fs::write(DEVKMSG, "on\n").map_err(|e| {
+            format!(
+                "failed to write \"on\" to {DEVKMSG}, which is \"{}\": {e}; \
+                 boot with printk.devkmsg=on, or without printk.devkmsg",
+                rate.trim_end()
+            )
+        })?;
+    }
+    OpenOptions::new()
+        .write(true)
+        .open("/dev/kmsg")
+        .map_err(|e| format!("failed to open /dev/kmsg: {e}"))
+}
+
+/// A file under `/proc/sys` that holds one number.
+#[derive(Debug)]
+struct Sysctl {
+    path: &'static str,
+    file: File,
+    /// What the last read or write found.
+    known: Option<u32>,
+}
+
+impl Sysctl {
+    fn open(path: &'static str) -> Result<Self, String> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(|e| format!("failed to open {path}: {e}"))?;
+        Ok(Self { path, file, known: None })
+    }
+
+    fn read(&mut self) -> Result<u32, String> {
+        let mut text = [0; 16];
+        let len = self
+            .file
+            .read_at(&mut text, 0)
+            .map_err(|e| format!("failed to read {}: {e}", self.path))?;
+        let value = parse(&text[..len])
+            .ok_or_else(|| format!("{} holds no number: {:?}", self.path, &text[..len]))?;
+        self.known = Some(value);
+        Ok(value)
+    }
+
+    fn set(&mut self, value: u32) -> Result<(), String> {
+        if self.known == Some(value) {
+            return Ok(());
+        }
+        self.file
+            .write_all_at(value.to_string().as_bytes(), 0)
+            .map_err(|e| format!("failed to write {value} to {}: {e}", self.path))?;
+        match self.read()? {
+            back if back == value => Ok(()),
+            back => Err(format!(
+                "{} took {value} but reads back as {back}; is CONFIG_BPF_JIT_ALWAYS_ON set?",
+                self.path
+            )),
+        }
+    }
+}
+
+fn parse(text: &[u8]) -> Option<u32> {
+    std::str::from_utf8(text).ok()?.trim_ascii().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sysctl_text_is_a_number_and_a_newline() {
+        assert_eq!(parse(b"2\n"), Some(2));
+        assert_eq!(parse(b"0"), Some(0));
+        assert_eq!(parse(b""), None);
+        assert_eq!(parse(b"on\n"), None);
+    }
+
+    #[test]
+    fn only_the_hardened_mode_blinds() {
+        assert_eq!(Mode::ALL.map(settings), [(0, 0), (1, 0), (1, 2)]);
+    }
+}

@@ -1,0 +1,58 @@
+//! The loop: one request, one response, until the host powers the machine off or goes away.
+
+use bpf_wire::{Request, Response};
+use nix::sys::resource::{Resource, setrlimit};
+
+use crate::batch;
+use crate::channel::{Receiver, Sender};
+use crate::fault;
+use crate::kernel::Kernel;
+use crate::module;
+use crate::start::Started;
+
+/// Descriptors that a batch may hold open. The kernel's default of 1024 is below large batches.
+const MAX_OPEN_FILES: u64 = 65_536;
+
+/// Says that the agent is ready, then serves.
+///
+/// Returns when the machine is to be powered off. Only a broken port is an error; what a request
+/// has wrong goes back as [`Response::Trouble`].
+pub(crate) fn serve(started: Started) -> Result<(), String> {
+    let reading = started
+        .port
+        .try_clone()
+        .map_err(|e| format!("failed to duplicate the port's descriptor: {e}"))?;
+    let sender = Sender::new(started.port);
+    sender.send(&Response::Ready(started.guest))?;
+    sender.start_heartbeat()?;
+    // RLIMIT_MEMLOCK stays: since 5.11 maps and programs are not charged to it, and JITed images
+    // only where CAP_BPF is missing (kernel/bpf/core.c: bpf_jit_charge_modmem()).
+    setrlimit(Resource::RLIMIT_NOFILE, MAX_OPEN_FILES, MAX_OPEN_FILES)
+        .map_err(|e| format!("failed to raise RLIMIT_NOFILE to {MAX_OPEN_FILES}: {e}"))?;
+
+    let mut kernel = Kernel::default();
+    let mut receiver = Receiver::new(reading);
+    loop {
+        let request = match receiver.receive() {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                sender.send(&Response::Trouble(error.clone()))?;
+                return Err(error);
+            }
+        };
+        let response = match request {
+            Request::Batch(batch) => batch::execute(&mut kernel, batch).map(Response::Batch),
+            Request::LoadModule { image, params, mode } => {
+                module::load(&mut kernel, &image, &params, mode)
+                    .map(|errno| Response::Module { errno })
+            }
+            Request::Fault(fault) => match fault::commit(fault, &sender) {
+                Ok(()) => continue,
+                Err(error) => Err(error),
+            },
+            Request::PowerOff => return Ok(()),
+        };
+        sender.send(&response.unwrap_or_else(Response::Trouble))?;
+    }
+}
