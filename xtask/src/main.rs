@@ -5,6 +5,7 @@ mod commands;
 mod exit;
 mod kernel;
 mod paths;
+mod ui;
 mod vm;
 
 use std::process::ExitCode;

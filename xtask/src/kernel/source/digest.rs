@@ -10,6 +10,9 @@ use std::str::FromStr;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::ui::Progress;
 
 /// A SHA-256 digest. Text form: 64 hexadecimal digits, lower case when written.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,7 +92,8 @@ pub(crate) struct Note {
     size: u64,
     mtime_s: i64,
     mtime_ns: i64,
-    sha256: Sha256Sum,
+    /// What the file had when it was checked.
+    pub(crate) sha256: Sha256Sum,
 }
 
 impl Note {
@@ -117,11 +121,63 @@ impl Note {
         write().with_context(|| format!("writing {}", path.display()))
     }
 
-    /// The digest that the note beside `file` gives, if file and note still belong together.
-    pub(crate) fn digest(file: &Path) -> Option<Sha256Sum> {
-        let note: Self = serde_json::from_slice(&fs::read(Self::path(file)).ok()?).ok()?;
-        (Self::new(file, note.sha256).ok()? == note).then_some(note.sha256)
+    /// The note beside `file`, if there is one that can be read.
+    pub(crate) fn read(file: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(Self::path(file)).ok()?).ok()
     }
+
+    /// Whether the file is still the one that was checked.
+    pub(crate) fn is_current(&self, file: &Path) -> bool {
+        Self::new(file, self.sha256).is_ok_and(|now| now == *self)
+    }
+}
+
+/// A file is not what it should be. It was removed.
+#[derive(Debug, Error)]
+#[error("{}: wrong SHA-256 digest: expected {expected}, got {got}; the file was removed",
+    file.display())]
+pub(crate) struct Mismatch {
+    /// The file that was removed.
+    pub(crate) file: PathBuf,
+    /// What it should have had.
+    pub(crate) expected: Sha256Sum,
+    /// What it had.
+    pub(crate) got: Sha256Sum,
+}
+
+/// Checks the whole file `path`. It is removed when its digest is another.
+///
+/// # Errors
+///
+/// A [`Mismatch`], or when the file cannot be read.
+pub(crate) fn check(path: &Path, expected: Sha256Sum) -> Result<()> {
+    let read = || -> io::Result<Sha256Sum> {
+        let name = path.file_name().unwrap_or_default().display();
+        let progress = Progress::bytes(fs::metadata(path)?.len(), format!("checking {name}"));
+        let got = Sha256Sum::of_file(path, |more| progress.inc(more))?;
+        progress.finish();
+        Ok(got)
+    };
+    let got = read().with_context(|| format!("reading {}", path.display()))?;
+    if got == expected {
+        return Ok(());
+    }
+    fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
+    Err(Mismatch { file: path.to_owned(), expected, got }.into())
+}
+
+/// Checks what was downloaded to `part`, and only then lets it appear as `target`.
+///
+/// # Errors
+///
+/// As [`check`]; and when `target` or its note cannot be written.
+pub(crate) fn admit(part: &Path, target: &Path, expected: Sha256Sum) -> Result<()> {
+    check(part, expected)?;
+    // The note first: whoever is killed between the two leaves a note without a file, which counts
+    // for nothing.
+    Note::write(part, target, expected)?;
+    fs::rename(part, target)
+        .with_context(|| format!("renaming {} to {}", part.display(), target.display()))
 }
 
 #[cfg(test)]
@@ -158,20 +214,12 @@ mod tests {
     fn a_note_holds_until_the_file_changes() {
         let (_dir, path) = file_with("abc");
         let digest = ABC.parse().unwrap();
-        assert_eq!(Note::digest(&path), None);
+        assert_eq!(Note::read(&path), None);
         Note::write(&path, &path, digest).unwrap();
-        assert_eq!(Note::digest(&path), Some(digest));
+        let note = Note::read(&path).unwrap();
+        assert!(note.sha256 == digest && note.is_current(&path));
         fs::write(&path, "abcd").unwrap();
-        assert_eq!(Note::digest(&path), None);
-    }
-
-    #[test]
-    fn a_note_outlives_the_renaming_of_its_file() {
-        let (dir, path) = file_with("abc");
-        let target = dir.path().join("target");
-        Note::write(&path, &target, ABC.parse().unwrap()).unwrap();
-        fs::rename(&path, &target).unwrap();
-        assert_eq!(Note::digest(&target), ABC.parse().ok());
+        assert!(!note.is_current(&path));
     }
 
     #[test]
@@ -180,6 +228,26 @@ mod tests {
         Note::write(&path, &path, ABC.parse().unwrap()).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
         file.set_modified(std::time::UNIX_EPOCH).unwrap();
-        assert_eq!(Note::digest(&path), None);
+        assert!(!Note::read(&path).unwrap().is_current(&path));
+    }
+
+    #[test]
+    fn what_is_right_appears_under_its_name_with_a_note_that_holds() {
+        let (dir, part) = file_with("abc");
+        let target = dir.path().join("target");
+        admit(&part, &target, ABC.parse().unwrap()).unwrap();
+        assert!(!part.exists());
+        assert!(Note::read(&target).unwrap().is_current(&target));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_leaves_nothing() {
+        let (dir, part) = file_with("abd");
+        let target = dir.path().join("target");
+        let error = admit(&part, &target, ABC.parse().unwrap()).unwrap_err().to_string();
+        let got = "a52d159f262b2c6ddb724a61840befc36eb30c88877a4030b65cbe86298449c9";
+        assert!(error.contains(&part.display().to_string()), "{error}");
+        assert!(error.contains(&format!("expected {ABC}, got {got}")), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

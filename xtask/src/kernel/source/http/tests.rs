@@ -1,0 +1,1 @@
+//! Tests of downloading, against a local server.

@@ -1,0 +1,174 @@
+//! Progress of long work: a bar where stderr is a terminal, one plain line at each end elsewhere.
+
+use std::env;
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How long a bar may stand still before it shows that the program lives.
+const TICK: Duration = Duration::from_millis(120);
+
+/// Work under way. Dropped without [`Progress::finish`], it leaves nothing on the terminal: what
+/// went wrong is for the error to say.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    what: String,
+    unit: Unit,
+    start: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Bytes,
+    Count,
+    None,
+}
+
+impl Progress {
+    /// Work measured in bytes. `total` may be `None` until [`Progress::set_total`] tells it;
+    /// `what` says what is being done: `downloading linux-7.3.4.tar.xz`.
+    pub(crate) fn bytes(total: impl Into<Option<u64>>, what: impl Into<String>) -> Self {
+        Self::start(Unit::Bytes, total.into(), what.into())
+    }
+
+    /// Work measured in things: files, objects, cases.
+    pub(crate) fn count(total: impl Into<Option<u64>>, what: impl Into<String>) -> Self {
+        Self::start(Unit::Count, total.into(), what.into())
+    }
+
+    /// Work that cannot be measured.
+    pub(crate) fn spinner(what: impl Into<String>) -> Self {
+        Self::start(Unit::None, None, what.into())
+    }
+
+    fn start(unit: Unit, total: Option<u64>, what: String) -> Self {
+        let drawn = stderr().is_terminal() && env::var_os("TERM").is_some_and(|t| t != "dumb");
+        let target =
+            if drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(total, target);
+        if drawn {
+            bar.set_style(style(unit, total.is_some(), coloured()));
+            bar.set_prefix(what.clone());
+            bar.enable_steady_tick(TICK);
+        } else {
+            eprintln!("{}", opening(unit, total, &what));
+        }
+        Self { bar, what, unit, start: Instant::now() }
+    }
+
+    /// Tells the total once it is known.
+    pub(crate) fn set_total(&self, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_style(style(self.unit, true, coloured()));
+    }
+
+    /// This many more are done.
+    pub(crate) fn inc(&self, more: u64) {
+        self.bar.inc(more);
+    }
+
+    /// This many are done in all.
+    pub(crate) fn set(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// What is worked on just now, behind the bar. Only terminals show it.
+    pub(crate) fn detail(&self, text: impl Into<String>) {
+        self.bar.set_message(text.into());
+    }
+
+    /// Prints a line of its own above the bar.
+    pub(crate) fn line(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    /// The work is done: the bar goes, a line with the amount and the time stays.
+    pub(crate) fn finish(self) {
+        self.bar.finish_and_clear();
+        let done = self.bar.position();
+        eprintln!("{}", closing(self.unit, done, &self.what, self.start.elapsed()));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Whether stderr may be coloured: it is a terminal and `NO_COLOR` (no-color.org) is not set.
+pub(crate) fn coloured() -> bool {
+    stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn style(unit: Unit, total: bool, coloured: bool) -> ProgressStyle {
+    // The templates are constants; a test goes through all of them.
+    ProgressStyle::with_template(&template(unit, total, coloured))
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}
+
+fn template(unit: Unit, total: bool, coloured: bool) -> String {
+    let template = match (unit, total) {
+        (Unit::Bytes, true) => {
+            "{prefix} {bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} \
+             {wide_msg}"
+        }
+        (Unit::Bytes, false) => "{spinner} {prefix} {binary_bytes} {wide_msg}",
+        (Unit::Count, true) => "{prefix} {bar} {pos}/{len} {eta} {wide_msg}",
+        (Unit::Count, false) => "{spinner} {prefix} {pos} {wide_msg}",
+        (Unit::None, _) => "{spinner} {prefix} {elapsed} {wide_msg}",
+    };
+    let bar = if coloured { "{bar:24.cyan}" } else { "{bar:24}" };
+    template.replace("{bar}", bar)
+}
+
+fn opening(unit: Unit, total: Option<u64>, what: &str) -> String {
+    match (unit, total) {
+        (Unit::Bytes, Some(total)) => format!("{what} ({}) ...", BinaryBytes(total)),
+        (Unit::Count, Some(total)) => format!("{what} ({total}) ..."),
+        _ => format!("{what} ..."),
+    }
+}
+
+fn closing(unit: Unit, done: u64, what: &str, time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match unit {
+        Unit::Bytes => format!("{what}: {} in {seconds:.1} s", BinaryBytes(done)),
+        Unit::Count => format!("{what}: {done} in {seconds:.1} s"),
+        Unit::None => format!("{what}: {seconds:.1} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_is_one() {
+        for unit in [Unit::Bytes, Unit::Count, Unit::None] {
+            for total in [true, false] {
+                for coloured in [true, false] {
+                    let template = template(unit, total, coloured);
+                    assert!(ProgressStyle::with_template(&template).is_ok(), "{template}");
+                    assert_eq!(template.contains("cyan"), coloured && template.contains("bar:"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn plain_lines_say_what_and_how_much() {
+        assert_eq!(opening(Unit::Bytes, Some(3 << 20), "getting x"), "getting x (3.00 MiB) ...");
+        assert_eq!(opening(Unit::Count, Some(7), "building"), "building (7) ...");
+        assert_eq!(opening(Unit::None, None, "linking"), "linking ...");
+        let time = Duration::from_millis(1500);
+        assert_eq!(
+            closing(Unit::Bytes, 3 << 20, "getting x", time),
+            "getting x: 3.00 MiB in 1.5 s"
+        );
+        assert_eq!(closing(Unit::Count, 7, "building", time), "building: 7 in 1.5 s");
+        assert_eq!(closing(Unit::None, 0, "linking", time), "linking: 1.5 s");
+    }
+}
