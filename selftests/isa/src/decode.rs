@@ -71,20 +71,13 @@ pub fn decode(insns: &[Insn], slot: usize) -> Result<(Op, usize), DecodeError> {
     let insn = insns.get(slot).copied();
     let result = match insn {
         None => Err(Kind::OutOfRange(insns.len())),
-        Some(insn) => decode_pair(
-            insn,
-            slot.checked_add(1)
-                .and_then(|next| insns.get(next))
-                .copied(),
-        ),
+        Some(insn) => {
+            decode_pair(insn, slot.checked_add(1).and_then(|next| insns.get(next)).copied())
+        }
     };
     match result {
         Ok(op) => Ok((op, op.slots())),
-        Err(kind) => Err(DecodeError {
-            slot,
-            insn: insn.unwrap_or_default(),
-            kind,
-        }),
+        Err(kind) => Err(DecodeError { slot, insn: insn.unwrap_or_default(), kind }),
     }
 }
 
@@ -112,45 +105,23 @@ fn decode_pair(insn: Insn, next: Option<Insn>) -> Result<Op, Kind> {
 }
 
 fn reserved(ok: bool, name: &'static str) -> Result<(), Kind> {
-    if ok {
-        Ok(())
-    } else {
-        Err(Kind::Reserved(name))
-    }
+    if ok { Ok(()) } else { Err(Kind::Reserved(name)) }
 }
 
 /// The accesses through r11 of `include/linux/filter.h`, the only ones that may name it.
 fn stack_arg(insn: &Insn) -> Result<Option<Op>, Kind> {
-    let &Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
+    let &Insn { code, dst, src, off, imm } = insn;
     let aligned = off % 8 == 0;
     let (op, name, zero, other) = match code {
         c if c == LDX | MEM | DW && src == REG_PARAMS && off > 0 && aligned => {
             (Op::LoadStackArg { dst, off }, "BPF_LDX", imm == 0, dst)
         }
-        c if c == STX | MEM | DW && dst == REG_PARAMS && off < 0 && aligned => (
-            Op::StoreStackArg {
-                off,
-                src: Operand::Reg(src),
-            },
-            "BPF_STX",
-            imm == 0,
-            src,
-        ),
-        c if c == ST | MEM | DW && dst == REG_PARAMS && off < 0 && aligned => (
-            Op::StoreStackArg {
-                off,
-                src: Operand::Imm(imm),
-            },
-            "BPF_ST",
-            src == 0,
-            src,
-        ),
+        c if c == STX | MEM | DW && dst == REG_PARAMS && off < 0 && aligned => {
+            (Op::StoreStackArg { off, src: Operand::Reg(src) }, "BPF_STX", imm == 0, src)
+        }
+        c if c == ST | MEM | DW && dst == REG_PARAMS && off < 0 && aligned => {
+            (Op::StoreStackArg { off, src: Operand::Imm(imm) }, "BPF_ST", src == 0, src)
+        }
         _ => return Ok(None),
     };
     if other >= MAX_REG {
@@ -171,58 +142,28 @@ fn ld_imm64(insn: &Insn, next: Option<Insn>) -> Result<Op, Kind> {
     let value = match insn.src {
         0 => Imm64::Value(u64::from(unsigned_high) << 32 | u64::from(unsigned_low)),
         PSEUDO_MAP_FD if high == 0 => Imm64::MapFd(low),
-        PSEUDO_MAP_VALUE => Imm64::MapValue {
-            fd: low,
-            off: unsigned_high,
-        },
-        PSEUDO_BTF_ID => Imm64::BtfId {
-            id: low,
-            btf_fd: high,
-        },
+        PSEUDO_MAP_VALUE => Imm64::MapValue { fd: low, off: unsigned_high },
+        PSEUDO_BTF_ID => Imm64::BtfId { id: low, btf_fd: high },
         PSEUDO_FUNC => Imm64::Func { off: low },
         PSEUDO_MAP_IDX if high == 0 => Imm64::MapIdx(low),
-        PSEUDO_MAP_IDX_VALUE => Imm64::MapIdxValue {
-            idx: low,
-            off: unsigned_high,
-        },
+        PSEUDO_MAP_IDX_VALUE => Imm64::MapIdxValue { idx: low, off: unsigned_high },
         _ => return Err(Kind::LdImm64Source),
     };
-    Ok(Op::LdImm64 {
-        dst: insn.dst,
-        value,
-    })
+    Ok(Op::LdImm64 { dst: insn.dst, value })
 }
 
 fn operand(insn: &Insn) -> Operand {
-    if insn.code & SOURCE_MASK == X {
-        Operand::Reg(insn.src)
-    } else {
-        Operand::Imm(insn.imm)
-    }
+    if insn.code & SOURCE_MASK == X { Operand::Reg(insn.src) } else { Operand::Imm(insn.imm) }
 }
 
 /// Whether the field that the operand does not use is zero.
 fn unused_operand_is_zero(insn: &Insn) -> bool {
-    if insn.code & SOURCE_MASK == X {
-        insn.imm == 0
-    } else {
-        insn.src == 0
-    }
+    if insn.code & SOURCE_MASK == X { insn.imm == 0 } else { insn.src == 0 }
 }
 
 fn alu(insn: &Insn) -> Result<Op, Kind> {
-    let &Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
-    let width = if code & CLASS_MASK == ALU {
-        Width::W32
-    } else {
-        Width::W64
-    };
+    let &Insn { code, dst, src, off, imm } = insn;
+    let width = if code & CLASS_MASK == ALU { Width::W32 } else { Width::W64 };
     let by_register = code & SOURCE_MASK == X;
     let (plain, signed) = match code & OP_MASK {
         NEG => {
@@ -253,22 +194,11 @@ fn alu(insn: &Insn) -> Result<Op, Kind> {
         (1, Some(signed)) => signed,
         _ => return Err(Kind::Reserved("BPF_ALU")),
     };
-    Ok(Op::Alu {
-        width,
-        op,
-        dst,
-        src: operand(insn),
-    })
+    Ok(Op::Alu { width, op, dst, src: operand(insn) })
 }
 
 fn endian(insn: &Insn, width: Width) -> Result<Op, Kind> {
-    let &Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
+    let &Insn { code, dst, src, off, imm } = insn;
     let kind = match (width, code & SOURCE_MASK) {
         (Width::W32, X) => EndianKind::Be,
         (Width::W32, _) => EndianKind::Le,
@@ -286,13 +216,7 @@ fn endian(insn: &Insn, width: Width) -> Result<Op, Kind> {
 }
 
 fn mov(insn: &Insn, width: Width) -> Result<Op, Kind> {
-    let &Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
+    let &Insn { code, dst, src, off, imm } = insn;
     if code & SOURCE_MASK == X {
         let bits = match (off, width) {
             (0, _) => None,
@@ -304,50 +228,26 @@ fn mov(insn: &Insn, width: Width) -> Result<Op, Kind> {
         };
         reserved(imm == 0, "BPF_MOV")?;
         if let Some(bits) = bits {
-            return Ok(Op::MovSx {
-                width,
-                bits,
-                dst,
-                src,
-            });
+            return Ok(Op::MovSx { width, bits, dst, src });
         }
     } else {
         reserved(src == 0 && off == 0, "BPF_MOV")?;
     }
-    Ok(Op::Alu {
-        width,
-        op: AluOp::Mov,
-        dst,
-        src: operand(insn),
-    })
+    Ok(Op::Alu { width, op: AluOp::Mov, dst, src: operand(insn) })
 }
 
 fn addr_space_cast(insn: &Insn) -> Result<Op, Kind> {
     let &Insn { dst, src, imm, .. } = insn;
     match imm {
-        1 => Ok(Op::AddrSpaceCast {
-            dst,
-            src,
-            to: 0,
-            from: 1,
-        }),
-        0x1_0000 => Ok(Op::AddrSpaceCast {
-            dst,
-            src,
-            to: 1,
-            from: 0,
-        }),
+        1 => Ok(Op::AddrSpaceCast { dst, src, to: 0, from: 1 }),
+        0x1_0000 => Ok(Op::AddrSpaceCast { dst, src, to: 1, from: 0 }),
         _ => Err(Kind::AddrSpaceCast),
     }
 }
 
 fn jump(insn: &Insn) -> Result<Op, Kind> {
     let &Insn { code, dst, off, .. } = insn;
-    let width = if code & CLASS_MASK == JMP {
-        Width::W64
-    } else {
-        Width::W32
-    };
+    let width = if code & CLASS_MASK == JMP { Width::W64 } else { Width::W32 };
     let cond = match code & OP_MASK {
         JEQ => Cond::Eq,
         JNE => Cond::Ne,
@@ -363,13 +263,7 @@ fn jump(insn: &Insn) -> Result<Op, Kind> {
         _ => return unconditional(insn),
     };
     reserved(unused_operand_is_zero(insn), "BPF_JMP/JMP32")?;
-    Ok(Op::JumpCond {
-        width,
-        cond,
-        dst,
-        src: operand(insn),
-        off,
-    })
+    Ok(Op::JumpCond { width, cond, dst, src: operand(insn), off })
 }
 
 fn unconditional(insn: &Insn) -> Result<Op, Kind> {
@@ -377,27 +271,15 @@ fn unconditional(insn: &Insn) -> Result<Op, Kind> {
     const JA_LONG: u8 = JMP32 | JA;
     const MAY_GOTO: u8 = JMP | JCOND;
     const EXIT_CODE: u8 = JMP | EXIT;
-    let &Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
+    let &Insn { code, dst, src, off, imm } = insn;
     match code {
         JA_SHORT => {
             reserved(src == 0 && dst == 0 && imm == 0, "BPF_JA")?;
-            Ok(Op::Ja {
-                off: i32::from(off),
-                long: false,
-            })
+            Ok(Op::Ja { off: i32::from(off), long: false })
         }
         JA_LONG => {
             reserved(src == 0 && dst == 0 && off == 0, "BPF_JA")?;
-            Ok(Op::Ja {
-                off: imm,
-                long: true,
-            })
+            Ok(Op::Ja { off: imm, long: true })
         }
         GOTOX => {
             reserved(src == 0 && imm == 0 && off == 0, "BPF_JA|BPF_X")?;
@@ -418,10 +300,7 @@ fn unconditional(insn: &Insn) -> Result<Op, Kind> {
             Ok(Op::Callx { reg: dst })
         }
         CALL_IMM => {
-            reserved(
-                dst == 0 && (off == 0 || src == PSEUDO_KFUNC_CALL),
-                "BPF_CALL",
-            )?;
+            reserved(dst == 0 && (off == 0 || src == PSEUDO_KFUNC_CALL), "BPF_CALL")?;
             match src {
                 0 => Ok(Op::CallHelper { id: imm }),
                 PSEUDO_CALL => Ok(Op::CallLocal { off: imm }),
@@ -443,90 +322,43 @@ fn size(code: u8) -> Size {
 }
 
 fn packet(insn: &Insn) -> Result<Op, Kind> {
-    let &Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
+    let &Insn { code, dst, src, off, imm } = insn;
     let index = match (code & MODE_MASK, code & SIZE_MASK) {
         (ABS | IND, DW) => return Err(Kind::UnknownOpcode(code)),
         (ABS, _) => None,
         (IND, _) => Some(src),
         _ => return Err(Kind::UnknownOpcode(code)),
     };
-    reserved(
-        dst == 0 && off == 0 && (index.is_some() || src == 0),
-        "BPF_LD_[ABS|IND]",
-    )?;
-    Ok(Op::Packet {
-        size: size(code),
-        index,
-        off: imm,
-    })
+    reserved(dst == 0 && off == 0 && (index.is_some() || src == 0), "BPF_LD_[ABS|IND]")?;
+    Ok(Op::Packet { size: size(code), index, off: imm })
 }
 
 fn load(insn: &Insn) -> Result<Op, Kind> {
-    let &Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
+    let &Insn { code, dst, src, off, imm } = insn;
     let signed = match (code & MODE_MASK, code & SIZE_MASK) {
         (MEM, _) => false,
         (MEMSX, B | H | W) => true,
         _ => return Err(Kind::UnknownOpcode(code)),
     };
     reserved(imm == 0, "BPF_LDX")?;
-    Ok(Op::Load {
-        size: size(code),
-        signed,
-        dst,
-        base: src,
-        off,
-    })
+    Ok(Op::Load { size: size(code), signed, dst, base: src, off })
 }
 
 fn store(insn: &Insn) -> Result<Op, Kind> {
-    let &Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
+    let &Insn { code, dst, src, off, imm } = insn;
     if code & MODE_MASK != MEM {
         return Err(Kind::UnknownOpcode(code));
     }
     reserved(src == 0, "BPF_ST")?;
-    Ok(Op::Store {
-        size: size(code),
-        base: dst,
-        off,
-        src: Operand::Imm(imm),
-    })
+    Ok(Op::Store { size: size(code), base: dst, off, src: Operand::Imm(imm) })
 }
 
 fn store_reg(insn: &Insn) -> Result<Op, Kind> {
-    let &Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
+    let &Insn { code, dst, src, off, imm } = insn;
     match code & MODE_MASK {
         MEM => {
             reserved(imm == 0, "BPF_STX")?;
-            Ok(Op::Store {
-                size: size(code),
-                base: dst,
-                off,
-                src: Operand::Reg(src),
-            })
+            Ok(Op::Store { size: size(code), base: dst, off, src: Operand::Reg(src) })
         }
         ATOMIC => atomic(insn),
         _ => Err(Kind::UnknownOpcode(code)),
@@ -541,13 +373,7 @@ fn atomic(insn: &Insn) -> Result<Op, Kind> {
     const OR_FETCH: i32 = OR_IMM | FETCH;
     const AND_FETCH: i32 = AND_IMM | FETCH;
     const XOR_FETCH: i32 = XOR_IMM | FETCH;
-    let &Insn {
-        code,
-        dst,
-        src,
-        off,
-        imm,
-    } = insn;
+    let &Insn { code, dst, src, off, imm } = insn;
     let size = size(code);
     let op = match imm {
         0 => AtomicOp::Add,
@@ -561,31 +387,15 @@ fn atomic(insn: &Insn) -> Result<Op, Kind> {
         XCHG => AtomicOp::Xchg,
         CMPXCHG => AtomicOp::Cmpxchg,
         LOAD_ACQ => {
-            return Ok(Op::LoadAcquire {
-                size,
-                dst,
-                base: src,
-                off,
-            });
+            return Ok(Op::LoadAcquire { size, dst, base: src, off });
         }
         STORE_REL => {
-            return Ok(Op::StoreRelease {
-                size,
-                base: dst,
-                off,
-                src,
-            });
+            return Ok(Op::StoreRelease { size, base: dst, off, src });
         }
         _ => return Err(Kind::Atomic(imm)),
     };
     match size {
-        Size::W | Size::Dw => Ok(Op::Atomic {
-            op,
-            size,
-            base: dst,
-            off,
-            src,
-        }),
+        Size::W | Size::Dw => Ok(Op::Atomic { op, size, base: dst, off, src }),
         Size::B | Size::H => Err(Kind::AtomicSize),
     }
 }

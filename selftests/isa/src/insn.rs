@@ -29,9 +29,7 @@ impl Insn {
         let off = self.off.to_le_bytes();
         let imm = self.imm.to_le_bytes();
         let regs = (self.src << 4) | (self.dst & 0x0f);
-        [
-            self.code, regs, off[0], off[1], imm[0], imm[1], imm[2], imm[3],
-        ]
+        [self.code, regs, off[0], off[1], imm[0], imm[1], imm[2], imm[3]]
     }
 
     /// Decodes a little-endian slot. Every byte string is some slot, so this cannot fail.
@@ -49,16 +47,7 @@ impl Insn {
 
 impl fmt::Debug for Insn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            code,
-            dst,
-            src,
-            off,
-            imm,
-        } = self;
-        write!(
-            f,
-            "{{{code:#04x} dst={dst} src={src} off={off} imm={imm:#x}}}"
-        )
+        let Self { code, dst, src, off, imm } = self;
+        write!(f, "{{{code:#04x} dst={dst} src={src} off={off} imm={imm:#x}}}")
     }
 }

@@ -1,0 +1,132 @@
+//! The text assembler: the notation of `NOTATION.md` to a [`Unit`].
+//!
+//! Two passes over a function: its lines are encoded as they come, its labels are resolved when it
+//! ends. Symbols (functions, tables, maps) are resolved when the source ends, so that each may be
+//! used before it is defined.
+
+mod cursor;
+mod directive;
+mod error;
+mod function;
+mod instruction;
+mod lex;
+mod memory;
+mod operators;
+mod symbols;
+
+use crate::Unit;
+use directive::Directive;
+pub use error::AsmError;
+use error::Problem;
+use function::OpenFunction;
+use instruction::parse;
+use lex::Token;
+use symbols::Symbols;
+
+/// A line of the source: its number from 0 and its text.
+#[derive(Clone, Copy, Debug)]
+struct Line<'s> {
+    number: usize,
+    text: &'s str,
+}
+
+impl Line<'_> {
+    fn fail(self, problem: Problem) -> AsmError {
+        problem.at(self.number, self.text)
+    }
+}
+
+/// Assembles a source in the notation of `NOTATION.md`.
+///
+/// The time is linear in the source's length. A source without any instruction gives an empty
+/// unit.
+///
+/// # Errors
+///
+/// The first line that cannot be read, names something that does not exist, or defines a name
+/// again; with the reason and what would be accepted.
+pub fn assemble(source: &str) -> Result<Unit, AsmError> {
+    let mut assembler = Assembler::default();
+    let mut tokens = Vec::new();
+    for (number, text) in source.lines().enumerate() {
+        let line = Line { number, text };
+        // The tokens of a line live as long as the source, so the buffer can be used again.
+        tokens.clear();
+        assembler.line(line, &mut tokens)?;
+    }
+    assembler.finish()
+}
+
+#[derive(Default)]
+struct Assembler<'s> {
+    unit: Unit,
+    symbols: Symbols<'s>,
+    open: Option<OpenFunction<'s>>,
+}
+
+impl<'s> Assembler<'s> {
+    fn line(&mut self, line: Line<'s>, tokens: &mut Vec<Token<'s>>) -> Result<(), AsmError> {
+        let code = lex::strip_comment(line.text);
+        if code.is_empty() {
+            return Ok(());
+        }
+        if let Some(directive) = directive::parse(code).map_err(|problem| line.fail(problem))? {
+            return self.directive(line, directive);
+        }
+        lex::tokens(code, tokens).map_err(|problem| line.fail(problem))?;
+        let mut rest = tokens.as_slice();
+        if let [Token::Word(label), Token::Symbol(":"), behind @ ..] = rest {
+            self.function(line)?.label(label, line)?;
+            rest = behind;
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let parsed = parse(&mut cursor::Cursor::new(rest)).map_err(|problem| line.fail(problem))?;
+        self.function(line)?.push(parsed, line);
+        Ok(())
+    }
+
+    fn directive(&mut self, line: Line<'s>, directive: Directive<'s>) -> Result<(), AsmError> {
+        match directive {
+            Directive::Function { name, section, global } => {
+                self.close()?;
+                self.symbols.define_function(name, line)?;
+                self.open = Some(OpenFunction::new(name, section, global, line));
+                Ok(())
+            }
+            Directive::JumpTable { name, targets } => {
+                self.symbols.define_table(name, line)?;
+                self.function(line)?.table(name, targets, line);
+                Ok(())
+            }
+            Directive::Map(map) => {
+                let directive::NamedMap { name, def } = map;
+                self.symbols.define_map(name, line)?;
+                self.unit.maps.push(def);
+                Ok(())
+            }
+        }
+    }
+
+    /// The function in which the line stands. Before any directive it is the program `main`.
+    fn function(&mut self, line: Line<'s>) -> Result<&mut OpenFunction<'s>, AsmError> {
+        if self.open.is_none() {
+            self.symbols.define_function("main", line)?;
+        }
+        Ok(self.open.get_or_insert_with(|| OpenFunction::new("main", "syscall", true, line)))
+    }
+
+    fn close(&mut self) -> Result<(), AsmError> {
+        if let Some(open) = self.open.take() {
+            open.close(&mut self.unit, &mut self.symbols)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Unit, AsmError> {
+        self.close()?;
+        self.symbols.resolve(&mut self.unit)?;
+        Ok(self.unit)
+    }
+}

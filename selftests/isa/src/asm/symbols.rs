@@ -1,0 +1,118 @@
+//! The names of a source: functions, jump tables, maps, and who refers to them.
+
+use std::collections::HashMap;
+
+use super::Line;
+use super::error::{AsmError, Problem};
+use crate::helpers::helper_id;
+use crate::opcode::{PSEUDO_MAP_FD, PSEUDO_MAP_VALUE};
+use crate::unit::{Relocation, RelocationKind, Unit};
+
+/// A place that names a symbol.
+pub(super) struct Reference<'s> {
+    pub(super) slot: usize,
+    pub(super) symbol: &'s str,
+    pub(super) addend: i64,
+    pub(super) kind: RelocationKind,
+    pub(super) line: Line<'s>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Function,
+    Table,
+    Map,
+}
+
+/// All symbols that a source defines and refers to.
+#[derive(Default)]
+pub(super) struct Symbols<'s> {
+    defined: HashMap<&'s str, (Kind, Line<'s>)>,
+    /// By the index of the function that refers.
+    references: Vec<(usize, Vec<Reference<'s>>)>,
+}
+
+impl<'s> Symbols<'s> {
+    pub(super) fn define_function(
+        &mut self,
+        name: &'s str,
+        line: Line<'s>,
+    ) -> Result<(), AsmError> {
+        self.define(name, Kind::Function, line)
+    }
+
+    pub(super) fn define_table(&mut self, name: &'s str, line: Line<'s>) -> Result<(), AsmError> {
+        self.define(name, Kind::Table, line)
+    }
+
+    pub(super) fn define_map(&mut self, name: &'s str, line: Line<'s>) -> Result<(), AsmError> {
+        self.define(name, Kind::Map, line)
+    }
+
+    fn define(&mut self, name: &'s str, kind: Kind, line: Line<'s>) -> Result<(), AsmError> {
+        match self.defined.insert(name, (kind, line)) {
+            None => Ok(()),
+            Some((_, first)) => Err(line.fail(Problem::new(
+                format!("`{name}` is defined in line {} already", first.number + 1),
+                "a name once among functions, jump tables and maps",
+            ))),
+        }
+    }
+
+    pub(super) fn refer(&mut self, function: usize, references: Vec<Reference<'s>>) {
+        self.references.push((function, references));
+    }
+
+    /// Turns the references into relocations, and calls of helpers into plain instructions.
+    pub(super) fn resolve(self, unit: &mut Unit) -> Result<(), AsmError> {
+        for (function, references) in self.references {
+            let function = &mut unit.functions[function];
+            for reference in references {
+                let Reference { slot, symbol, addend, kind, line } = reference;
+                let insn = &mut function.insns[slot];
+                let defined = self.defined.get(symbol).map(|&(kind, _)| kind);
+                match (kind, defined) {
+                    (RelocationKind::Call, Some(Kind::Function)) => {}
+                    (RelocationKind::Call, None) => {
+                        let id = helper_id(symbol).ok_or_else(|| {
+                            line.fail(unknown(symbol, "a function of this source, or a helper"))
+                        })?;
+                        (insn.src, insn.imm) = (0, id);
+                        continue;
+                    }
+                    (RelocationKind::Call, Some(_)) => {
+                        return Err(line.fail(Problem::new(
+                            format!("`{symbol}` is no function"),
+                            "a function of this source, or a helper by name or number",
+                        )));
+                    }
+                    (RelocationKind::Address, Some(Kind::Map)) => {
+                        if insn.src != PSEUDO_MAP_FD {
+                            insn.src = PSEUDO_MAP_VALUE;
+                        }
+                    }
+                    (RelocationKind::Address, Some(Kind::Function))
+                        if insn.src == PSEUDO_MAP_FD =>
+                    {
+                        return Err(line.fail(Problem::new(
+                            format!("`{symbol}` is no map"),
+                            "`map NAME ll` with a map or a jump table; `NAME ll` for a function",
+                        )));
+                    }
+                    (RelocationKind::Address, Some(_)) => {}
+                    (RelocationKind::Address, None) => {
+                        let accepted = "a function, jump table or map of this source";
+                        return Err(line.fail(unknown(symbol, accepted)));
+                    }
+                }
+                let symbol = symbol.to_owned();
+                function.relocations.push(Relocation { slot, symbol, addend, kind });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unknown(symbol: &str, accepted: &str) -> Problem {
+    Problem::new(format!("nothing is named `{symbol}`"), accepted)
+}

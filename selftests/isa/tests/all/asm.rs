@@ -1,0 +1,179 @@
+//! What the assembler makes of a source.
+
+use bpf_isa::{
+    Function, Insn, JumpTable, MapDef, Relocation, RelocationKind, Unit, assemble, disassemble,
+};
+
+fn unit(source: &str) -> Unit {
+    assemble(source).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The disassembly of the first function.
+fn listing(source: &str) -> String {
+    disassemble(&unit(source).functions[0].insns)
+}
+
+#[test]
+fn a_source_without_directives_is_the_program_main() {
+    let unit = unit("r0 = 0 ; zero\n\n exit // done\n # nothing\n");
+    let exit = Insn { code: 0x95, ..Insn::default() };
+    let zero = Insn { code: 0xb7, ..Insn::default() };
+    assert_eq!(
+        unit.functions,
+        [Function {
+            name: "main".to_owned(),
+            section: "syscall".to_owned(),
+            global: true,
+            insns: vec![zero, exit],
+            relocations: vec![],
+        }]
+    );
+}
+
+#[test]
+fn labels_are_distances_in_slots() {
+    let text = listing(
+        "
+        start:
+            r1 = 0x100000000 ll
+            if r1 == 3 goto end
+            if w1 s< w2 goto start
+            may_goto end
+            gotol start
+        back: goto end
+            goto back
+        end: exit
+        ",
+    );
+    assert_eq!(
+        text,
+        "   0: (18) r1 = 0x100000000\n   \
+            2: (15) if r1 == 0x3 goto pc+5\n   \
+            3: (ce) if w1 s< w2 goto pc-4\n   \
+            4: (e5) may_goto pc+3\n   \
+            5: (06) gotol pc-6\n   \
+            6: (05) goto pc+1\n   \
+            7: (05) goto pc-2\n   \
+            8: (95) exit\n"
+    );
+}
+
+#[test]
+fn offsets_may_be_written_as_the_kernel_prints_them() {
+    let insns = |source: &str| unit(source).functions[0].insns.clone();
+    assert_eq!(insns("goto pc+3"), insns("goto +3"));
+    assert_eq!(insns("if r1 > 0x3 goto pc-4"), insns("if r1 > 3 goto -4"));
+    assert_eq!(insns("r0 = *(u8 *)skb[r1 + -4]"), insns("r0 = *(u8 *)skb[r1 - 4]"));
+    assert_eq!(insns("r1 = *(u64 *)(r2 + 0x8)"), insns("r1=*(u64*)(r2+8)"));
+    assert_eq!(insns("w1 = 0xffffffff"), insns("w1 = -1"));
+}
+
+#[test]
+fn symbols_become_relocations() {
+    let unit = unit(
+        "
+        .prog entry xdp
+            r1 = jt + 8 ll
+            r2 = counts ll
+            r3 = map counts ll
+            r4 = map jt ll
+            r5 = helper_like ll
+            call helper_like
+            call bpf_ktime_get_ns
+            call 7
+            exit
+        .jumptable jt: a, 0, -1, 0x10
+        a:  exit
+        .func helper_like
+            exit
+        .global shown
+            exit
+        .map counts array key=4 value=16 entries=2 flags=0x80
+        .map odd 99 key=1 value=2 entries=3
+        ",
+    );
+    let entry = &unit.functions[0];
+    assert_eq!((entry.name.as_str(), entry.section.as_str(), entry.global), ("entry", "xdp", true));
+    let relocation = |slot, symbol: &str, addend, kind| Relocation {
+        slot,
+        symbol: symbol.to_owned(),
+        addend,
+        kind,
+    };
+    assert_eq!(
+        entry.relocations,
+        [
+            relocation(0, "jt", 8, RelocationKind::Address),
+            relocation(2, "counts", 0, RelocationKind::Address),
+            relocation(4, "counts", 0, RelocationKind::Address),
+            relocation(6, "jt", 0, RelocationKind::Address),
+            relocation(8, "helper_like", 0, RelocationKind::Address),
+            relocation(10, "helper_like", 0, RelocationKind::Call),
+        ]
+    );
+    let sources: Vec<u8> = [0, 2, 4, 6, 8, 10].map(|slot| entry.insns[slot].src).to_vec();
+    assert_eq!(sources, [0, 2, 1, 1, 0, 1]);
+    assert_eq!(
+        disassemble(&entry.insns[11..13]),
+        "   0: (85) call bpf_ktime_get_ns#5\n   1: (85) call bpf_get_prandom_u32#7\n"
+    );
+    assert_eq!(
+        unit.jump_tables,
+        [JumpTable {
+            name: "jt".to_owned(),
+            function: "entry".to_owned(),
+            targets: vec![14, 0, u64::MAX, 16],
+        }]
+    );
+    let seen: Vec<_> = unit.functions[1..]
+        .iter()
+        .map(|function| (function.name.as_str(), function.section.as_str(), function.global))
+        .collect();
+    assert_eq!(seen, [("helper_like", ".text", false), ("shown", ".text", true)]);
+    let map = |name: &str, map_type, key_size, value_size, max_entries, flags| MapDef {
+        name: name.to_owned(),
+        map_type,
+        key_size,
+        value_size,
+        max_entries,
+        flags,
+    };
+    assert_eq!(unit.maps, [map("counts", 2, 4, 16, 2, 0x80), map("odd", 99, 1, 2, 3, 0)]);
+}
+
+#[test]
+fn a_function_goes_before_a_helper_of_its_name() {
+    let unit = unit("call bpf_loop\nexit\n.func bpf_loop\nexit");
+    assert_eq!(unit.functions[0].relocations.len(), 1);
+}
+
+#[test]
+fn labels_belong_to_their_function() {
+    let unit = unit("a: goto a\n.func f\nr0 = 1\na: goto a\n.jumptable t: a");
+    assert_eq!(unit.functions[0].insns[0].off, -1);
+    assert_eq!(unit.jump_tables[0].targets, [1]);
+    assert_eq!(unit.jump_tables[0].function, "f");
+}
+
+#[test]
+fn raw_slots_keep_every_field() {
+    let unit = unit(".insn 0xff 15 11 -2 0xffffffff");
+    assert_eq!(unit.functions[0].insns, [Insn { code: 0xff, dst: 15, src: 11, off: -2, imm: -1 }]);
+}
+
+#[test]
+fn jump_tables_may_be_empty_and_large() {
+    let targets: Vec<String> = (0..5000).map(|slot| slot.to_string()).collect();
+    let unit = unit(&format!("exit\n.jumptable none:\n.jumptable all: {}", targets.join(", ")));
+    assert!(unit.jump_tables[0].targets.is_empty());
+    assert_eq!(unit.jump_tables[1].targets.len(), 5000);
+}
+
+#[test]
+fn long_sources_assemble() {
+    let mut source = String::new();
+    for line in 0..50_000 {
+        source.push_str(&format!("L{line}: r1 += {line}\nif r1 > 7 goto L{line}\n"));
+    }
+    assert_eq!(unit(&source).functions[0].insns.len(), 100_000);
+}
