@@ -5,6 +5,8 @@ mod debian;
 pub(crate) mod digest;
 mod http;
 mod space;
+#[cfg(test)]
+mod test_server;
 mod unpack;
 
 use std::fs::{self, File, TryLockError};
@@ -16,7 +18,7 @@ pub(crate) use self::unpack::unpack;
 
 use self::debian::Package;
 use self::digest::{Mismatch, Note, Sha256Sum};
-use self::http::{Client, Limits};
+use self::http::{Client, Options};
 use super::bases::{Base, Place};
 use crate::exit::Stop;
 
@@ -50,10 +52,10 @@ pub(crate) enum Form {
 /// [`Stop::HostLacks`] when no place has it, with each place's reason; or when the cache cannot be
 /// written.
 pub(crate) fn obtain(base: &Base, cache: &Path) -> Result<Tarball> {
-    obtain_with(base, cache, Limits::default())
+    obtain_with(base, cache, &Options::default())
 }
 
-fn obtain_with(base: &Base, cache: &Path, limits: Limits) -> Result<Tarball> {
+fn obtain_with(base: &Base, cache: &Path, options: &Options) -> Result<Tarball> {
     let dir = cache.join("source");
     fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
     let _lock = lock(&dir)?;
@@ -64,7 +66,7 @@ fn obtain_with(base: &Base, cache: &Path, limits: Limits) -> Result<Tarball> {
     }
     let mut reasons = Vec::new();
     for place in &base.places {
-        match place.fetch(&dir, cache, limits) {
+        match place.fetch(&dir, cache, options) {
             Ok(sha256) => {
                 return Ok(Tarball { path: place.target(&dir), sha256, form: place.form() });
             }
@@ -178,11 +180,11 @@ impl Place {
     }
 
     /// Gets the file to its place in `dir` and gives its digest.
-    fn fetch(&self, dir: &Path, cache: &Path, limits: Limits) -> Result<Sha256Sum> {
+    fn fetch(&self, dir: &Path, cache: &Path, options: &Options) -> Result<Sha256Sum> {
         let target = self.target(dir);
         match self {
             Self::KernelOrg { url, sums, sha256 } => {
-                let client = Client::new(limits);
+                let client = Client::new(options.clone());
                 let name = target.file_name().unwrap_or_default().to_string_lossy();
                 let expected = match (sha256, sums) {
                     (Some(sha256), _) => *sha256,

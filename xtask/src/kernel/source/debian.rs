@@ -12,7 +12,6 @@ use anyhow::{Context, Result, bail};
 
 use super::digest::{self, Mismatch, Sha256Sum};
 use super::{apt_sources, space};
-use crate::exit::Stop;
 use crate::ui::Progress;
 
 /// Keyrings of the package debian-archive-keyring, under its newer and its older name.
@@ -53,8 +52,8 @@ impl Package<'_> {
     ///
     /// # Errors
     ///
-    /// When the machine has no apt or no source of Debian ([`Stop::HostLacks`]), when no mirror
-    /// has the package, or when its digest is another ([`Mismatch`]).
+    /// When the machine has no apt or no source of Debian, when no mirror has the package, or when
+    /// its digest is another ([`Mismatch`]).
     pub(crate) fn download(&self, state: &Path, target: &Path) -> Result<()> {
         let mirrors = apt_sources::debian_mirrors(Path::new("/etc/apt"), self.suite);
         if mirrors.is_empty() {
@@ -103,11 +102,10 @@ impl Package<'_> {
         self.transfer(apt, &listed, &wanted, &part)
             .and_then(|()| digest::admit(&part, target, self.sha256))
             .or_else(|error| {
-                if !resumed || error.downcast_ref::<Stop>().is_some() {
+                if !resumed || error.downcast_ref::<Mismatch>().is_none() {
                     return Err(error);
                 }
-                // What an earlier run left may be to blame.
-                let _ = fs::remove_file(&part);
+                // What an earlier run left, and apt did not look into, is to blame.
                 self.transfer(apt, &listed, &wanted, &part)?;
                 digest::admit(&part, target, self.sha256)
             })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use ureq::http::header::{ACCEPT_ENCODING, CONTENT_RANGE, RANGE};
 use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Proxy};
 
 use super::digest::Sha256Sum;
 use super::space;
@@ -17,33 +17,37 @@ use crate::ui::Progress;
 /// Longest list of digests that is read, in bytes. kernel.org's has 100 KiB for a whole series.
 const LIST_LIMIT: u64 = 4 << 20;
 
-/// How patient a client is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+/// How patient a client is, and which way it goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
     /// For finding the host, and again for connecting to it.
     pub(crate) connect: Duration,
     /// For the first line of the answer, and for each piece of the body.
     pub(crate) silence: Duration,
     /// How often a download that broke off is resumed, if it got further each time.
     pub(crate) resumes: u32,
+    /// What stands between.
+    pub(crate) proxy: Option<Proxy>,
 }
 
-impl Default for Limits {
+impl Default for Options {
+    /// For the internet; the proxy is the environment's (`https_proxy` and its like).
     fn default() -> Self {
-        Self { connect: Duration::from_secs(4), silence: Duration::from_secs(15), resumes: 5 }
+        let (connect, silence) = (Duration::from_secs(4), Duration::from_secs(10));
+        Self { connect, silence, resumes: 5, proxy: Proxy::try_from_env() }
     }
 }
 
 /// Gets files.
 pub(crate) struct Client {
     agent: Agent,
-    limits: Limits,
+    resumes: u32,
 }
 
 /// Why an attempt ended before the whole file was there.
 enum End {
-    /// The connection broke off, or fell silent, after this many new bytes.
-    Cut(u64, io::Error),
+    /// The connection broke off or fell silent.
+    Cut(io::Error),
     /// What is there already does not fit to what the server has.
     Misfit,
     /// Nothing that another attempt would mend.
@@ -51,19 +55,19 @@ enum End {
 }
 
 impl Client {
-    /// A client that goes from https:// only to https://. Proxies come from the environment
-    /// (`https_proxy` and its like).
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// A client that goes from https:// only to https://.
+    pub(crate) fn new(options: Options) -> Self {
         let config = Agent::config_builder()
-            .timeout_resolve(Some(limits.connect))
-            .timeout_connect(Some(limits.connect))
-            .timeout_recv_response(Some(limits.silence))
-            .timeout_per_read(Some(limits.silence))
+            .timeout_resolve(Some(options.connect))
+            .timeout_connect(Some(options.connect))
+            .timeout_recv_response(Some(options.silence))
+            .timeout_per_read(Some(options.silence))
             .max_redirects(5)
+            .proxy(options.proxy)
             .http_status_as_error(false)
             .user_agent(concat!("bpf-indirect/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self { agent: config.new_agent(), limits }
+        Self { agent: config.new_agent(), resumes: options.resumes }
     }
 
     fn get(&self, url: &str, from: u64) -> Result<Response<Body>> {
@@ -104,25 +108,28 @@ impl Client {
     /// When the file cannot be had or written; what came until then stays in `part`, to be resumed
     /// by another call. [`crate::exit::Stop::HostLacks`] for a full disk.
     pub(crate) fn file(&self, url: &str, part: &Path) -> Result<bool> {
-        let mut kept = size(part);
+        let mut kept = size(part) > 0;
+        let mut furthest = size(part);
         let mut resumes = 0;
         loop {
-            let end = match self.attempt(url, part) {
-                Ok(()) => return Ok(kept > 0),
+            let end = match self.attempt(url, part, &mut kept) {
+                Ok(()) => return Ok(kept),
                 Err(end) => end,
             };
             let error = match end {
                 End::Misfit if size(part) > 0 => {
-                    remove(part)?;
-                    kept = 0;
+                    fs::remove_file(part)
+                        .with_context(|| format!("removing {}", part.display()))?;
+                    kept = false;
                     continue;
                 }
                 End::Misfit => anyhow!("the server sends another part than was asked for"),
-                End::Cut(more, _) if more > 0 && resumes < self.limits.resumes => {
+                End::Cut(_) if size(part) > furthest && resumes < self.resumes => {
+                    furthest = size(part);
                     resumes += 1;
                     continue;
                 }
-                End::Cut(_, error) => {
+                End::Cut(error) => {
                     anyhow::Error::new(error).context(format!("broke off at byte {}", size(part)))
                 }
                 End::Failed(error) => error,
@@ -131,13 +138,16 @@ impl Client {
         }
     }
 
-    fn attempt(&self, url: &str, part: &Path) -> Result<(), End> {
+    fn attempt(&self, url: &str, part: &Path, kept: &mut bool) -> Result<(), End> {
         let mut from = size(part);
         let mut response = self.get(url, from).map_err(End::Failed)?;
         let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
         match response.status() {
             // The server knows no ranges and sends all of it.
-            StatusCode::OK => from = 0,
+            StatusCode::OK => {
+                from = 0;
+                *kept = false;
+            }
             StatusCode::PARTIAL_CONTENT if from > 0 => {
                 if range.and_then(range_start) != Some(from) {
                     return Err(End::Misfit);
@@ -168,7 +178,7 @@ impl Client {
         let mut buffer = vec![0; 1 << 16];
         let mut got = 0;
         loop {
-            let length = body.read(&mut buffer).map_err(|error| End::Cut(got, error))?;
+            let length = body.read(&mut buffer).map_err(End::Cut)?;
             if length == 0 {
                 break;
             }
@@ -177,7 +187,7 @@ impl Client {
             progress.inc(length as u64);
         }
         if left.is_some_and(|left| left != got) {
-            return Err(End::Cut(got, io::ErrorKind::UnexpectedEof.into()));
+            return Err(End::Cut(io::ErrorKind::UnexpectedEof.into()));
         }
         file.sync_all().map_err(disk)?;
         progress.finish();
@@ -187,10 +197,6 @@ impl Client {
 
 fn size(part: &Path) -> u64 {
     fs::metadata(part).map_or(0, |meta| meta.len())
-}
-
-fn remove(part: &Path) -> Result<()> {
-    fs::remove_file(part).with_context(|| format!("removing {}", part.display()))
 }
 
 /// The first byte of `Content-Range: bytes 5-9/10` (RFC 9110, 14.4).

@@ -58,8 +58,8 @@ fn remove(dir: &Path) -> Result<()> {
 }
 
 fn fill(tarball: &Tarball, dir: &Path) -> Result<()> {
-    let mut file = File::open(&tarball.path)?;
-    let size = file.metadata()?.len();
+    let mut file = File::open(&tarball.path).context("opening it")?;
+    let size = file.metadata().context("asking for its size")?.len();
     space::require(dir, size.saturating_mul(EXPANSION))?;
     let name = tarball.path.file_name().unwrap_or_default().display();
     let progress = Progress::bytes(size, format!("unpacking {name}"));
@@ -144,10 +144,9 @@ impl Pipeline {
         }
     }
 
-    /// Waits for all; the error is that of the last command that complained, since those before
-    /// it may only say that nobody read on.
+    /// Waits for all. Who only complains that nobody read on is not quoted.
     fn finish(self, dir: &Path, bytes: u64) -> Result<()> {
-        let mut complaint = None;
+        let mut complaints = Vec::new();
         for Stage { line, mut child, mut errors } in self.stages {
             let status = child.wait().with_context(|| format!("waiting for {line}"))?;
             let mut text = String::new();
@@ -156,11 +155,17 @@ impl Pipeline {
             if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
                 return Err(space::explain(io::ErrorKind::StorageFull.into(), dir, Some(bytes)));
             }
-            if !status.success() && (complaint.is_none() || !text.is_empty()) {
+            if !status.success() && !text.contains("Broken pipe") {
                 let text = text.lines().take(3).collect::<Vec<_>>().join("; ");
-                complaint = Some(format!("`{line}` failed ({status}): {text}"));
+                complaints.push(format!("`{line}` failed ({status}): {text}"));
             }
         }
-        complaint.map_or(Ok(()), |text| Err(anyhow::anyhow!(text)))
+        if !complaints.is_empty() {
+            bail!("{}", complaints.join("\n"));
+        }
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
