@@ -1,0 +1,434 @@
+//! The interpreter: one loop over pre-decoded instructions.
+//!
+//! The common case, plain scalars and memory accesses inside their object, is inline; whatever
+//! else happens is decided in `#[cold]` functions. A step allocates nothing.
+
+use crate::arith::{self, Arith};
+use crate::code::{Code, Opc};
+use crate::helpers::{self, Scratch};
+use crate::lower::Program;
+use crate::maps::Maps;
+use crate::memory::Memory;
+use crate::number::*;
+use crate::state::State;
+use crate::trace::Tracer;
+use crate::trap::TrapKind;
+use crate::value::{Prov, Value, ValueKind};
+use crate::{atomic, packet};
+
+/// What a run works on besides its state.
+pub(crate) struct World<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) memory: &'a mut Memory,
+    pub(crate) maps: &'a mut Maps,
+    pub(crate) scratch: &'a mut Scratch,
+}
+
+/// Runs until the entry function returns; r0 is then in `state.regs[0]`.
+///
+/// `TRACE` says whether the tracer sees each step.
+pub(crate) fn run<const TRACE: bool>(
+    world: World<'_>,
+    state: &mut State,
+    budget: u64,
+    tracer: &mut Tracer,
+) -> Result<(), TrapKind> {
+    let World { program, memory, maps, scratch } = world;
+    let codes = &program.codes[..];
+    let mut pc = 0usize;
+    let mut steps = 0u64;
+
+    macro_rules! trap {
+        ($kind:expr) => {{
+            let kind = $kind;
+            state.at = pc - 1;
+            state.steps = steps.saturating_sub(1);
+            return Err(kind);
+        }};
+    }
+    macro_rules! check {
+        ($result:expr) => {
+            match $result {
+                Ok(value) => value,
+                Err(kind) => trap!(kind),
+            }
+        };
+    }
+    macro_rules! dst {
+        ($code:ident) => {
+            state.regs[usize::from($code.dst & 15)]
+        };
+    }
+    macro_rules! src {
+        ($code:ident) => {
+            state.regs[usize::from($code.src & 15)]
+        };
+    }
+    // dst = f(dst, operand); `$kind` says what that means for pointers.
+    macro_rules! alu {
+        ($code:ident, $operand:expr, $kind:ident, $f:expr) => {{
+            let (d, s): (Value, Value) = (dst!($code), $operand);
+            let f: fn(u64, u64) -> u64 = $f;
+            let bits = f(d.bits, s.bits);
+            let prov = if d.prov.0 | s.prov.0 == 0 {
+                Prov::SCALAR
+            } else {
+                check!(arith::combine(Arith::$kind, $code, d, s))
+            };
+            dst!($code) = Value { bits, prov };
+        }};
+    }
+    macro_rules! alu_r {
+        ($code:ident, $kind:ident, $f:expr) => {
+            alu!($code, src!($code), $kind, $f)
+        };
+    }
+    macro_rules! alu_i {
+        ($code:ident, $kind:ident, $f:expr) => {
+            alu!($code, Value::scalar($code.imm), $kind, $f)
+        };
+    }
+    // dst = f(operand)
+    macro_rules! convert {
+        ($code:ident, $reg:ident, $f:expr) => {{
+            let operand: Value = state.regs[usize::from($code.$reg & 15)];
+            let f: fn(u64, u64) -> u64 = $f;
+            let prov = if operand.prov == Prov::SCALAR {
+                Prov::SCALAR
+            } else {
+                check!(arith::convert($code.$reg, operand))
+            };
+            dst!($code) = Value { bits: f(operand.bits, $code.imm), prov };
+        }};
+    }
+    macro_rules! jump {
+        ($code:ident, $operand:expr, $equality:expr, $f:expr) => {{
+            let (d, s): (Value, Value) = (dst!($code), $operand);
+            let f: fn(u64, u64) -> bool = $f;
+            if d.prov.0 | s.prov.0 != 0 {
+                state.leaked |= check!(arith::compare($code, $equality, d, s));
+            }
+            if f(d.bits, s.bits) {
+                pc = $code.aux as usize;
+            }
+        }};
+    }
+    macro_rules! jump_r {
+        ($code:ident, $equality:expr, $f:expr) => {
+            jump!($code, src!($code), $equality, $f)
+        };
+    }
+    macro_rules! jump_i {
+        ($code:ident, $equality:expr, $f:expr) => {
+            jump!($code, Value::scalar($code.imm), $equality, $f)
+        };
+    }
+    macro_rules! load {
+        ($code:ident, $size:literal, $f:expr) => {{
+            let base = src!($code);
+            match memory.load::<$size>(base, i64::from($code.aux)) {
+                Ok(value) => {
+                    let f: fn(u64) -> u64 = $f;
+                    dst!($code) = Value { bits: f(value.bits), ..value };
+                }
+                Err(kind) => trap!(blame($code.src, kind)),
+            }
+        }};
+    }
+    macro_rules! store {
+        ($code:ident, $size:literal, $value:expr) => {{
+            let value: Value = $value;
+            if value.prov == Prov::UNINIT {
+                trap!(TrapKind::UninitRegister { reg: $code.src });
+            }
+            if let Err(kind) = memory.store::<$size>(dst!($code), i64::from($code.aux), value) {
+                trap!(blame($code.dst, kind));
+            }
+        }};
+    }
+    macro_rules! store_r {
+        ($code:ident, $size:literal) => {
+            store!($code, $size, src!($code))
+        };
+    }
+    macro_rules! store_i {
+        ($code:ident, $size:literal) => {
+            store!($code, $size, Value::scalar($code.imm))
+        };
+    }
+
+    loop {
+        let Some(&code) = codes.get(pc) else {
+            // Not reached: FellOff and BadTarget stand at the end.
+            state.at = codes.len().saturating_sub(1);
+            state.steps = steps;
+            return Err(TrapKind::FellOff);
+        };
+        if TRACE {
+            tracer.step(pc, state.depth, &state.regs);
+        }
+        pc += 1;
+        steps += 1;
+        if steps > budget {
+            trap!(TrapKind::Budget { budget });
+        }
+        match code.op {
+            // RFC 9669 section 4.1, ___bpf_prog_run() in kernel/bpf/core.c.
+            Opc::Add64R => alu_r!(code, Add, u64::wrapping_add),
+            Opc::Add64I => alu_i!(code, Add, u64::wrapping_add),
+            Opc::Sub64R => alu_r!(code, Sub, u64::wrapping_sub),
+            Opc::Sub64I => alu_i!(code, Sub, u64::wrapping_sub),
+            Opc::Mul64R => alu_r!(code, Other, u64::wrapping_mul),
+            Opc::Mul64I => alu_i!(code, Other, u64::wrapping_mul),
+            Opc::Div64R => alu_r!(code, Other, div64),
+            Opc::Div64I => alu_i!(code, Other, div64),
+            Opc::SDiv64R => alu_r!(code, Other, sdiv64),
+            Opc::SDiv64I => alu_i!(code, Other, sdiv64),
+            Opc::Mod64R => alu_r!(code, Other, mod64),
+            Opc::Mod64I => alu_i!(code, Other, mod64),
+            Opc::SMod64R => alu_r!(code, Other, smod64),
+            Opc::SMod64I => alu_i!(code, Other, smod64),
+            Opc::Or64R => alu_r!(code, Other, |a, b| a | b),
+            Opc::Or64I => alu_i!(code, Other, |a, b| a | b),
+            Opc::And64R => alu_r!(code, Other, |a, b| a & b),
+            Opc::And64I => alu_i!(code, Other, |a, b| a & b),
+            Opc::Xor64R => alu_r!(code, Other, |a, b| a ^ b),
+            Opc::Xor64I => alu_i!(code, Other, |a, b| a ^ b),
+            Opc::Lsh64R => alu_r!(code, Other, |a, b| a.wrapping_shl(b as u32)),
+            Opc::Lsh64I => alu_i!(code, Other, |a, b| a.wrapping_shl(b as u32)),
+            Opc::Rsh64R => alu_r!(code, Other, |a, b| a.wrapping_shr(b as u32)),
+            Opc::Rsh64I => alu_i!(code, Other, |a, b| a.wrapping_shr(b as u32)),
+            Opc::Arsh64R => alu_r!(code, Other, |a, b| (a as i64).wrapping_shr(b as u32) as u64),
+            Opc::Arsh64I => alu_i!(code, Other, |a, b| (a as i64).wrapping_shr(b as u32) as u64),
+            Opc::Mov64R => {
+                let value = src!(code);
+                check!(arith::readable(code.src, value));
+                dst!(code) = value;
+            }
+            Opc::Mov64I => dst!(code) = Value::scalar(code.imm),
+            Opc::Add32R => alu_r!(code, Other, |a, b| low(a).wrapping_add(low(b)).into()),
+            Opc::Add32I => alu_i!(code, Other, |a, b| low(a).wrapping_add(low(b)).into()),
+            Opc::Sub32R => alu_r!(code, Other, |a, b| low(a).wrapping_sub(low(b)).into()),
+            Opc::Sub32I => alu_i!(code, Other, |a, b| low(a).wrapping_sub(low(b)).into()),
+            Opc::Mul32R => alu_r!(code, Other, |a, b| low(a).wrapping_mul(low(b)).into()),
+            Opc::Mul32I => alu_i!(code, Other, |a, b| low(a).wrapping_mul(low(b)).into()),
+            Opc::Div32R => alu_r!(code, Other, div32),
+            Opc::Div32I => alu_i!(code, Other, div32),
+            Opc::SDiv32R => alu_r!(code, Other, sdiv32),
+            Opc::SDiv32I => alu_i!(code, Other, sdiv32),
+            Opc::Mod32R => alu_r!(code, Other, mod32),
+            Opc::Mod32I => alu_i!(code, Other, mod32),
+            Opc::SMod32R => alu_r!(code, Other, smod32),
+            Opc::SMod32I => alu_i!(code, Other, smod32),
+            Opc::Or32R => alu_r!(code, Other, |a, b| (low(a) | low(b)).into()),
+            Opc::Or32I => alu_i!(code, Other, |a, b| (low(a) | low(b)).into()),
+            Opc::And32R => alu_r!(code, Other, |a, b| (low(a) & low(b)).into()),
+            Opc::And32I => alu_i!(code, Other, |a, b| (low(a) & low(b)).into()),
+            Opc::Xor32R => alu_r!(code, Other, |a, b| (low(a) ^ low(b)).into()),
+            Opc::Xor32I => alu_i!(code, Other, |a, b| (low(a) ^ low(b)).into()),
+            Opc::Lsh32R => alu_r!(code, Other, |a, b| low(a).wrapping_shl(low(b)).into()),
+            Opc::Lsh32I => alu_i!(code, Other, |a, b| low(a).wrapping_shl(low(b)).into()),
+            Opc::Rsh32R => alu_r!(code, Other, |a, b| low(a).wrapping_shr(low(b)).into()),
+            Opc::Rsh32I => alu_i!(code, Other, |a, b| low(a).wrapping_shr(low(b)).into()),
+            Opc::Arsh32R => alu_r!(code, Other, arsh32),
+            Opc::Arsh32I => alu_i!(code, Other, arsh32),
+            Opc::Mov32R => convert!(code, src, |a, _| low(a).into()),
+            Opc::Mov32I => dst!(code) = Value::scalar(low(code.imm).into()),
+            Opc::MovSx8To64 => convert!(code, src, |a, _| i64::from(a as i8) as u64),
+            Opc::MovSx16To64 => convert!(code, src, |a, _| i64::from(a as i16) as u64),
+            Opc::MovSx32To64 => convert!(code, src, |a, _| i64::from(a as i32) as u64),
+            Opc::MovSx8To32 => convert!(code, src, |a, _| (i32::from(a as i8) as u32).into()),
+            Opc::MovSx16To32 => convert!(code, src, |a, _| (i32::from(a as i16) as u32).into()),
+            Opc::Neg64 => convert!(code, dst, |a, _| a.wrapping_neg()),
+            Opc::Neg32 => convert!(code, dst, |a, _| low(a).wrapping_neg().into()),
+            // RFC 9669 section 4.2.
+            Opc::Truncate => convert!(code, dst, truncate),
+            Opc::Swap => convert!(code, dst, swap),
+            // RFC 9669 section 5.4.
+            Opc::Constant => match program.constants.get(code.imm as usize) {
+                Some(&value) => dst!(code) = value,
+                None => trap!(TrapKind::Unsupported("constant".into())),
+            },
+            // RFC 9669 sections 5.1 and 5.2.
+            Opc::Load8 => load!(code, 1, |a| a),
+            Opc::Load16 => load!(code, 2, |a| a),
+            Opc::Load32 => load!(code, 4, |a| a),
+            Opc::Load64 => load!(code, 8, |a| a),
+            Opc::LoadS8 => load!(code, 1, |a| i64::from(a as i8) as u64),
+            Opc::LoadS16 => load!(code, 2, |a| i64::from(a as i16) as u64),
+            Opc::LoadS32 => load!(code, 4, |a| i64::from(a as i32) as u64),
+            Opc::Store8R => store_r!(code, 1),
+            Opc::Store8I => store_i!(code, 1),
+            Opc::Store16R => store_r!(code, 2),
+            Opc::Store16I => store_i!(code, 2),
+            Opc::Store32R => store_r!(code, 4),
+            Opc::Store32I => store_i!(code, 4),
+            Opc::Store64R => store_r!(code, 8),
+            Opc::Store64I => store_i!(code, 8),
+            // RFC 9669 section 5.3.
+            Opc::Atomic => match program.atomics.get(code.imm as usize) {
+                Some(&(op, size)) => {
+                    check!(atomic::modify(op, size, code, &mut state.regs, memory))
+                }
+                None => trap!(TrapKind::Unsupported("atomic operation".into())),
+            },
+            Opc::LoadAcquire => check!(atomic::load_acquire(code, &mut state.regs, memory)),
+            Opc::StoreRelease => check!(atomic::store_release(code, &state.regs, memory)),
+            // RFC 9669 section 5.5; bpf_gen_ld_abs() in net/core/filter.c: a failure returns 0
+            // from the function that it happens in.
+            Opc::PacketAbs | Opc::PacketInd => {
+                let loaded = check!(packet::load(code, &state.regs, memory));
+                state.clobber();
+                state.regs[0] = Value::scalar(loaded.unwrap_or(0));
+                if loaded.is_none() {
+                    match state.leave(memory) {
+                        Some(ret) => pc = ret,
+                        None => break,
+                    }
+                }
+            }
+            // RFC 9669 section 4.3.
+            Opc::Jump => pc = code.aux as usize,
+            Opc::Jeq64R => jump_r!(code, true, |a, b| a == b),
+            Opc::Jeq64I => jump_i!(code, true, |a, b| a == b),
+            Opc::Jne64R => jump_r!(code, true, |a, b| a != b),
+            Opc::Jne64I => jump_i!(code, true, |a, b| a != b),
+            Opc::Jgt64R => jump_r!(code, false, |a, b| a > b),
+            Opc::Jgt64I => jump_i!(code, false, |a, b| a > b),
+            Opc::Jge64R => jump_r!(code, false, |a, b| a >= b),
+            Opc::Jge64I => jump_i!(code, false, |a, b| a >= b),
+            Opc::Jlt64R => jump_r!(code, false, |a, b| a < b),
+            Opc::Jlt64I => jump_i!(code, false, |a, b| a < b),
+            Opc::Jle64R => jump_r!(code, false, |a, b| a <= b),
+            Opc::Jle64I => jump_i!(code, false, |a, b| a <= b),
+            Opc::Jsgt64R => jump_r!(code, false, |a, b| a as i64 > b as i64),
+            Opc::Jsgt64I => jump_i!(code, false, |a, b| a as i64 > b as i64),
+            Opc::Jsge64R => jump_r!(code, false, |a, b| a as i64 >= b as i64),
+            Opc::Jsge64I => jump_i!(code, false, |a, b| a as i64 >= b as i64),
+            Opc::Jslt64R => jump_r!(code, false, |a, b| (a as i64) < b as i64),
+            Opc::Jslt64I => jump_i!(code, false, |a, b| (a as i64) < b as i64),
+            Opc::Jsle64R => jump_r!(code, false, |a, b| a as i64 <= b as i64),
+            Opc::Jsle64I => jump_i!(code, false, |a, b| a as i64 <= b as i64),
+            Opc::Jset64R => jump_r!(code, false, |a, b| a & b != 0),
+            Opc::Jset64I => jump_i!(code, false, |a, b| a & b != 0),
+            Opc::Jeq32R => jump_r!(code, false, |a, b| low(a) == low(b)),
+            Opc::Jeq32I => jump_i!(code, false, |a, b| low(a) == low(b)),
+            Opc::Jne32R => jump_r!(code, false, |a, b| low(a) != low(b)),
+            Opc::Jne32I => jump_i!(code, false, |a, b| low(a) != low(b)),
+            Opc::Jgt32R => jump_r!(code, false, |a, b| low(a) > low(b)),
+            Opc::Jgt32I => jump_i!(code, false, |a, b| low(a) > low(b)),
+            Opc::Jge32R => jump_r!(code, false, |a, b| low(a) >= low(b)),
+            Opc::Jge32I => jump_i!(code, false, |a, b| low(a) >= low(b)),
+            Opc::Jlt32R => jump_r!(code, false, |a, b| low(a) < low(b)),
+            Opc::Jlt32I => jump_i!(code, false, |a, b| low(a) < low(b)),
+            Opc::Jle32R => jump_r!(code, false, |a, b| low(a) <= low(b)),
+            Opc::Jle32I => jump_i!(code, false, |a, b| low(a) <= low(b)),
+            Opc::Jsgt32R => jump_r!(code, false, |a, b| a as i32 > b as i32),
+            Opc::Jsgt32I => jump_i!(code, false, |a, b| a as i32 > b as i32),
+            Opc::Jsge32R => jump_r!(code, false, |a, b| a as i32 >= b as i32),
+            Opc::Jsge32I => jump_i!(code, false, |a, b| a as i32 >= b as i32),
+            Opc::Jslt32R => jump_r!(code, false, |a, b| (a as i32) < b as i32),
+            Opc::Jslt32I => jump_i!(code, false, |a, b| (a as i32) < b as i32),
+            Opc::Jsle32R => jump_r!(code, false, |a, b| a as i32 <= b as i32),
+            Opc::Jsle32I => jump_i!(code, false, |a, b| a as i32 <= b as i32),
+            Opc::Jset32R => jump_r!(code, false, |a, b| low(a) & low(b) != 0),
+            Opc::Jset32I => jump_i!(code, false, |a, b| low(a) & low(b) != 0),
+            // bpf_do_misc_fixups() in kernel/bpf/fixups.c: one counter for each call of a function.
+            Opc::MayGoto => {
+                let left = &mut state.frames[state.depth].may_goto;
+                match left.checked_sub(1) {
+                    Some(fewer) => *left = fewer,
+                    None => pc = code.aux as usize,
+                }
+            }
+            // check_indirect_jump() in kernel/bpf/verifier.c.
+            Opc::Gotox => pc = check!(gotox(program, code, pc - 1, dst!(code))),
+            Opc::CallLocal => {
+                check!(state.enter(pc, memory));
+                pc = code.aux as usize;
+            }
+            Opc::Callx => {
+                let target = check!(callx(program, code, dst!(code)));
+                check!(state.enter(pc, memory));
+                pc = target;
+            }
+            Opc::CallHelper => {
+                let result = helpers::call(code.imm as i32, &state.regs, memory, maps, scratch);
+                state.regs[0] = check!(result);
+                state.clobber();
+            }
+            Opc::Exit => match state.depth {
+                0 => {
+                    check!(arith::readable(0, state.regs[0]));
+                    break;
+                }
+                _ => match state.leave(memory) {
+                    Some(ret) => pc = ret,
+                    None => break,
+                },
+            },
+            Opc::Refused => trap!(refusal(program, code)),
+            Opc::BadTarget => {
+                steps = steps.saturating_sub(1);
+                trap!(bad_target(program, code))
+            }
+            Opc::FellOff => {
+                steps = steps.saturating_sub(1);
+                trap!(TrapKind::FellOff)
+            }
+        }
+    }
+    if TRACE {
+        tracer.end(&state.regs);
+    }
+    state.steps = steps;
+    Ok(())
+}
+
+/// An access through an unwritten register is blamed on the register.
+#[cold]
+pub(crate) fn blame(reg: u8, kind: TrapKind) -> TrapKind {
+    match kind {
+        TrapKind::NotAPointer { found: ValueKind::Uninit } => TrapKind::UninitRegister { reg },
+        other => other,
+    }
+}
+
+/// The code that `gotox` goes to.
+fn gotox(program: &Program, code: Code, at: usize, target: Value) -> Result<usize, TrapKind> {
+    arith::readable(code.dst, target)?;
+    if target.kind() != ValueKind::Instruction {
+        return Err(TrapKind::NotInstructionAddress { reg: code.dst, found: target.kind() });
+    }
+    let from = program.slot_of.get(at).copied().unwrap_or_default() as usize;
+    let slot = target.prov.selector();
+    program
+        .jump_target(from, slot as usize)
+        .map(|index| index as usize)
+        .map_err(|why| TrapKind::BadJumpTarget { target: i64::from(slot), why })
+}
+
+/// The code that `callx` goes to.
+fn callx(program: &Program, code: Code, target: Value) -> Result<usize, TrapKind> {
+    arith::readable(code.dst, target)?;
+    if target.kind() != ValueKind::Function {
+        return Err(TrapKind::NotFunctionAddress { reg: code.dst, found: target.kind() });
+    }
+    let slot = target.prov.selector();
+    program
+        .function_start(slot as usize)
+        .map(|index| index as usize)
+        .ok_or(TrapKind::BadJumpTarget { target: i64::from(slot), why: "no function starts there" })
+}
+
+#[cold]
+fn refusal(program: &Program, code: Code) -> TrapKind {
+    let unknown = || TrapKind::Unsupported("instruction".into());
+    program.refusals.get(code.imm as usize).cloned().unwrap_or_else(unknown)
+}
+
+#[cold]
+fn bad_target(program: &Program, code: Code) -> TrapKind {
+    let unknown = || TrapKind::Unsupported("jump".into());
+    program.bad_targets.get(code.imm as usize).cloned().unwrap_or_else(unknown)
+}

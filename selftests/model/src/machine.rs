@@ -1,0 +1,200 @@
+//! The machine: a load plan brought to life, and its runs.
+
+use bpf_isa::Insn;
+use bpf_object::LoadPlan;
+
+use crate::exec::{self, World};
+use crate::helpers::Scratch;
+use crate::lower::{Program, lower};
+use crate::maps::{MapLoader, MapView, Maps, ModelError};
+use crate::memory::{Memory, Region};
+use crate::packet;
+use crate::state::State;
+use crate::text::disassemble;
+use crate::trace::Tracer;
+use crate::trap::{TraceEntry, Trap, TrapKind};
+use crate::value::Value;
+
+/// `enum bpf_prog_type` (`include/uapi/linux/bpf.h`).
+mod prog_type {
+    pub(super) const SOCKET_FILTER: u32 = 1;
+    pub(super) const SCHED_CLS: u32 = 3;
+    pub(super) const SCHED_ACT: u32 = 4;
+    pub(super) const XDP: u32 = 6;
+    pub(super) const SYSCALL: u32 = 31;
+}
+
+/// What a program is run on, as `BPF_PROG_TEST_RUN` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// `syscall` programs: the memory behind r1. Others: `struct __sk_buff` or `struct xdp_md`,
+    /// empty for none.
+    pub ctx: Vec<u8>,
+    /// The packet from its Ethernet header on, for program types that take one.
+    pub packet: Vec<u8>,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// All 64 bits of r0. `BPF_PROG_TEST_RUN` hands out the low 32.
+    pub r0: u64,
+    /// The context afterwards, as long as the one that went in.
+    pub ctx: Vec<u8>,
+    /// The packet afterwards, as a test run hands it out: behind a socket filter its Ethernet
+    /// header is zero.
+    pub packet: Vec<u8>,
+    /// Instructions executed; a wide one counts once.
+    pub steps: u64,
+    /// The kernel's result may differ, because an address is in r0, was written to memory that
+    /// outlives the run, or decided a branch.
+    pub address_leaked: bool,
+}
+
+/// A load plan ready to run: its maps created and filled, its programs decoded.
+///
+/// As in the kernel, maps keep their contents from run to run.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    programs: Vec<Program>,
+    insns: Vec<Vec<Insn>>,
+    maps: Maps,
+    memory: Memory,
+    scratch: Scratch,
+}
+
+impl Machine {
+    /// Creates the maps and decodes the programs.
+    ///
+    /// A program that the kernel would refuse is no error: it traps where it goes wrong.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be created or filled.
+    pub fn new(plan: &LoadPlan) -> Result<Self, ModelError> {
+        let mut memory = Memory::new();
+        let maps = Maps::create(&plan.maps, &mut memory)?;
+        memory.seal();
+        let loader = MapLoader { maps: &maps, memory: &memory };
+        let programs = plan.programs.iter().map(|program| lower(program, &loader)).collect();
+        let insns = plan.programs.iter().map(|program| program.insns.clone()).collect();
+        Ok(Self { programs, insns, maps, memory, scratch: Scratch::default() })
+    }
+
+    /// Runs the program with this index for at most `budget` steps.
+    ///
+    /// # Errors
+    ///
+    /// The trap that stopped it. Maps keep what was written before.
+    pub fn run(
+        &mut self,
+        program: usize,
+        input: &Input,
+        budget: u64,
+    ) -> Result<Outcome, Box<Trap>> {
+        let mut tracer = Tracer::new(0);
+        self.execute::<false>(program, input, budget, &mut tracer)
+    }
+
+    /// Like [`Machine::run`], keeping the last `keep` steps: beside the outcome, or in the trap.
+    ///
+    /// # Errors
+    ///
+    /// The trap that stopped it, with the trace.
+    pub fn run_traced(
+        &mut self,
+        program: usize,
+        input: &Input,
+        budget: u64,
+        keep: usize,
+    ) -> Result<(Outcome, Vec<TraceEntry>), Box<Trap>> {
+        let mut tracer = Tracer::new(keep);
+        match self.execute::<true>(program, input, budget, &mut tracer) {
+            Ok(outcome) => Ok((outcome, self.trace(program, &tracer))),
+            Err(mut trap) => {
+                trap.trace = self.trace(program, &tracer);
+                Err(trap)
+            }
+        }
+    }
+
+    /// The contents of the map with this index.
+    pub fn map(&self, index: usize) -> Option<MapView<'_>> {
+        self.maps.0.get(index).map(|map| MapView { map, memory: &self.memory })
+    }
+
+    fn execute<const TRACE: bool>(
+        &mut self,
+        number: usize,
+        input: &Input,
+        budget: u64,
+        tracer: &mut Tracer,
+    ) -> Result<Outcome, Box<Trap>> {
+        let Self { programs, insns, maps, memory, scratch } = self;
+        let (Some(program), Some(insns)) = (programs.get(number), insns.get(number)) else {
+            return Err(Box::new(Trap {
+                kind: TrapKind::Unsupported(format!("there is no program {number}").into()),
+                slot: 0,
+                insn: String::new(),
+                regs: [Value::UNINIT; 11],
+                steps: 0,
+                trace: Vec::new(),
+            }));
+        };
+        memory.begin_run();
+        let r1 = set_up(program.prog_type, memory, input);
+        let mut state = State::new(*r1.as_ref().unwrap_or(&Value::UNINIT), memory);
+        let world = World { program, memory, maps, scratch };
+        let ran = r1.and_then(|_| exec::run::<TRACE>(world, &mut state, budget, tracer));
+        if let Err(kind) = ran {
+            let slot = program.slot_of.get(state.at).copied().unwrap_or_default() as usize;
+            let mut regs = [Value::UNINIT; 11];
+            regs.copy_from_slice(&state.regs[..11]);
+            return Err(Box::new(Trap {
+                insn: disassemble(insns, slot),
+                kind,
+                slot,
+                regs,
+                steps: state.steps,
+                trace: Vec::new(),
+            }));
+        }
+        let (ctx, packet) = match program.prog_type {
+            // The context is the first object of a run.
+            prog_type::SYSCALL => (memory.first_of_run().to_vec(), input.packet.clone()),
+            _ => packet::results(memory, &input.ctx),
+        };
+        let r0 = state.regs[0];
+        let address_leaked = state.leaked || memory.leaked || r0.prov.is_address();
+        Ok(Outcome { r0: r0.bits, ctx, packet, steps: state.steps, address_leaked })
+    }
+
+    fn trace(&self, program: usize, tracer: &Tracer) -> Vec<TraceEntry> {
+        let (Some(program), Some(insns)) = (self.programs.get(program), self.insns.get(program))
+        else {
+            return Vec::new();
+        };
+        tracer
+            .steps()
+            .filter(|step| !program.is_marker(step.code))
+            .map(|step| {
+                let slot = program.slot_of.get(step.code).copied().unwrap_or_default() as usize;
+                let insn = disassemble(insns, slot);
+                TraceEntry { slot, depth: step.depth, insn, changed: step.changed }
+            })
+            .collect()
+    }
+}
+
+/// Sets up context and packet; gives r1.
+fn set_up(prog_type: u32, memory: &mut Memory, input: &Input) -> Result<Value, TrapKind> {
+    match prog_type {
+        prog_type::SYSCALL => Ok(memory.add_for_run(&input.ctx, Region::SyscallContext)),
+        prog_type::SOCKET_FILTER => packet::set_up_skb(memory, &input.ctx, &input.packet, false),
+        prog_type::SCHED_CLS | prog_type::SCHED_ACT => {
+            packet::set_up_skb(memory, &input.ctx, &input.packet, true)
+        }
+        prog_type::XDP => packet::set_up_xdp(memory, &input.ctx, &input.packet),
+        other => Err(TrapKind::Unsupported(format!("program type {other}").into())),
+    }
+}

@@ -1,0 +1,207 @@
+//! Traps: why the model stopped, where, and with what in the registers.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::value::{Value, ValueKind};
+
+/// Why an execution stopped before the program returned.
+///
+/// Every kind but [`TrapKind::Budget`] and [`TrapKind::Unsupported`] means that a verifier that
+/// accepted the program was wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrapKind {
+    /// A register was read that nothing has written, or that a call has clobbered.
+    #[error("r{reg} is read but was not written")]
+    UninitRegister {
+        /// Number of the register.
+        reg: u8,
+    },
+    /// Stack bytes were read that this frame has not written.
+    ///
+    /// The kernel allows this to programs loaded with CAP_PERFMON
+    /// (`bpf_allow_uninit_stack()`); what they then see is undefined.
+    #[error("{size} bytes of stack at fp{offset:+} are read but were not all written")]
+    UninitStack {
+        /// First byte, relative to the frame pointer of the frame that owns it.
+        offset: i64,
+        /// Bytes read.
+        size: u64,
+    },
+    /// An access touches bytes outside the object that its pointer belongs to.
+    #[error("{size} bytes at offset {offset} of {object}, which has {len}")]
+    OutOfBounds {
+        /// The object, in words.
+        object: Box<str>,
+        /// First byte, relative to the object's start.
+        offset: i64,
+        /// Bytes accessed.
+        size: u64,
+        /// Bytes that the object has.
+        len: u64,
+    },
+    /// A stack access lies below the 512 bytes of its frame.
+    #[error("{size} bytes of stack at fp{offset:+}; a frame has 512")]
+    StackOverflow {
+        /// First byte, relative to the frame pointer of the frame that owns it.
+        offset: i64,
+        /// Bytes accessed.
+        size: u64,
+    },
+    /// A pointer into the stack frame of a function that has returned was used.
+    #[error("the stack frame that is accessed belongs to a function that has returned")]
+    DeadFrame,
+    /// Memory was accessed through something that is no pointer.
+    #[error("memory access through a {found}")]
+    NotAPointer {
+        /// What it was.
+        found: ValueKind,
+    },
+    /// A write to memory that programs may not write.
+    #[error("write to {object}, which is read-only")]
+    ReadOnly {
+        /// The object, in words.
+        object: Box<str>,
+    },
+    /// A read from a map that programs may not read (`BPF_F_WRONLY_PROG`).
+    #[error("read from {object}, which is write-only")]
+    WriteOnly {
+        /// The object, in words.
+        object: Box<str>,
+    },
+    /// An atomic access, or one to a jump table, that is not aligned to its size.
+    #[error("access of {size} bytes at address {address:#x} is not aligned")]
+    Misaligned {
+        /// The made-up address.
+        address: u64,
+        /// Bytes accessed.
+        size: u64,
+    },
+    /// A jump or call to something that is no instruction of the function, respectively the
+    /// program: past the end, another function, the second half of a wide instruction.
+    #[error("jump to slot {target}: {why}")]
+    BadJumpTarget {
+        /// Slot that was meant.
+        target: i64,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// `gotox` through something that was not loaded from an instruction array.
+    #[error("gotox through r{reg}, a {found}, expected an instruction address")]
+    NotInstructionAddress {
+        /// Number of the register.
+        reg: u8,
+        /// What it held.
+        found: ValueKind,
+    },
+    /// `callx` through something that is not the address of a function.
+    #[error("callx through r{reg}, a {found}, expected a function address")]
+    NotFunctionAddress {
+        /// Number of the register.
+        reg: u8,
+        /// What it held.
+        found: ValueKind,
+    },
+    /// More than 8 frames.
+    #[error("call depth exceeds 8 frames")]
+    CallDepth,
+    /// The step budget is used up.
+    #[error("the budget of {budget} steps is used up")]
+    Budget {
+        /// Steps that were allowed.
+        budget: u64,
+    },
+    /// Execution ran past the last instruction of a function.
+    #[error("execution falls off the end of the function")]
+    FellOff,
+    /// An instruction that does not exist or that breaks the encoding's rules.
+    #[error("invalid instruction: {why}")]
+    InvalidInstruction {
+        /// What is wrong with it.
+        why: Box<str>,
+    },
+    /// A helper was given an argument that it does not take.
+    #[error("helper {helper}: r{reg} {why}")]
+    HelperArgument {
+        /// Number of the helper.
+        helper: i32,
+        /// Number of the register that holds the argument.
+        reg: u8,
+        /// What is wrong with it.
+        why: Box<str>,
+    },
+    /// The model does not know what the kernel does here. It says nothing about the program.
+    #[error("not supported by the model: {0}")]
+    Unsupported(Cow<'static, str>),
+}
+
+impl TrapKind {
+    /// Whether the trap shows that the program must not be accepted.
+    ///
+    /// False for [`TrapKind::Budget`] and [`TrapKind::Unsupported`], and for
+    /// [`TrapKind::UninitStack`], which the kernel allows to privileged programs.
+    pub fn is_unsound(&self) -> bool {
+        !matches!(self, Self::Budget { .. } | Self::Unsupported(_) | Self::UninitStack { .. })
+    }
+}
+
+/// An execution that stopped before the program returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trap {
+    /// Why.
+    pub kind: TrapKind,
+    /// Slot of the instruction in the program.
+    pub slot: usize,
+    /// The instruction in the notation of the verifier's log.
+    pub insn: String,
+    /// r0 to r10 before the instruction.
+    pub regs: [Value; 11],
+    /// Steps taken before it.
+    pub steps: u64,
+    /// The last steps, oldest first; empty unless the run was traced.
+    pub trace: Vec<TraceEntry>,
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "slot {} `{}`: {} (", self.slot, self.insn, self.kind)?;
+        let mut sep = "";
+        for (reg, value) in self.regs.iter().enumerate() {
+            if value.kind() != ValueKind::Uninit {
+                write!(f, "{sep}r{reg}={value}")?;
+                sep = " ";
+            }
+        }
+        f.write_str(")")
+    }
+}
+
+impl std::error::Error for Trap {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.kind)
+    }
+}
+
+/// One step of a traced run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceEntry {
+    /// Slot of the instruction.
+    pub slot: usize,
+    /// Depth of the frame, 0 for the entry function.
+    pub depth: usize,
+    /// The instruction in the notation of the verifier's log.
+    pub insn: String,
+    /// The lowest register that the instruction changed, with its new value.
+    pub changed: Option<(u8, Value)>,
+}
+
+impl fmt::Display for TraceEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>4}: {}{}", self.slot, "  ".repeat(self.depth), self.insn)?;
+        if let Some((reg, value)) = self.changed {
+            write!(f, "  ; r{reg}={value}")?;
+        }
+        Ok(())
+    }
+}

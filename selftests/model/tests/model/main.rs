@@ -1,0 +1,9 @@
+//! Tests of the model through its public interface.
+
+mod alu;
+mod common;
+mod control;
+mod maps;
+mod memory;
+mod packets;
+mod robustness;
