@@ -1,12 +1,8 @@
 //! Instructions as text, for traps and traces.
 
-use bpf_isa::{Insn, decode};
+use bpf_isa::{Insn, disassemble_one};
 
-/// The instruction at a slot, or what stands there if it is none.
+/// The instruction at a slot as the verifier's log prints it; empty if there is no such slot.
 pub(crate) fn disassemble(insns: &[Insn], slot: usize) -> String {
-    match (decode(insns, slot), insns.get(slot)) {
-        (Ok((op, _)), _) => format!("{op:?}"),
-        (Err(_), Some(insn)) => format!("{insn:?}"),
-        (Err(_), None) => String::new(),
-    }
+    insns.get(slot..).and_then(disassemble_one).unwrap_or_default()
 }

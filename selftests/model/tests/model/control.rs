@@ -282,5 +282,7 @@ fn traces_show_the_path_and_what_it_changed() {
         trap.trace.iter().map(|entry| entry.changed.map(|c| (c.0, c.1.bits()))).collect();
     assert_eq!(changed, [None, Some((0, 5)), None]);
     assert_eq!(trap.regs[0].bits(), 5);
+    assert_eq!(trap.trace[1].insn, "(07) r0 += 4");
+    assert_eq!(trap.insn, "(bf) r0 = r4");
     assert!(trap.to_string().contains("r4 is read but was not written"), "{trap}");
 }
