@@ -70,6 +70,8 @@ fn obtain_with(base: &Base, cache: &Path, options: &Options) -> Result<Tarball> 
             Ok(sha256) => {
                 return Ok(Tarball { path: place.target(&dir), sha256, form: place.form() });
             }
+            // What this machine lacks, such as room, it lacks for all places.
+            Err(error) if error.downcast_ref::<Stop>().is_some() => return Err(error),
             Err(error) => {
                 let reason = format!("{}: {error:#}", place.title());
                 eprintln!("{reason}");
@@ -204,7 +206,7 @@ impl Place {
             }
             Self::DebianSource { package, version, suite, sha256 } => {
                 let package = Package { name: package, version, suite, sha256: *sha256 };
-                package.download(&cache.join("apt"), &target)?;
+                package.download(Path::new("/etc/apt"), &cache.join("apt"), &target)?;
                 Ok(*sha256)
             }
         }

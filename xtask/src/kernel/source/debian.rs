@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::digest::{self, Mismatch, Sha256Sum};
 use super::{apt_sources, space};
+use crate::exit::Stop;
 use crate::ui::Progress;
 
 /// Keyrings of the package debian-archive-keyring, under its newer and its older name.
@@ -47,19 +48,19 @@ struct Listed {
 }
 
 impl Package<'_> {
-    /// Downloads the package to the file `target`. `state` is a directory for apt's use, on the
-    /// same file system; a download that broke off is kept there and resumed.
+    /// Downloads the package to the file `target`, from the mirrors that `etc`, `/etc/apt`, names.
+    /// `state` is a directory for apt's use, on the same file system as `target`; what a download
+    /// that broke off left there, apt resumes or starts over.
     ///
     /// # Errors
     ///
     /// When the machine has no apt or no source of Debian, when no mirror has the package, or when
-    /// its digest is another ([`Mismatch`]).
-    pub(crate) fn download(&self, state: &Path, target: &Path) -> Result<()> {
-        let mirrors = apt_sources::debian_mirrors(Path::new("/etc/apt"), self.suite);
+    /// its digest is another ([`Mismatch`]); [`Stop::HostLacks`] for a full disk.
+    pub(crate) fn download(&self, etc: &Path, state: &Path, target: &Path) -> Result<()> {
+        let mirrors = apt_sources::debian_mirrors(etc, self.suite);
         if mirrors.is_empty() {
-            bail!(
-                "no entry of the machine's apt sources (/etc/apt) serves Debian's main component"
-            );
+            let etc = etc.display();
+            bail!("no entry of the machine's apt sources ({etc}) serves Debian's main component");
         }
         let Some(keyring) = KEYRINGS.iter().find(|path| Path::new(path).exists()) else {
             bail!("the archive's keys are missing: install the package debian-archive-keyring");
@@ -69,6 +70,8 @@ impl Package<'_> {
             let apt = Apt::new(state, mirror, self.suite, keyring)?;
             match self.download_with(&apt, target) {
                 Ok(()) => return Ok(()),
+                // A full disk is full for all mirrors.
+                Err(error) if error.downcast_ref::<Stop>().is_some() => return Err(error),
                 Err(error) => reasons.push(error.context(format!("from {mirror}"))),
             }
         }
@@ -316,5 +319,63 @@ mod tests {
         let odd = dir.path().join("a\"b");
         let error = Apt::new(&odd, "http://m.example/debian", "s", "/k").err().unwrap();
         assert!(error.to_string().contains("apt cannot use"), "{error}");
+    }
+
+    /// Tries a package with the given apt sources and gives the error.
+    fn error_with(sources: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("package.deb");
+        fs::write(dir.path().join("sources.list"), sources).unwrap();
+        let sha256 = DIGEST.parse().unwrap();
+        let package =
+            Package { name: "linux-source-7.3", version: "1", suite: "trixie-backports", sha256 };
+        let error = package.download(dir.path(), &dir.path().join("apt"), &target).unwrap_err();
+        assert!(!target.exists());
+        format!("{error:#}")
+    }
+
+    #[test]
+    fn a_machine_without_a_mirror_of_debian() {
+        let error = error_with("deb http://m.invalid/ubuntu noble main\n");
+        assert!(error.contains("no entry of the machine's apt sources ("), "{error}");
+    }
+
+    #[test]
+    fn each_mirror_gives_its_reason() {
+        // Nobody listens there: the listener is gone.
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (one, two) = (free(), free());
+        let error = error_with(&format!(
+            "deb http://{one}/debian trixie main\ndeb http://{two}/debian trixie main\n"
+        ));
+        assert!(error.contains(&format!("from http://{one}/debian: ")), "{error}");
+        assert!(error.contains(&format!("from http://{two}/debian: ")), "{error}");
+        assert!(error.contains("Could not connect"), "{error}");
+    }
+
+    #[test]
+    fn an_archive_that_debians_keys_did_not_sign_is_refused() {
+        let archive = tempfile::tempdir().unwrap();
+        let dist = archive.path().join("debian/dists/trixie-backports");
+        fs::create_dir_all(dist.join("main/binary-amd64")).unwrap();
+        fs::write(dist.join("main/binary-amd64/Packages"), "").unwrap();
+        fs::write(dist.join("Release"), "Suite: trixie-backports\nComponents: main\n").unwrap();
+        let uri = format!("file:{}/debian", archive.path().display());
+        let error = error_with(&format!("deb {uri} trixie main\n"));
+        assert!(error.contains("is not signed"), "{error}");
+    }
+
+    #[test]
+    fn an_apt_that_does_not_end_or_does_nothing_is_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        // A listener that never answers: the kernel accepts for it.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mirror = format!("http://{}/debian", listener.local_addr().unwrap());
+        let apt = Apt::new(dir.path(), &mirror, "s", KEYRINGS[1]).unwrap();
+        let error = apt.run(&["update"], Duration::ZERO, |_| None).unwrap_err();
+        assert_eq!(error.to_string(), "apt-get update: no end after 0 s");
+        let watch = |_| Some("no data".to_owned());
+        let error = apt.run(&["update"], Duration::MAX, watch).unwrap_err();
+        assert_eq!(error.to_string(), "apt-get update: no data");
     }
 }

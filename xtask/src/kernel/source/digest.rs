@@ -134,7 +134,7 @@ impl Note {
 
 /// A file is not what it should be. It was removed.
 #[derive(Debug, Error)]
-#[error("{}: wrong SHA-256 digest: expected {expected}, got {got}; the file was removed",
+#[error("{}: wrong SHA-256 digest: expected {expected}, got {got}; nothing of it is kept",
     file.display())]
 pub(crate) struct Mismatch {
     /// The file that was removed.

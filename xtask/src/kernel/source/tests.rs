@@ -174,3 +174,16 @@ fn debians_package_from_the_mirror_to_the_tree() {
     let makefile = fs::read_to_string(into.join("Makefile")).unwrap();
     assert!(makefile.contains("VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\n"));
 }
+
+#[test]
+#[ignore = "reads a package list of a Debian mirror"]
+fn a_package_whose_digest_is_another_is_not_downloaded() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut base = crate::kernel::bases::find("7.3.4").unwrap();
+    base.places.retain(|place| matches!(place, Place::DebianSource { .. }));
+    let Place::DebianSource { sha256, .. } = &mut base.places[0] else { unreachable!() };
+    let listed = std::mem::replace(sha256, DIGEST.parse().unwrap());
+    let error = obtain(&base, cache.path()).unwrap_err().to_string();
+    assert!(error.contains(&format!("expected {DIGEST}, got {listed}")), "{error}");
+    assert_eq!(fs::read_dir(cache.path().join("apt/downloads")).unwrap().count(), 0);
+}
