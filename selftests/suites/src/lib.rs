@@ -1,1 +1,12 @@
-//! placeholder
+//! The test cases, grouped by what they exercise.
+//!
+//! A case is a program in the assembler's notation, its inputs, and what must come of them.
+//! [`all`] lists every case; [`builder`] has the words that cases are written in.
+
+pub mod builder;
+mod case;
+mod gotox;
+mod registry;
+
+pub use case::{Case, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run};
+pub use registry::{all, suspected_faults};

@@ -1,0 +1,228 @@
+//! The words in which cases are written, so that one case fits a screen.
+//!
+//! A case starts with [`accepts`] or [`rejects`], says more with the methods, and ends with
+//! `.into()`. The two are types of their own: a rejected case has no result to state, and an
+//! accepted one no `errno`.
+
+use bpf_object::LoadPlan;
+
+use crate::case::{Case, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run};
+
+/// `errno` values that cases expect (`asm-generic/errno-base.h`, the same on every architecture).
+pub mod errno {
+    /// Operation not permitted.
+    pub const EPERM: i32 = 1;
+    /// Argument list too long.
+    pub const E2BIG: i32 = 7;
+    /// Permission denied.
+    pub const EACCES: i32 = 13;
+    /// Device or resource busy.
+    pub const EBUSY: i32 = 16;
+    /// Invalid argument.
+    pub const EINVAL: i32 = 22;
+    /// Numerical result out of range.
+    pub const ERANGE: i32 = 34;
+}
+
+/// Capability numbers (`linux/capability.h`).
+pub mod cap {
+    /// Stands in for both `BPF` and `PERFMON`, so a case that drops one of them drops this too.
+    pub const SYS_ADMIN: u8 = 21;
+    /// Reading kernel pointers, and programs without the mitigation of Spectre v1.
+    pub const PERFMON: u8 = 38;
+    /// Loading programs and creating maps.
+    pub const BPF: u8 = 39;
+}
+
+/// Flags of `BPF_PROG_LOAD` (`linux/bpf.h`).
+pub mod load_flag {
+    /// `BPF_F_TEST_RND_HI32`: the upper halves of 32-bit results are overwritten with garbage.
+    pub const TEST_RND_HI32: u32 = 1 << 2;
+    /// `BPF_F_TEST_STATE_FREQ`: the verifier keeps a state at every pruning point.
+    pub const TEST_STATE_FREQ: u32 = 1 << 3;
+}
+
+/// A case that the kernel must load and run. Made by [`accepts`].
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    case: Case,
+    runs: Vec<Run>,
+}
+
+/// A case that the kernel must refuse. Made by [`rejects`].
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    case: Case,
+    rejection: Rejection,
+}
+
+/// Starts a case that must load; say what it returns with [`Accepted::run`].
+///
+/// `name` is `suite/case`, `about` one line on what the case shows, `source` the program.
+pub fn accepts(
+    name: impl Into<String>,
+    about: impl Into<String>,
+    source: impl Into<String>,
+) -> Accepted {
+    Accepted { case: blank(name.into(), about.into(), source.into()), runs: Vec::new() }
+}
+
+/// Starts a case that must be refused: by default at the load of the first program, `EINVAL`.
+pub fn rejects(
+    name: impl Into<String>,
+    about: impl Into<String>,
+    source: impl Into<String>,
+) -> Rejected {
+    Rejected {
+        case: blank(name.into(), about.into(), source.into()),
+        rejection: Rejection {
+            at: RejectedAt::LoadProgram(0),
+            errno: errno::EINVAL,
+            log: Vec::new(),
+        },
+    }
+}
+
+fn blank(name: String, about: String, source: String) -> Case {
+    Case {
+        name,
+        about,
+        source,
+        needs: Vec::new(),
+        adjust: None,
+        load: LoadOptions::default(),
+        expect: Expect::Accepted(Vec::new()),
+    }
+}
+
+/// The words that accepted and rejected cases share.
+macro_rules! shared_words {
+    ($builder:ty) => {
+        impl $builder {
+            /// States a feature without which the case means nothing.
+            #[must_use]
+            pub fn needs(mut self, feature: Feature) -> Self {
+                self.case.needs.push(feature);
+                self
+            }
+
+            /// Changes the plan after linking, for what an object file cannot express.
+            #[must_use]
+            pub fn adjust(mut self, change: fn(&mut LoadPlan)) -> Self {
+                self.case.adjust = Some(change);
+                self
+            }
+
+            /// Gives up capabilities (see [`cap`]) while programs are loaded.
+            #[must_use]
+            pub fn without_caps(mut self, caps: &[u8]) -> Self {
+                self.case.load.without_caps.extend_from_slice(caps);
+                self
+            }
+
+            /// Adds flags of `BPF_PROG_LOAD` (see [`load_flag`]).
+            #[must_use]
+            pub fn flags(mut self, flags: u32) -> Self {
+                self.case.load.flags |= flags;
+                self
+            }
+        }
+    };
+}
+
+shared_words!(Accepted);
+shared_words!(Rejected);
+
+impl Accepted {
+    /// Runs the program on a context (`syscall` programs) and states its 32-bit result.
+    #[must_use]
+    pub fn run(self, ctx: Vec<u8>, returns: u32) -> Self {
+        self.push(ctx, Vec::new(), returns, None)
+    }
+
+    /// As [`Accepted::run`], and states the context's bytes afterwards.
+    #[must_use]
+    pub fn run_writing(self, ctx: Vec<u8>, returns: u32, ctx_after: Vec<u8>) -> Self {
+        self.push(ctx, Vec::new(), returns, Some(ctx_after))
+    }
+
+    /// Runs the program on a packet (`socket`, `tc`, `xdp`) and states its 32-bit result.
+    #[must_use]
+    pub fn run_packet(self, packet: Vec<u8>, returns: u32) -> Self {
+        self.push(Vec::new(), packet, returns, None)
+    }
+
+    /// Runs the program once for each pair of a single 64-bit context word and a result.
+    #[must_use]
+    pub fn runs(self, pairs: &[(u64, u32)]) -> Self {
+        pairs.iter().fold(self, |case, &(word, returns)| case.run(ctx_u64s(&[word]), returns))
+    }
+
+    fn push(
+        mut self,
+        ctx: Vec<u8>,
+        packet: Vec<u8>,
+        returns: u32,
+        ctx_after: Option<Vec<u8>>,
+    ) -> Self {
+        self.runs.push(Run { ctx, packet, returns, ctx_after });
+        self
+    }
+}
+
+impl Rejected {
+    /// The step that fails, where it is not the load of the first program.
+    #[must_use]
+    pub fn at(mut self, step: RejectedAt) -> Self {
+        self.rejection.at = step;
+        self
+    }
+
+    /// The error (see [`errno`]), where it is not `EINVAL`.
+    #[must_use]
+    pub fn errno(mut self, errno: i32) -> Self {
+        self.rejection.errno = errno;
+        self
+    }
+
+    /// A piece that the verifier's log must contain. More calls, more pieces.
+    #[must_use]
+    pub fn log(mut self, piece: impl Into<String>) -> Self {
+        self.rejection.log.push(piece.into());
+        self
+    }
+}
+
+impl From<Accepted> for Case {
+    fn from(built: Accepted) -> Self {
+        Self { expect: Expect::Accepted(built.runs), ..built.case }
+    }
+}
+
+impl From<Rejected> for Case {
+    fn from(built: Rejected) -> Self {
+        Self { expect: Expect::Rejected(built.rejection), ..built.case }
+    }
+}
+
+/// A context of 64-bit words, as a `syscall` program finds it at r1.
+///
+/// Little endian: the targets that the suites run on are (`bpfel`).
+pub fn ctx_u64s(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// An Ethernet frame of `len` bytes (14 or more, which `BPF_PROG_TEST_RUN` asks for): a header
+/// of zeros with an EtherType of no known protocol, then bytes that count up from `first`.
+pub fn frame(len: usize, first: u8) -> Vec<u8> {
+    const ETHERNET_HEADER: usize = 14;
+    let mut frame = vec![0; ETHERNET_HEADER];
+    frame[12] = 0x88;
+    frame[13] = 0xb5;
+    let mut byte = first;
+    while frame.len() < len {
+        frame.push(byte);
+        byte = byte.wrapping_add(1);
+    }
+    frame
+}

@@ -1,0 +1,18 @@
+//! Suite `gotox`: the indirect jump (0x0d) through `BPF_MAP_TYPE_INSN_ARRAY`.
+
+mod accepted;
+mod rejected;
+mod shape;
+pub(crate) mod suspected_faults;
+
+use crate::{Case, Feature};
+
+/// The cases of the suite: what must work first, then what must be refused.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = accepted::cases();
+    cases.extend(rejected::cases());
+    for case in &mut cases {
+        case.needs.push(Feature::Gotox);
+    }
+    cases
+}

@@ -1,0 +1,64 @@
+//! Every case there is, in the order in which they are reported.
+
+use crate::{Case, gotox};
+
+/// All cases of all suites, sorted by suite. Inside a suite they keep the order of its files,
+/// which goes from simple to hard.
+pub fn all() -> Vec<Case> {
+    gotox::cases()
+}
+
+/// Programs that Linux 7.3.4 handles wrongly, by our reading of its source; the cases state what
+/// should come of them. They are not in [`all`], since some of them crash or hang the kernel.
+pub fn suspected_faults() -> Vec<Case> {
+    gotox::suspected_faults::cases()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{all, suspected_faults};
+    use crate::Expect;
+
+    #[test]
+    fn names_are_unique_and_well_formed() {
+        let mut seen = BTreeSet::new();
+        for case in all().into_iter().chain(suspected_faults()) {
+            let (suite, rest) = case.name.split_once('/').expect("name has a suite");
+            assert!(
+                [suite, rest].iter().all(|part| !part.is_empty()
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')),
+                "{} is not suite/case in lower case and underscores",
+                case.name
+            );
+            assert!(seen.insert(case.name.clone()), "{} twice", case.name);
+        }
+    }
+
+    #[test]
+    fn suites_are_sorted() {
+        let suites: Vec<String> = all()
+            .iter()
+            .map(|case| case.name.split('/').next().unwrap_or_default().to_owned())
+            .collect();
+        assert!(suites.is_sorted());
+    }
+
+    #[test]
+    fn every_case_says_what_it_shows_and_what_it_expects() {
+        for case in all().into_iter().chain(suspected_faults()) {
+            assert!(!case.about.is_empty(), "{}: about", case.name);
+            assert!(!case.about.contains('\n'), "{}: about is one line", case.name);
+            assert!(!case.needs.is_empty(), "{}: needs", case.name);
+            match &case.expect {
+                Expect::Accepted(runs) => assert!(!runs.is_empty(), "{}: no run", case.name),
+                Expect::Rejected(rejection) => {
+                    assert!(rejection.errno > 0, "{}: errno", case.name);
+                }
+            }
+        }
+    }
+}
