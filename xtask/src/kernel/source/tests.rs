@@ -108,6 +108,20 @@ fn without_any_place_the_error_lists_each_with_its_reason() {
 }
 
 #[test]
+fn a_full_disk_ends_it_before_anything_is_written() {
+    let setup = Setup::new([reply("200 OK", &[], 1 << 60, "x"), whole(TARBALL)])
+        .place("a.tar.xz", Some(DIGEST))
+        .place("b.tar.xz", Some(DIGEST));
+    let error = setup.obtain().unwrap_err();
+    assert!(matches!(error.downcast_ref(), Some(Stop::HostLacks(_))));
+    let text = format!("{error:#}");
+    assert!(text.contains("1152921504606846976 bytes are needed"), "{text}");
+    assert!(text.contains(&setup.cache.path().join("source").display().to_string()), "{text}");
+    assert_eq!(setup.server.requests().len(), 1);
+    assert_eq!(setup.files(), ["lock"]);
+}
+
+#[test]
 fn a_file_in_the_cache_whose_time_changed_is_checked_whole_and_kept() {
     let setup = Setup::new([sums(DIGEST), whole(TARBALL)]).place("a.tar.xz", None);
     let tarball = setup.obtain().unwrap();
