@@ -338,7 +338,10 @@ pub(crate) fn run<const TRACE: bool>(
                 let left = &mut state.frames[state.depth].may_goto;
                 match left.checked_sub(1) {
                     Some(fewer) => *left = fewer,
-                    None => pc = code.aux as usize,
+                    None => {
+                        state.may_goto_spent = true;
+                        pc = code.aux as usize;
+                    }
                 }
             }
             // check_indirect_jump() in kernel/bpf/verifier.c.

@@ -1,5 +1,7 @@
 //! From the slots of a program to [`Code`]: every decision that does not depend on values.
 
+use std::collections::HashMap;
+
 use bpf_isa::{AluOp, AtomicOp, Cond, EndianKind, Imm64, Op, Operand, Reg, Size, Width, decode};
 use bpf_object::ProgramPlan;
 
@@ -50,6 +52,8 @@ struct Lowering<'a> {
     plan: &'a ProgramPlan,
     maps: &'a dyn MapValues,
     program: Program,
+    /// Map that the instruction at a slot refers to.
+    map_refs: HashMap<usize, usize>,
     /// Code and target of jumps that lead nowhere.
     wrong: Vec<(usize, TrapKind)>,
 }
@@ -99,7 +103,8 @@ impl<'a> Lowering<'a> {
             program.code_of.push(if second[slot] { u32::MAX } else { next });
             next += u32::from(!second[slot]);
         }
-        Self { plan, maps, program, wrong: Vec::new() }
+        let map_refs = plan.map_refs.iter().map(|map| (map.slot, map.map)).collect();
+        Self { plan, maps, program, map_refs, wrong: Vec::new() }
     }
 
     fn run(&mut self) {
@@ -231,7 +236,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn wide(&mut self, slot: usize, dst: Reg, value: Imm64) -> Code {
-        let map = self.plan.map_refs.iter().find(|map| map.slot == slot).map(|map| map.map);
+        let map = self.map_refs.get(&slot).copied();
         let loaded = match (value, map) {
             (Imm64::Value(bits), _) => Ok(Value::scalar(bits)),
             (Imm64::MapFd(_) | Imm64::MapIdx(_), Some(map)) => self.maps.map(map),

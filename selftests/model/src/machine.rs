@@ -49,6 +49,9 @@ pub struct Outcome {
     /// The kernel's result may differ, because an address is in r0, was written to memory that
     /// outlives the run, or decided a branch.
     pub address_leaked: bool,
+    /// A `may_goto` has used up its 8,388,608 passes. Where the JIT counts time instead
+    /// (`bpf_jit_supports_timed_may_goto`), the kernel's result may be another one.
+    pub may_goto_spent: bool,
 }
 
 /// A load plan ready to run: its maps created and filled, its programs decoded.
@@ -166,7 +169,14 @@ impl Machine {
         };
         let r0 = state.regs[0];
         let address_leaked = state.leaked || memory.leaked || r0.prov.is_address();
-        Ok(Outcome { r0: r0.bits, ctx, packet, steps: state.steps, address_leaked })
+        Ok(Outcome {
+            r0: r0.bits,
+            ctx,
+            packet,
+            steps: state.steps,
+            address_leaked,
+            may_goto_spent: state.may_goto_spent,
+        })
     }
 
     fn trace(&self, program: usize, tracer: &Tracer) -> Vec<TraceEntry> {

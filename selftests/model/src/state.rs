@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) steps: u64,
     /// The path taken depends on an address.
     pub(crate) leaked: bool,
+    /// A `may_goto` has jumped.
+    pub(crate) may_goto_spent: bool,
 }
 
 /// What a function call puts aside, and what a function has of its own.
@@ -41,7 +43,7 @@ impl State {
         regs[10] = memory.enter_frame(0);
         let mut frames = [Frame::default(); FRAMES];
         frames[0].may_goto = MAX_LOOPS;
-        Self { regs, frames, depth: 0, at: 0, steps: 0, leaked: false }
+        Self { regs, frames, depth: 0, at: 0, steps: 0, leaked: false, may_goto_spent: false }
     }
 
     /// Enters a function: its r1 to r5 are the caller's, nothing else is.

@@ -253,6 +253,7 @@ fn may_goto_falls_through_eight_million_times() {
     let mut machine = Machine::new(&plan).expect("a sound plan");
     let outcome = machine.run(0, &Input::default(), 100_000_000).expect("runs");
     assert_eq!(outcome.r0, 8 * 1024 * 1024 + 1);
+    assert!(outcome.may_goto_spent);
 }
 
 #[test]
