@@ -97,7 +97,7 @@ struct Host {
 
 impl Host {
     fn new(stream: UnixStream, started: Instant) -> Outcome<Self> {
-        stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         Ok(Self { stream, decoder: Decoder::new(), seq: 0, started })
     }
 
