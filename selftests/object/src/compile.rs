@@ -1,0 +1,39 @@
+//! From source to object and load plan in one call.
+
+use thiserror::Error;
+
+use crate::link::{LinkError, link};
+use crate::plan::LoadPlan;
+use crate::write::{WriteError, write};
+
+/// Why a source does not become a load plan.
+#[derive(Debug, Error)]
+pub enum CompileError {
+    /// It cannot be assembled.
+    #[error(transparent)]
+    Assemble(#[from] bpf_isa::AsmError),
+    /// The unit cannot be written as an object.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The object cannot be linked.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+/// Assembles a source, writes the ELF object and links it.
+///
+/// # Errors
+///
+/// The first stage's that fails.
+pub fn compile(source: &str) -> Result<LoadPlan, CompileError> {
+    Ok(link(&compile_elf(source)?)?)
+}
+
+/// Assembles a source and gives the bytes of its ELF object.
+///
+/// # Errors
+///
+/// The first stage's that fails.
+pub fn compile_elf(source: &str) -> Result<Vec<u8>, CompileError> {
+    Ok(write(&bpf_isa::assemble(source)?)?)
+}

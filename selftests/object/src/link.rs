@@ -1,0 +1,140 @@
+//! Links an object into a load plan, as libbpf does.
+//!
+//! Each program is laid out by itself: its entry, then the subprograms it needs, in the order in
+//! which libbpf appends them. So subprograms and jump tables exist once a program, which the kernel
+//! demands: a jump table serves one program alone.
+
+mod error;
+mod functions;
+mod layout;
+mod maps;
+mod sections;
+mod tables;
+
+use bpf_isa::Insn;
+
+use crate::names::{JUMP_TABLES, LICENSE};
+use crate::plan::{LoadPlan, ProgramPlan};
+use crate::read::{Object, read};
+pub use error::{LinkError, Location};
+use functions::Functions;
+use layout::Layout;
+use maps::Maps;
+use sections::program_kind;
+use tables::Tables;
+
+/// Most slots of all programs of an object together. The kernel takes 1,000,000 a program
+/// (`BPF_COMPLEXITY_LIMIT_INSNS`); the rest is room for cases that it has to refuse.
+pub const MAX_SLOTS: usize = 1 << 23;
+/// Most functions of all programs of an object together, each counted once a program.
+pub const MAX_FUNCTIONS: usize = 1 << 16;
+/// Most entries of all jump tables together, each counted once a map that is made of it.
+pub const MAX_TABLE_ENTRIES: usize = 1 << 20;
+
+/// Links an ELF object.
+///
+/// - Every function outside of `.text` is a program; its section gives the type.
+/// - A map of the section `maps` becomes a map of the plan. An `ld_imm64` that refers to it gets
+///   `BPF_PSEUDO_MAP_FD`, or `BPF_PSEUDO_MAP_VALUE` where the object's instruction says so.
+/// - A jump table becomes a frozen map of the type `BPF_MAP_TYPE_INSN_ARRAY` for each program and
+///   function that refers to it. Its entries are moved to the program's layout but not judged:
+///   targets outside of the function are for the kernel to refuse.
+/// - Calls and addresses of functions get their distance in the layout.
+///
+/// # Errors
+///
+/// If the object cannot be read, or something in it has no place in a load plan; with section,
+/// symbol, offset and reason.
+pub fn link(bytes: &[u8]) -> Result<LoadPlan, LinkError> {
+    let object = read(bytes)?;
+    let license = license(&object)?;
+    let functions = Functions::collect(&object)?;
+    let maps = Maps::collect(&object)?;
+    let mut linker = Linker {
+        tables: Tables::collect(&object),
+        plan: LoadPlan { maps: maps.plans(), programs: Vec::new() },
+        object: &object,
+        functions: &functions,
+        maps: &maps,
+        budget: Budget { slots: MAX_SLOTS, functions: MAX_FUNCTIONS },
+    };
+    for entry in functions.entries() {
+        linker.program(entry, &license)?;
+    }
+    if linker.plan.programs.is_empty() {
+        return Err(LinkError::NoProgram);
+    }
+    Ok(linker.plan)
+}
+
+/// What is needed to lay out a program.
+struct Linker<'o> {
+    object: &'o Object<'o>,
+    functions: &'o Functions<'o>,
+    maps: &'o Maps,
+    tables: Tables,
+    plan: LoadPlan,
+    budget: Budget,
+}
+
+/// What may still be laid out.
+struct Budget {
+    slots: usize,
+    functions: usize,
+}
+
+impl Linker<'_> {
+    fn program(&mut self, entry: usize, license: &str) -> Result<(), LinkError> {
+        let function = &self.functions[entry];
+        let section = self.object.sections[function.section].name;
+        let location = Location::new(section, function.name, function.start as u64);
+        let kind = program_kind(section).ok_or_else(|| {
+            location.clone().error(format!(
+                "no program type is known for this section; known are {}",
+                sections::KNOWN
+            ))
+        })?;
+        if !function.global {
+            return Err(location.error(
+                "a static function cannot be a program; make it global or move it to `.text`",
+            ));
+        }
+        let mut layout = Layout::new(self, entry)?;
+        layout.run()?;
+        let (insns, functions, map_refs) = layout.finish();
+        self.plan.programs.push(ProgramPlan {
+            name: function.name.to_owned(),
+            prog_type: kind.prog_type,
+            expected_attach_type: 0,
+            flags: kind.flags,
+            license: license.to_owned(),
+            insns,
+            functions,
+            map_refs,
+        });
+        Ok(())
+    }
+}
+
+/// The license string; `GPL` where the object has none.
+fn license(object: &Object<'_>) -> Result<String, LinkError> {
+    let Some((_, section)) = object.section(LICENSE) else {
+        return Ok("GPL".to_owned());
+    };
+    let text = section.data.split(|&byte| byte == 0).next().unwrap_or_default();
+    let location = Location::new(LICENSE, "", 0);
+    match std::str::from_utf8(text) {
+        Ok(text) if text.len() < 128 => Ok(text.to_owned()),
+        _ => Err(location.error("the license is no string of less than 128 bytes in UTF-8")),
+    }
+}
+
+/// The slots of a range of a section's data, which is cut at its end.
+fn slots(data: &[u8]) -> impl Iterator<Item = Insn> + '_ {
+    data.as_chunks::<{ Insn::SIZE }>().0.iter().map(|&bytes| Insn::from_bytes(bytes))
+}
+
+/// Whether a section holds jump tables.
+fn is_jump_tables(name: &str) -> bool {
+    name == JUMP_TABLES
+}

@@ -1,0 +1,128 @@
+//! The functions of an object by their place.
+
+use std::collections::HashMap;
+use std::ops::Index;
+
+use bpf_isa::Insn;
+use goblin::elf::section_header::{SHF_EXECINSTR, SHT_PROGBITS};
+use goblin::elf::sym::{STB_LOCAL, STT_FUNC};
+
+use super::error::{LinkError, Location};
+use crate::names::TEXT;
+use crate::read::{Object, Section, SymbolPlace};
+
+/// A function of the object.
+#[derive(Clone, Debug)]
+pub(super) struct Function<'o> {
+    /// Symbol name.
+    pub(super) name: &'o str,
+    /// Number of its section.
+    pub(super) section: usize,
+    /// Offset in bytes in its section, a multiple of 8.
+    pub(super) start: usize,
+    /// Its code; at least a slot, and nothing but whole slots.
+    pub(super) code: &'o [u8],
+    /// Whether the symbol is global or weak.
+    pub(super) global: bool,
+}
+
+impl Function<'_> {
+    /// Slots of its code.
+    pub(super) fn len(&self) -> usize {
+        self.code.len() / Insn::SIZE
+    }
+
+    /// First slot, counted from the section's start.
+    pub(super) fn first_slot(&self) -> usize {
+        self.start / Insn::SIZE
+    }
+}
+
+/// All functions of an object, ordered by section and offset; they do not overlap.
+pub(super) struct Functions<'o> {
+    functions: Vec<Function<'o>>,
+    /// The functions of a section, as a range of `functions`.
+    by_section: HashMap<usize, std::ops::Range<usize>>,
+    text: Option<usize>,
+}
+
+impl<'o> Functions<'o> {
+    pub(super) fn collect(object: &'o Object<'o>) -> Result<Self, LinkError> {
+        let mut functions = Vec::new();
+        for symbol in &object.symbols {
+            let SymbolPlace::Section(section) = symbol.place else { continue };
+            if symbol.symbol_type != STT_FUNC {
+                continue;
+            }
+            let Section { name, data, .. } = object.sections[section];
+            let location = || Location::new(name, symbol.name, symbol.value);
+            if !holds_code(&object.sections[section]) {
+                return Err(location().error("a function in a section that holds no code"));
+            }
+            let start = usize::try_from(symbol.value).unwrap_or(usize::MAX);
+            let size = usize::try_from(symbol.size).unwrap_or(usize::MAX);
+            let code = start.checked_add(size).and_then(|end| data.get(start..end));
+            let Some(code) = code.filter(|code| !code.is_empty()) else {
+                return Err(location().error(format!(
+                    "a function of {size} bytes; it has to have some, inside of the {} of its section",
+                    data.len()
+                )));
+            };
+            if !start.is_multiple_of(Insn::SIZE) || !size.is_multiple_of(Insn::SIZE) {
+                return Err(location().error(format!(
+                    "a function of {size} bytes that does not consist of slots of 8 bytes"
+                )));
+            }
+            let global = symbol.bind != STB_LOCAL;
+            functions.push(Function { name: symbol.name, section, start, code, global });
+        }
+        functions.sort_by_key(|function| (function.section, function.start));
+        for (first, second) in functions.iter().zip(functions.iter().skip(1)) {
+            if first.section == second.section && first.start + first.code.len() > second.start {
+                let section = object.sections[second.section].name;
+                return Err(Location::new(section, second.name, second.start as u64)
+                    .error(format!("the function overlaps with `{}`", first.name)));
+            }
+        }
+        let mut by_section = HashMap::new();
+        for (number, function) in functions.iter().enumerate() {
+            let range = by_section.entry(function.section).or_insert(number..number);
+            range.end = number + 1;
+        }
+        let text = object.section(TEXT).map(|(number, _)| number);
+        Ok(Self { functions, by_section, text })
+    }
+
+    /// The functions that are programs: those outside of `.text`.
+    pub(super) fn entries(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.functions.len()).filter(|&at| Some(self.functions[at].section) != self.text)
+    }
+
+    /// Whether the section holds the subprograms.
+    pub(super) fn is_text(&self, section: usize) -> bool {
+        Some(section) == self.text
+    }
+
+    /// The function that holds a slot of a section.
+    pub(super) fn at(&self, section: usize, slot: i128) -> Option<usize> {
+        let range = self.by_section.get(&section)?.clone();
+        let functions = &self.functions[range.clone()];
+        let behind = functions.partition_point(|function| function.first_slot() as i128 <= slot);
+        let at = behind.checked_sub(1)?;
+        let function = &functions[at];
+        let end = function.first_slot() + function.len();
+        (slot < end as i128).then_some(range.start + at)
+    }
+}
+
+impl<'o> Index<usize> for Functions<'o> {
+    type Output = Function<'o>;
+
+    fn index(&self, at: usize) -> &Function<'o> {
+        &self.functions[at]
+    }
+}
+
+fn holds_code(section: &Section<'_>) -> bool {
+    section.section_type == SHT_PROGBITS && section.flags & u64::from(SHF_EXECINSTR) != 0
+}

@@ -1,0 +1,330 @@
+//! Lays out one program: the entry, the subprograms behind it, and every reference resolved.
+//!
+//! The order is that of `bpf_object__reloc_code` and `bpf_object__append_subprog_code` in
+//! `tools/lib/bpf/libbpf.c`: a subprogram is appended where it is first referred to, and its own
+//! references are followed before those that come after it in the caller.
+
+use std::collections::HashMap;
+
+use bpf_isa::Insn;
+use bpf_isa::opcode::{
+    CALL_IMM, LD_IMM64, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE,
+};
+
+use super::error::{LinkError, Location};
+use super::functions::Function;
+use super::tables::Owner;
+use super::{Linker, MAX_FUNCTIONS, MAX_SLOTS, is_jump_tables, slots};
+use crate::names::{BTF_MAPS, R_BPF_64_32, R_BPF_64_64};
+use crate::plan::{FunctionStart, MapRef};
+use crate::read::{SectionRelocation, Symbol, SymbolPlace};
+
+/// A program that is being laid out.
+pub(super) struct Layout<'l, 'o> {
+    linker: &'l mut Linker<'o>,
+    insns: Vec<Insn>,
+    starts: Vec<FunctionStart>,
+    map_refs: Vec<MapRef>,
+    /// First slot in the program, by number of the function.
+    placed: HashMap<usize, usize>,
+    /// The functions that are being followed, the innermost last.
+    open: Vec<Open>,
+}
+
+/// A function whose references are being followed.
+#[derive(Clone, Copy)]
+struct Open {
+    function: usize,
+    /// Its first slot in the program.
+    start: usize,
+    /// The slot to look at next, counted from the function's start.
+    next: usize,
+}
+
+impl<'l, 'o> Layout<'l, 'o> {
+    pub(super) fn new(linker: &'l mut Linker<'o>, entry: usize) -> Result<Self, LinkError> {
+        let mut layout = Self {
+            linker,
+            insns: Vec::new(),
+            starts: Vec::new(),
+            map_refs: Vec::new(),
+            placed: HashMap::new(),
+            open: Vec::new(),
+        };
+        layout.place(entry)?;
+        Ok(layout)
+    }
+
+    pub(super) fn finish(self) -> (Vec<Insn>, Vec<FunctionStart>, Vec<MapRef>) {
+        let mut map_refs = self.map_refs;
+        map_refs.sort_by_key(|reference| reference.slot);
+        (self.insns, self.starts, map_refs)
+    }
+
+    /// Follows all references. The depth is held in `open`, not in the stack of this process.
+    pub(super) fn run(&mut self) -> Result<(), LinkError> {
+        while let Some(open) = self.open.last_mut() {
+            let Open { function, start, next } = *open;
+            if next >= self.linker.functions[function].len() {
+                self.open.pop();
+                continue;
+            }
+            let slot = start + next;
+            let wide = self.insns[slot].code == LD_IMM64
+                && next + 1 < self.linker.functions[function].len()
+                && self.insns[slot + 1].code == 0;
+            open.next += if wide { 2 } else { 1 };
+            self.slot(Open { function, start, next }, wide)?;
+        }
+        Ok(())
+    }
+
+    /// First slot of a function in the program; it is appended if it is not there yet.
+    fn place(&mut self, function: usize) -> Result<usize, LinkError> {
+        if let Some(&start) = self.placed.get(&function) {
+            return Ok(start);
+        }
+        let start = self.insns.len();
+        let found = &self.linker.functions[function];
+        let budget = &mut self.linker.budget;
+        let slots_left = budget.slots.checked_sub(found.len());
+        let functions_left = budget.functions.checked_sub(1);
+        let (Some(slots_left), Some(functions_left)) = (slots_left, functions_left) else {
+            return Err(self.location(function, 0).error(format!(
+                "the programs of the object together have more than {MAX_SLOTS} slots or \
+                 {MAX_FUNCTIONS} functions"
+            )));
+        };
+        (budget.slots, budget.functions) = (slots_left, functions_left);
+        self.insns.extend(slots(found.code));
+        self.starts.push(FunctionStart { name: found.name.to_owned(), slot: start });
+        self.placed.insert(function, start);
+        self.open.push(Open { function, start, next: 0 });
+        Ok(start)
+    }
+
+    fn location(&self, function: usize, slot: usize) -> Location {
+        let Function { name, section, start, .. } = self.linker.functions[function];
+        let offset = (start + slot * Insn::SIZE) as u64;
+        Location::new(self.linker.object.sections[section].name, name, offset)
+    }
+
+    /// The relocation of a slot.
+    fn relocation(&self, at: Open) -> Result<Option<SectionRelocation>, LinkError> {
+        let function = &self.linker.functions[at.function];
+        let relocations = &self.linker.object.sections[function.section].relocations;
+        let start = (function.start + at.next * Insn::SIZE) as u64;
+        let end = start + Insn::SIZE as u64;
+        let first = relocations.partition_point(|relocation| relocation.offset < start);
+        let mut found =
+            relocations[first..].iter().take_while(|relocation| relocation.offset < end);
+        match (found.next(), found.next()) {
+            (None, _) => Ok(None),
+            (Some(relocation), None) if relocation.offset == start => Ok(Some(*relocation)),
+            _ => Err(self
+                .location(at.function, at.next)
+                .error("relocations have to apply to an instruction's start, one to each at most")),
+        }
+    }
+
+    fn slot(&mut self, at: Open, wide: bool) -> Result<(), LinkError> {
+        let slot = at.start + at.next;
+        let insn = self.insns[slot];
+        let Some(relocation) = self.relocation(at)? else {
+            if insn.code == CALL_IMM && insn.src == PSEUDO_CALL {
+                self.near_call(at, insn)?;
+            }
+            return Ok(());
+        };
+        let object = self.linker.object;
+        let symbol = &object.symbols[relocation.symbol];
+        let location = self.location(at.function, at.next);
+        let SymbolPlace::Section(section) = symbol.place else {
+            return Err(location.error(format!(
+                "the symbol `{}` is not defined in this object; define it here",
+                symbol.name
+            )));
+        };
+        match (relocation.relocation_type, insn.code) {
+            (R_BPF_64_32, CALL_IMM) if insn.src == PSEUDO_CALL => {
+                self.call(at, insn, section, symbol)
+            }
+            (R_BPF_64_64, LD_IMM64) if wide => self.address(at, insn, section, relocation.symbol),
+            (kind, code) => Err(location.error(format!(
+                "a relocation of type {kind} does not fit the opcode {code:02x}; R_BPF_64_32 (10) \
+                 fits a call of a function, R_BPF_64_64 (1) a wide immediate"
+            ))),
+        }
+    }
+
+    /// A call without relocation: to a function of the same section.
+    fn near_call(&mut self, at: Open, insn: Insn) -> Result<(), LinkError> {
+        let caller = &self.linker.functions[at.function];
+        let target = (caller.first_slot() + at.next) as i128 + i128::from(insn.imm) + 1;
+        let callee = self.linker.functions.at(caller.section, target);
+        if callee == Some(at.function) {
+            // Wherever it leads in its own function: the distance stays.
+            return Ok(());
+        }
+        let section = caller.section;
+        self.link_call(at, section, callee, target)
+    }
+
+    fn call(
+        &mut self,
+        at: Open,
+        insn: Insn,
+        section: usize,
+        symbol: &Symbol<'_>,
+    ) -> Result<(), LinkError> {
+        let size = Insn::SIZE as u64;
+        if !symbol.value.is_multiple_of(size) {
+            return Err(self.location(at.function, at.next).error(format!(
+                "the symbol `{}` at {:#x} is no instruction's offset",
+                symbol.name, symbol.value
+            )));
+        }
+        let target = i128::from(symbol.value / size) + i128::from(insn.imm) + 1;
+        let callee = self.linker.functions.at(section, target);
+        self.link_call(at, section, callee, target)
+    }
+
+    fn link_call(
+        &mut self,
+        at: Open,
+        section: usize,
+        callee: Option<usize>,
+        target: i128,
+    ) -> Result<(), LinkError> {
+        let start = self.callee(at, section, callee, target)?;
+        self.insns[at.start + at.next].imm = self.distance(at, start)?;
+        Ok(())
+    }
+
+    /// First slot in the program of a function that is called or whose address is taken; `target`
+    /// is the slot in the section that was meant.
+    fn callee(
+        &mut self,
+        at: Open,
+        section: usize,
+        callee: Option<usize>,
+        target: i128,
+    ) -> Result<usize, LinkError> {
+        let name = self.linker.object.sections[section].name;
+        let location = self.location(at.function, at.next);
+        let Some(callee) = callee else {
+            return Err(location.error(format!(
+                "no function has slot {target} of section `{name}`, which is referred to"
+            )));
+        };
+        let function = &self.linker.functions[callee];
+        if function.first_slot() as i128 != target {
+            return Err(location.error(format!(
+                "slot {target} of section `{name}` is in the middle of `{}`; functions are \
+                 referred to by their start",
+                function.name
+            )));
+        }
+        if !self.linker.functions.is_text(section) {
+            return Err(location.error(format!(
+                "`{}` is a program, in section `{name}`; only functions in `.text` can be called",
+                function.name
+            )));
+        }
+        self.place(callee)
+    }
+
+    /// The immediate of a call at a slot.
+    fn distance(&self, at: Open, start: usize) -> Result<i32, LinkError> {
+        let slot = at.start + at.next;
+        let distance = start as i128 - slot as i128 - 1;
+        i32::try_from(distance).map_err(|_| {
+            self.location(at.function, at.next)
+                .error(format!("the distance of {distance} slots does not fit 32 bits"))
+        })
+    }
+
+    /// A wide immediate with a relocation.
+    fn address(
+        &mut self,
+        at: Open,
+        insn: Insn,
+        section: usize,
+        symbol: usize,
+    ) -> Result<(), LinkError> {
+        let object = self.linker.object;
+        let name = object.sections[section].name;
+        let found = &object.symbols[symbol];
+        if self.linker.functions.is_text(section) {
+            return self.function_address(at, insn, section, found);
+        }
+        let location = self.location(at.function, at.next);
+        let (map, source, offset) = if is_jump_tables(name) {
+            let (table, offset) = self.linker.tables.find(object, symbol, i64::from(insn.imm))?;
+            let owner = Owner {
+                program: self.linker.plan.programs.len(),
+                function: at.function,
+                section_slot: self.linker.functions[at.function].first_slot(),
+                program_slot: at.start,
+            };
+            let maps = &mut self.linker.plan.maps;
+            let map = self.linker.tables.map(object, table, owner, maps)?;
+            let source = if insn.src == PSEUDO_MAP_FD { PSEUDO_MAP_FD } else { PSEUDO_MAP_VALUE };
+            (map, source, offset)
+        } else if self.linker.maps.is_section(section) {
+            let map = self.linker.maps.at(found.value).ok_or_else(|| {
+                location.clone().error(format!(
+                    "no map is defined at offset {:#x} of section `{name}`",
+                    found.value
+                ))
+            })?;
+            let value = insn.src == PSEUDO_MAP_VALUE;
+            let source = if value { PSEUDO_MAP_VALUE } else { PSEUDO_MAP_FD };
+            (map, source, i64::from(insn.imm))
+        } else if name == BTF_MAPS {
+            return Err(location.error(
+                "maps that BTF describes (section `.maps`) are not supported yet; define them in \
+                 section `maps`",
+            ));
+        } else {
+            return Err(location.error(format!(
+                "the symbol `{}` lies in section `{name}`; only functions in `.text`, jump tables \
+                 and maps can be referred to, data not yet",
+                found.name
+            )));
+        };
+        let offset = i32::try_from(offset)
+            .map_err(|_| location.error(format!("the offset {offset:#x} does not fit 32 bits")))?;
+        let slot = at.start + at.next;
+        self.insns[slot].src = source;
+        self.insns[slot].imm = 0;
+        self.insns[slot + 1].imm = offset;
+        self.map_refs.push(MapRef { slot, map });
+        Ok(())
+    }
+
+    fn function_address(
+        &mut self,
+        at: Open,
+        insn: Insn,
+        section: usize,
+        symbol: &Symbol<'_>,
+    ) -> Result<(), LinkError> {
+        let bytes = i128::from(symbol.value) + i128::from(insn.imm);
+        let size = Insn::SIZE as i128;
+        if bytes % size != 0 {
+            return Err(self
+                .location(at.function, at.next)
+                .error(format!("the address {bytes:#x} is no instruction's offset")));
+        }
+        let target = bytes / size;
+        let callee = self.linker.functions.at(section, target);
+        let start = self.callee(at, section, callee, target)?;
+        let distance = self.distance(at, start)?;
+        let slot = at.start + at.next;
+        self.insns[slot].src = PSEUDO_FUNC;
+        self.insns[slot].imm = distance;
+        self.insns[slot + 1].imm = 0;
+        Ok(())
+    }
+}

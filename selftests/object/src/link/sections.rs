@@ -1,0 +1,35 @@
+//! What the name of a program's section says about the program.
+//!
+//! The names are those of `section_defs` in `tools/lib/bpf/libbpf.c`.
+
+/// The types of program of a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ProgramKind {
+    /// `enum bpf_prog_type`.
+    pub(super) prog_type: u32,
+    /// `BPF_F_*` flags of `BPF_PROG_LOAD`.
+    pub(super) flags: u32,
+}
+
+const SOCKET_FILTER: u32 = 1;
+const SCHED_CLS: u32 = 3;
+const XDP: u32 = 6;
+const SYSCALL: u32 = 31;
+/// `BPF_F_SLEEPABLE`, without which the kernel refuses programs of the type syscall.
+const SLEEPABLE: u32 = 1 << 4;
+
+/// The known sections, for messages.
+pub(super) const KNOWN: &str = "`syscall`, `socket`, `tc`, `classifier`, `xdp`";
+
+/// The kind of the programs in a section; what stands behind a `/` is a name of the user's.
+pub(super) fn program_kind(section: &str) -> Option<ProgramKind> {
+    let (prefix, _) = section.split_once('/').unwrap_or((section, ""));
+    let (prog_type, flags) = match prefix {
+        "syscall" => (SYSCALL, SLEEPABLE),
+        "socket" => (SOCKET_FILTER, 0),
+        "tc" | "classifier" => (SCHED_CLS, 0),
+        "xdp" => (XDP, 0),
+        _ => return None,
+    };
+    Some(ProgramKind { prog_type, flags })
+}

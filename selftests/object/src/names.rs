@@ -1,0 +1,26 @@
+//! What the sections and relocations of an object are called, and the layout of `maps`.
+
+/// Section of the subprograms.
+pub const TEXT: &str = ".text";
+/// Section of the jump tables: 8 bytes an entry, the offset in bytes of an instruction in the
+/// section of the function that the table belongs to. No relocations apply to it.
+pub const JUMP_TABLES: &str = ".jumptables";
+/// Section of the map definitions in the legacy form, one symbol each.
+///
+/// A definition is `struct bpf_map_def` of libbpf before 1.0: five numbers of 32 bits in little
+/// endian, in this order: type, bytes of a key, bytes of a value, number of entries, flags.
+pub const MAPS: &str = "maps";
+/// Section of the map definitions that BTF describes.
+pub const BTF_MAPS: &str = ".maps";
+/// Section of the license: a string with a final zero.
+pub const LICENSE: &str = "license";
+
+/// Bytes of an entry of [`JUMP_TABLES`].
+pub const JUMP_TABLE_ENTRY: usize = 8;
+/// Bytes of a definition in [`MAPS`].
+pub const MAP_DEF: usize = 20;
+
+/// Relocation of a wide immediate (`Documentation/bpf/llvm_reloc.rst`).
+pub const R_BPF_64_64: u32 = 1;
+/// Relocation of a call (`Documentation/bpf/llvm_reloc.rst`).
+pub const R_BPF_64_32: u32 = 10;

@@ -1,0 +1,288 @@
+//! Writes a unit as a relocatable ELF object, in the form that LLVM 22 gives its own.
+//!
+//! As there: little endian, `EM_BPF`, `SHT_REL` with the addends in the instructions; subprograms
+//! in `.text`; a section for each kind of program; `.jumptables` without flags, alignment or
+//! relocations, with one global `STT_OBJECT` symbol a table. Static functions are referred to over
+//! their section's symbol, and without a relocation from a call in the same section; global
+//! functions, tables and maps over their own symbol.
+
+use std::collections::HashMap;
+
+use bpf_isa::{Insn, Relocation, RelocationKind, Unit};
+use object::elf;
+use object::write::{Object, SectionId, Symbol, SymbolId, SymbolSection};
+use object::{
+    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind,
+    SymbolScope,
+};
+use thiserror::Error;
+
+use crate::names::{JUMP_TABLE_ENTRY, JUMP_TABLES, LICENSE, MAP_DEF, MAPS, TEXT};
+
+/// Why a unit cannot be written as an object.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// Two symbols of one name.
+    #[error("cannot write the object: `{0}` is defined twice; give each symbol its own name")]
+    Duplicate(String),
+    /// A table of a function that does not exist.
+    #[error(
+        "cannot write the jump table `{table}`: its function `{function}` is not in the unit; \
+         define it or correct the table"
+    )]
+    TableFunction {
+        /// Name of the table.
+        table: String,
+        /// Name that is missing.
+        function: String,
+    },
+    /// A relocation that cannot be made.
+    #[error("cannot write the relocation at slot {slot} of `{function}`: {reason}")]
+    Relocation {
+        /// Function that holds it.
+        function: String,
+        /// Slot relative to the function.
+        slot: usize,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The ELF writer failed.
+    #[error("cannot lay out the object: {0}")]
+    Elf(#[from] object::write::Error),
+}
+
+/// Writes a unit as an ELF object with the license `GPL`.
+///
+/// Jump tables are written as they are: a target outside of its function, or a number that
+/// overflows, gives an object that the linker or the kernel refuses.
+///
+/// # Errors
+///
+/// If names clash, a relocation refers to nothing or to a slot that cannot be relocated, or an
+/// addend does not fit 32 bits.
+pub fn write(unit: &Unit) -> Result<Vec<u8>, WriteError> {
+    let object = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
+    let mut writer = Writer { object, sections: HashMap::new(), symbols: HashMap::new() };
+    writer.functions(unit)?;
+    writer.jump_tables(unit)?;
+    writer.maps(unit)?;
+    writer.license();
+    writer.code(unit)?;
+    Ok(writer.object.write()?)
+}
+
+struct Writer<'u> {
+    object: Object<'u>,
+    sections: HashMap<&'u str, SectionId>,
+    symbols: HashMap<&'u str, Placed<'u>>,
+}
+
+/// A symbol and where it lies.
+#[derive(Clone, Copy)]
+struct Placed<'u> {
+    id: SymbolId,
+    section: &'u str,
+    offset: u64,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    StaticFunction,
+    GlobalFunction,
+    Data,
+}
+
+impl<'u> Writer<'u> {
+    fn section(&mut self, name: &'u str, kind: SectionKind) -> SectionId {
+        let object = &mut self.object;
+        *self
+            .sections
+            .entry(name)
+            .or_insert_with(|| object.add_section(Vec::new(), name.into(), kind))
+    }
+
+    /// Places every function, without its code.
+    fn functions(&mut self, unit: &'u Unit) -> Result<(), WriteError> {
+        let mut ends: HashMap<&str, u64> = HashMap::new();
+        self.section(TEXT, SectionKind::Text);
+        for function in &unit.functions {
+            self.section(&function.section, SectionKind::Text);
+            let end = ends.entry(&function.section).or_default();
+            let offset = *end;
+            let size = (function.insns.len() * Insn::SIZE) as u64;
+            *end += size;
+            let kind = if function.global { Kind::GlobalFunction } else { Kind::StaticFunction };
+            self.symbol(&function.name, &function.section, offset..offset + size, kind)?;
+        }
+        Ok(())
+    }
+
+    fn symbol(
+        &mut self,
+        name: &'u str,
+        section: &'u str,
+        range: std::ops::Range<u64>,
+        kind: Kind,
+    ) -> Result<(), WriteError> {
+        let bind = match kind {
+            Kind::StaticFunction => elf::STB_LOCAL,
+            Kind::GlobalFunction | Kind::Data => elf::STB_GLOBAL,
+        };
+        let (st_type, symbol_kind) = match kind {
+            Kind::Data => (elf::STT_OBJECT, SymbolKind::Data),
+            _ => (elf::STT_FUNC, SymbolKind::Text),
+        };
+        let scope = match kind {
+            Kind::StaticFunction => SymbolScope::Compilation,
+            _ => SymbolScope::Dynamic,
+        };
+        let id = self.object.add_symbol(Symbol {
+            name: name.into(),
+            value: range.start,
+            size: range.end - range.start,
+            kind: symbol_kind,
+            scope,
+            weak: false,
+            section: SymbolSection::Section(self.sections[section]),
+            flags: SymbolFlags::Elf {
+                st_info: elf::SymbolInfo::new(bind, st_type),
+                st_other: elf::STV_DEFAULT.into(),
+            },
+        });
+        let placed = Placed { id, section, offset: range.start, kind };
+        match self.symbols.insert(name, placed) {
+            None => Ok(()),
+            Some(_) => Err(WriteError::Duplicate(name.to_owned())),
+        }
+    }
+
+    fn jump_tables(&mut self, unit: &'u Unit) -> Result<(), WriteError> {
+        if unit.jump_tables.is_empty() {
+            return Ok(());
+        }
+        let section = self.section(JUMP_TABLES, SectionKind::Other);
+        for table in &unit.jump_tables {
+            let function = self.symbols.get(table.function.as_str());
+            let base = function
+                .filter(|function| function.kind != Kind::Data)
+                .ok_or_else(|| WriteError::TableFunction {
+                    table: table.name.clone(),
+                    function: table.function.clone(),
+                })?
+                .offset;
+            let mut data = Vec::with_capacity(table.targets.len() * JUMP_TABLE_ENTRY);
+            for target in &table.targets {
+                let entry = target.wrapping_mul(Insn::SIZE as u64).wrapping_add(base);
+                data.extend_from_slice(&entry.to_le_bytes());
+            }
+            let start = self.object.append_section_data(section, &data, 1);
+            let range = start..start + data.len() as u64;
+            self.symbol(&table.name, JUMP_TABLES, range, Kind::Data)?;
+        }
+        Ok(())
+    }
+
+    fn maps(&mut self, unit: &'u Unit) -> Result<(), WriteError> {
+        if unit.maps.is_empty() {
+            return Ok(());
+        }
+        let section = self.section(MAPS, SectionKind::Data);
+        for map in &unit.maps {
+            let fields = [map.map_type, map.key_size, map.value_size, map.max_entries, map.flags];
+            let data: Vec<u8> = fields.into_iter().flat_map(u32::to_le_bytes).collect();
+            let start = self.object.append_section_data(section, &data, 4);
+            self.symbol(&map.name, MAPS, start..start + MAP_DEF as u64, Kind::Data)?;
+        }
+        Ok(())
+    }
+
+    fn license(&mut self) {
+        let section = self.section(LICENSE, SectionKind::Data);
+        self.object.append_section_data(section, b"GPL\0", 1);
+    }
+
+    fn code(&mut self, unit: &'u Unit) -> Result<(), WriteError> {
+        for function in &unit.functions {
+            let mut insns = function.insns.clone();
+            // Functions of a section are laid out in the order of the unit, so the data appended
+            // so far ends where this function was placed.
+            let base = self.symbols[function.name.as_str()].offset;
+            let section = self.sections[function.section.as_str()];
+            for relocation in &function.relocations {
+                let fail = |reason: String| WriteError::Relocation {
+                    function: function.name.clone(),
+                    slot: relocation.slot,
+                    reason,
+                };
+                let insn = insns.get_mut(relocation.slot).ok_or_else(|| {
+                    fail("there is no such slot; count slots from the function's start".to_owned())
+                })?;
+                let placed =
+                    self.symbols.get(relocation.symbol.as_str()).copied().ok_or_else(|| {
+                        fail(format!("nothing is named `{}`; define it", relocation.symbol))
+                    })?;
+                let offset = base + (relocation.slot * Insn::SIZE) as u64;
+                if relocation.kind == RelocationKind::Call
+                    && placed.kind == Kind::StaticFunction
+                    && placed.section == function.section
+                {
+                    insn.imm = distance(offset, placed.offset, relocation).map_err(fail)?;
+                    continue;
+                }
+                let (symbol, addend) = self.reference(placed, relocation);
+                insn.imm = addend.map_err(fail)?;
+                let r_type = match relocation.kind {
+                    RelocationKind::Address => elf::R_BPF_64_64,
+                    RelocationKind::Call => elf::R_BPF_64_32,
+                };
+                self.object.add_relocation(
+                    section,
+                    object::write::Relocation {
+                        offset,
+                        symbol,
+                        // It stands in the instruction already, where BPF has it: not in all the
+                        // 64 bits that the ELF writer would fill.
+                        addend: 0,
+                        flags: RelocationFlags::Elf { r_type },
+                    },
+                )?;
+            }
+            let data: Vec<u8> = insns.into_iter().flat_map(Insn::to_bytes).collect();
+            self.object.append_section_data(section, &data, Insn::SIZE as u64);
+        }
+        Ok(())
+    }
+
+    /// The symbol that a relocation names, and what goes into the immediate.
+    fn reference(
+        &mut self,
+        placed: Placed<'u>,
+        relocation: &Relocation,
+    ) -> (SymbolId, Result<i32, String>) {
+        let (symbol, offset) = match placed.kind {
+            Kind::StaticFunction => {
+                (self.object.section_symbol(self.sections[placed.section]), placed.offset)
+            }
+            Kind::GlobalFunction | Kind::Data => (placed.id, 0),
+        };
+        let bytes = i128::from(offset) + i128::from(relocation.addend);
+        let addend = match relocation.kind {
+            RelocationKind::Address => bytes,
+            // Calls count slots from the next instruction.
+            RelocationKind::Call => bytes / Insn::SIZE as i128 - 1,
+        };
+        (symbol, i32::try_from(addend).map_err(|_| too_far(addend)))
+    }
+}
+
+/// The immediate of a call inside a section, both places in bytes from the section's start.
+fn distance(call: u64, target: u64, relocation: &Relocation) -> Result<i32, String> {
+    let bytes = i128::from(target) + i128::from(relocation.addend) - i128::from(call);
+    let slots = bytes / Insn::SIZE as i128 - 1;
+    i32::try_from(slots).map_err(|_| too_far(slots))
+}
+
+fn too_far(number: i128) -> String {
+    format!("{number} does not fit the immediate of 32 bits; use a smaller addend or object")
+}

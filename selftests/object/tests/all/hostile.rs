@@ -1,0 +1,99 @@
+//! Bytes that no compiler made: an error at worst.
+
+use bpf_object::{compile_elf, link, read};
+use proptest::prelude::*;
+
+const CLANG: [&[u8]; 2] = [include_bytes!("../data/switch.o"), include_bytes!("../data/calls.o")];
+
+fn object() -> impl Strategy<Value = Vec<u8>> {
+    let ours = compile_elf(
+        "
+        .map m array key=4 value=8 entries=1
+        r1 = t + 8 ll
+        r2 = map m ll
+        r3 = f ll
+        call f
+        exit
+        .jumptable t: 0, 7
+        .func f
+        call g
+        exit
+        .global g
+        r1 = u ll
+        exit
+        .jumptable u: 0
+        ",
+    )
+    .unwrap();
+    proptest::sample::select(vec![ours, CLANG[0].to_vec(), CLANG[1].to_vec()])
+}
+
+/// Bytes that are often at the edge of what fits.
+fn byte() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0), Just(1), Just(8), Just(0x7f), Just(0x80), Just(0xff), any::<u8>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn arbitrary_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = link(&bytes);
+    }
+
+    #[test]
+    fn bytes_behind_a_good_header_are_read_or_refused(
+        bytes in proptest::collection::vec(byte(), 0..600)
+    ) {
+        let mut elf = CLANG[0][..64].to_vec();
+        elf[40] = 64;
+        elf[41] = 0;
+        elf.extend_from_slice(&bytes);
+        let _ = link(&elf);
+    }
+
+    #[test]
+    fn mutated_objects_are_linked_or_refused(
+        elf in object(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), byte()), 1..12)
+    ) {
+        let mut elf = elf;
+        for (at, byte) in changes {
+            let at = at.index(elf.len());
+            elf[at] = byte;
+        }
+        if let Ok(object) = read(&elf) {
+            prop_assert!(object.sections.len() <= elf.len());
+        }
+        let _ = link(&elf);
+    }
+
+    // Headers, symbols and relocations are the smaller part of a file and the more interesting.
+    #[test]
+    fn mutated_tables_are_linked_or_refused(
+        elf in object(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), byte()), 1..4)
+    ) {
+        let mut elf = elf;
+        let object = read(&elf).unwrap();
+        let mut places: Vec<usize> = (0..64).collect();
+        let headers = u64::from_le_bytes(*elf[40..].first_chunk().unwrap()) as usize;
+        places.extend(headers..headers + 64 * object.sections.len());
+        for section in &object.sections {
+            if matches!(section.section_type, 2 | 9) || section.name == ".jumptables" {
+                let start = section.data.as_ptr() as usize - elf.as_ptr() as usize;
+                places.extend(start..start + section.data.len());
+            }
+        }
+        for (at, byte) in changes {
+            elf[places[at.index(places.len())]] = byte;
+        }
+        let _ = link(&elf);
+    }
+
+    #[test]
+    fn truncated_objects_are_refused(elf in object(), at in any::<prop::sample::Index>()) {
+        let end = at.index(elf.len());
+        prop_assert!(link(&elf[..end]).is_err());
+    }
+}

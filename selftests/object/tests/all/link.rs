@@ -1,0 +1,153 @@
+//! From source to load plan.
+
+use bpf_isa::{Insn, disassemble};
+use bpf_object::{LoadPlan, MapPlan, MapRef, compile};
+
+fn plan(source: &str) -> LoadPlan {
+    compile(source).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_program_is_its_instructions() {
+    let plan = plan("r0 = 7\nexit");
+    assert!(plan.maps.is_empty());
+    let [program] = plan.programs.as_slice() else { panic!("{plan:?}") };
+    assert_eq!((program.name.as_str(), program.license.as_str()), ("main", "GPL"));
+    assert_eq!((program.prog_type, program.expected_attach_type, program.flags), (31, 0, 16));
+    assert_eq!(disassemble(&program.insns), "   0: (b7) r0 = 7\n   1: (95) exit\n");
+}
+
+#[test]
+fn the_section_gives_the_type() {
+    let source = ["socket", "tc", "tc/ingress", "classifier", "xdp", "syscall/again"]
+        .iter()
+        .enumerate()
+        .map(|(number, section)| format!(".prog p{number} {section}\nexit\n"))
+        .collect::<String>();
+    let plan = plan(&source);
+    let types: Vec<_> =
+        plan.programs.iter().map(|program| (program.prog_type, program.flags)).collect();
+    assert_eq!(types, [(1, 0), (3, 0), (3, 0), (3, 0), (6, 0), (31, 16)]);
+}
+
+#[test]
+fn subprograms_follow_in_the_order_in_which_they_are_reached() {
+    let plan = plan(
+        "
+        .func unused
+            exit
+        .func late
+            exit
+        .func deep
+            call deep
+            exit
+        .func early
+            call deep
+            call late
+            exit
+        .prog main syscall
+            call early
+            call late
+            exit
+        ",
+    );
+    let program = &plan.programs[0];
+    let starts: Vec<_> =
+        program.functions.iter().map(|start| (start.name.as_str(), start.slot)).collect();
+    assert_eq!(starts, [("main", 0), ("early", 3), ("deep", 6), ("late", 8)]);
+    assert_eq!(
+        disassemble(&program.insns),
+        "   0: (85) call pc+2\n   1: (85) call pc+6\n   2: (95) exit\n   \
+            3: (85) call pc+2\n   4: (85) call pc+3\n   5: (95) exit\n   \
+            6: (85) call pc-1\n   7: (95) exit\n   \
+            8: (95) exit\n"
+    );
+}
+
+#[test]
+fn every_program_has_its_own_copy() {
+    let plan = plan(
+        "
+        .prog one syscall
+            r0 = 1
+            call shared
+            exit
+        .prog two syscall
+            call shared
+            exit
+        .global shared
+            r1 = jt ll
+            r1 = *(u64 *)(r1 +0)
+            gotox r1
+        here:
+            exit
+        .jumptable jt: here
+        ",
+    );
+    assert_eq!(plan.programs.len(), 2);
+    let refs: Vec<_> = plan.programs.iter().map(|program| program.map_refs.clone()).collect();
+    assert_eq!(refs, [[MapRef { slot: 3, map: 0 }], [MapRef { slot: 2, map: 1 }]]);
+    let targets: Vec<u8> = plan.maps.iter().map(|map| map.contents[0].value[0]).collect();
+    assert_eq!(targets, [3 + 4, 2 + 4]);
+}
+
+#[test]
+fn maps_are_created_and_referred_to() {
+    let plan = plan(
+        "
+        .map counts array key=4 value=16 entries=2 flags=0x80
+        .map other hash key=8 value=8 entries=9
+            r1 = map other ll
+            r2 = counts + 8 ll
+            exit
+        ",
+    );
+    let map = |name: &str, map_type, key_size, value_size, max_entries, flags| MapPlan {
+        name: name.to_owned(),
+        map_type,
+        key_size,
+        value_size,
+        max_entries,
+        flags,
+        contents: vec![],
+        frozen: false,
+    };
+    assert_eq!(plan.maps, [map("counts", 2, 4, 16, 2, 0x80), map("other", 1, 8, 8, 9, 0)]);
+    let program = &plan.programs[0];
+    assert_eq!(program.map_refs, [MapRef { slot: 0, map: 1 }, MapRef { slot: 2, map: 0 }]);
+    let wide = |src, dst, high| {
+        [
+            Insn { code: 0x18, dst, src, off: 0, imm: 0 },
+            Insn { code: 0, dst: 0, src: 0, off: 0, imm: high },
+        ]
+    };
+    assert_eq!(program.insns[..2], wide(1, 1, 0));
+    assert_eq!(program.insns[2..4], wide(2, 2, 8));
+}
+
+#[test]
+fn addresses_of_functions_are_distances() {
+    let plan = plan("r1 = g ll\nr2 = f ll\nexit\n.func f\nexit\n.global g\nr3 = f ll\nexit");
+    let insns = &plan.programs[0].insns;
+    let target = |slot: usize| (insns[slot].src, slot as i32 + 1 + insns[slot].imm);
+    // main has 5 slots, g has 3.
+    assert_eq!([0, 2, 5].map(target), [(4, 5), (4, 8), (4, 8)]);
+}
+
+#[test]
+fn what_the_kernel_shall_refuse_passes_through() {
+    // An incomplete wide immediate, an unknown opcode, a call into the middle of the function.
+    let plan = plan("call pc+1\n.insn 0xff 15 15 -1 -1\n.insn 0x85 0 1 0 -3\n.insn 0x18 1 0 0 5");
+    assert_eq!(plan.programs[0].insns.len(), 4);
+    assert_eq!(plan.programs[0].insns[2].imm, -3);
+}
+
+#[test]
+fn deep_chains_do_not_exhaust_the_stack() {
+    let mut source = "call f0\nexit\n".to_owned();
+    for number in 0..20_000 {
+        source.push_str(&format!(".func f{number}\ncall f{}\nexit\n", number + 1));
+    }
+    source.push_str(".func f20000\nexit\n");
+    assert_eq!(plan(&source).programs[0].functions.len(), 20_002);
+}
