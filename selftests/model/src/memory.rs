@@ -179,8 +179,7 @@ impl Memory {
 
     /// Starts a frame: nothing in it is initialised. Gives its frame pointer.
     pub(crate) fn enter_frame(&mut self, depth: usize) -> Value {
-        let object = &mut self.objects[depth];
-        object.generation = object.generation.wrapping_add(1);
+        let object = self.objects[depth];
         let word = depth * FRAME_STRIDE / 8;
         self.shadow.init[word..word + FRAME_SIZE / 8].fill(0);
         Value {

@@ -90,6 +90,22 @@ fn stack_bytes_have_to_be_written_before_they_are_read() {
 }
 
 #[test]
+fn a_frame_starts_uninitialised() {
+    // The first call writes fp-8, the second reads what would be the same bytes.
+    let mut insns = vec![insn(0x85, 0, 1, 0, 2), insn(0x85, 0, 1, 0, 4), EXIT];
+    insns.extend([insn(0x7a, 10, 0, -8, 1), mov(0, 0), EXIT]);
+    insns.extend([insn(LOAD64, 0, 10, -8, 0), EXIT]);
+    assert_eq!(trap(&plan(&insns)), (6, TrapKind::UninitStack { offset: -8, size: 8 }));
+
+    let insns = [insn(0x79, 0, 1, 0, 0), insn(0x15, 0, 0, 1, 0), insn(0x7a, 10, 0, -8, 1)];
+    let insns = [&insns[..], &[insn(LOAD64, 0, 10, -8, 0), EXIT]].concat();
+    let mut machine = bpf_model::Machine::new(&plan(&insns)).expect("a sound plan");
+    let input = |first| Input { ctx: vec![first, 0, 0, 0, 0, 0, 0, 0], packet: Vec::new() };
+    assert_eq!(machine.run(0, &input(1), 10).expect("runs").r0, 1);
+    assert!(machine.run(0, &input(0), 10).is_err(), "stack of the run before");
+}
+
+#[test]
 fn registers_have_to_be_written_before_they_are_read() {
     for (read, reg) in [
         (insn(0x0f, 0, 3, 0, 0), 3),
