@@ -57,7 +57,7 @@ pub(crate) fn compare(
 ) -> Result<bool, TrapKind> {
     readable(code.dst, dst)?;
     readable(code.src, src)?;
-    if dst.kind() == ValueKind::AddressScalar || src.kind() == ValueKind::AddressScalar {
+    if dst.kind() == ValueKind::Indeterminate || src.kind() == ValueKind::Indeterminate {
         return Ok(true);
     }
     if dst.prov == src.prov {

@@ -46,8 +46,9 @@ pub struct Outcome {
     pub packet: Vec<u8>,
     /// Instructions executed; a wide one counts once.
     pub steps: u64,
-    /// The kernel's result may differ, because an address is in r0, was written to memory that
-    /// outlives the run, or decided a branch.
+    /// The kernel's result may differ, because an address (or the result of a helper such as
+    /// `bpf_ktime_get_ns`) is in r0, was written to memory that outlives the run, or decided a
+    /// branch.
     pub address_leaked: bool,
     /// A `may_goto` has used up its 8,388,608 passes. Where the JIT counts time instead
     /// (`bpf_jit_supports_timed_may_goto`), the kernel's result may be another one.

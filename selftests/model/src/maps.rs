@@ -17,7 +17,7 @@ pub(crate) mod map_type {
     pub(crate) const HASH: u32 = 1;
     pub(crate) const ARRAY: u32 = 2;
     pub(crate) const PERCPU_ARRAY: u32 = 6;
-    pub(crate) const INSN_ARRAY: u32 = 35;
+    pub(crate) use bpf_isa::MAP_TYPE_INSN_ARRAY as INSN_ARRAY;
 }
 
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;

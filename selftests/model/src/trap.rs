@@ -53,7 +53,7 @@ pub enum TrapKind {
     #[error("the stack frame that is accessed belongs to a function that has returned")]
     DeadFrame,
     /// Memory was accessed through something that is no pointer.
-    #[error("memory access through a {found}")]
+    #[error("memory access through {found}")]
     NotAPointer {
         /// What it was.
         found: ValueKind,
@@ -88,7 +88,7 @@ pub enum TrapKind {
         why: &'static str,
     },
     /// `gotox` through something that was not loaded from an instruction array.
-    #[error("gotox through r{reg}, a {found}, expected an instruction address")]
+    #[error("gotox through r{reg}, which holds {found}, expected an instruction address")]
     NotInstructionAddress {
         /// Number of the register.
         reg: u8,
@@ -96,7 +96,7 @@ pub enum TrapKind {
         found: ValueKind,
     },
     /// `callx` through something that is not the address of a function.
-    #[error("callx through r{reg}, a {found}, expected a function address")]
+    #[error("callx through r{reg}, which holds {found}, expected a function address")]
     NotFunctionAddress {
         /// Number of the register.
         reg: u8,

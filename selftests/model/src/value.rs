@@ -46,7 +46,7 @@ impl Prov {
         self.0 & 0xff == POINTER
     }
 
-    /// Whether the bits are, or were computed from, an address.
+    /// Whether the kernel's bits may be others: an address, or computed from one.
     pub(crate) const fn is_address(self) -> bool {
         !matches!(self.0 & 0xff, 0 | UNINIT)
     }
@@ -63,7 +63,7 @@ impl Prov {
     pub(crate) const fn kind(self) -> ValueKind {
         match self.0 & 0xff {
             0 => ValueKind::Scalar,
-            TAINTED => ValueKind::AddressScalar,
+            TAINTED => ValueKind::Indeterminate,
             POINTER => ValueKind::Pointer,
             MAP => ValueKind::Map,
             INSN => ValueKind::Instruction,
@@ -78,8 +78,9 @@ impl Prov {
 pub enum ValueKind {
     /// A number.
     Scalar,
-    /// A number computed from an address; the kernel's number would be another one.
-    AddressScalar,
+    /// A number that is another one in the kernel: computed from an address, or what a helper such
+    /// as `bpf_jiffies64` returned.
+    Indeterminate,
     /// Never written.
     Uninit,
     /// A pointer into an object.
@@ -95,13 +96,13 @@ pub enum ValueKind {
 impl fmt::Display for ValueKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Scalar => "scalar",
-            Self::AddressScalar => "scalar made from an address",
-            Self::Uninit => "uninitialised value",
-            Self::Pointer => "pointer",
-            Self::Map => "map",
-            Self::Instruction => "instruction address",
-            Self::Function => "function address",
+            Self::Scalar => "a scalar",
+            Self::Indeterminate => "an indeterminate scalar",
+            Self::Uninit => "an uninitialised value",
+            Self::Pointer => "a pointer",
+            Self::Map => "a map",
+            Self::Instruction => "an instruction address",
+            Self::Function => "a function address",
         })
     }
 }
@@ -138,7 +139,7 @@ impl fmt::Debug for Value {
         match self.kind() {
             ValueKind::Scalar => write!(f, "{:#x}", self.bits),
             ValueKind::Uninit => f.write_str("uninit"),
-            ValueKind::AddressScalar => write!(f, "addr({:#x})", self.bits),
+            ValueKind::Indeterminate => write!(f, "indeterminate({:#x})", self.bits),
             ValueKind::Pointer => write!(f, "ptr({:#x})", self.bits),
             ValueKind::Map => write!(f, "map({})", self.prov.selector()),
             ValueKind::Instruction => write!(f, "insn({})", self.prov.selector()),

@@ -11,7 +11,7 @@ pub(crate) const SYSCALL: u32 = 31;
 
 pub(crate) const HASH: u32 = 1;
 pub(crate) const ARRAY: u32 = 2;
-pub(crate) const INSN_ARRAY: u32 = 35;
+pub(crate) const INSN_ARRAY: u32 = 34;
 
 /// Any slot.
 pub(crate) const fn insn(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> Insn {

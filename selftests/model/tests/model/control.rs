@@ -84,7 +84,7 @@ fn gotox_wants_an_unchanged_instruction_address() {
     insns.extend([insn(0x79, 2, 2, 0, 0), insn(0x07, 2, 0, 0, 8), insn(0x0d, 2, 0, 0, 0)]);
     insns.extend([mov(0, 1), EXIT]);
     let plan = with_map(crate::common::plan(&insns), jump_table(&[5]), &[0]);
-    let found = ValueKind::AddressScalar;
+    let found = ValueKind::Indeterminate;
     assert_eq!(trap_of(&plan), (4, TrapKind::NotInstructionAddress { reg, found }));
 }
 
@@ -117,7 +117,7 @@ fn an_instruction_address_survives_the_stack_whole_only() {
     let load = insn(0x79, 3, 10, -8, 0);
     assert_eq!(r0(&through_stack(mov(0, 0), load)), 5);
     let broken = through_stack(insn(0x72, 10, 0, -8, 0), load);
-    let found = ValueKind::AddressScalar;
+    let found = ValueKind::Indeterminate;
     assert_eq!(trap(&broken), (6, TrapKind::NotInstructionAddress { reg: 3, found }));
     let misaligned = through_stack(insn(0x7a, 10, 0, -16, 0), insn(0x79, 3, 10, -12, 0));
     assert_eq!(trap(&misaligned), (6, TrapKind::NotInstructionAddress { reg: 3, found }));
@@ -262,7 +262,7 @@ fn refused_instructions_trap_when_they_are_reached() {
     assert!(matches!(trap(&plan(&[unknown, EXIT])), (0, TrapKind::InvalidInstruction { .. })));
     assert_eq!(r0(&plan(&[mov(0, 1), EXIT, unknown])), 1);
     assert!(matches!(trap(&plan(&[mov(10, 1), EXIT])), (0, TrapKind::InvalidInstruction { .. })));
-    let (_, kind) = trap(&plan(&[insn(0x85, 0, 0, 0, 5), EXIT]));
+    let (_, kind) = trap(&plan(&[insn(0x85, 0, 0, 0, 14), EXIT]));
     assert!(matches!(kind, TrapKind::Unsupported(_)) && !kind.is_unsound(), "{kind}");
 }
 

@@ -135,7 +135,7 @@ fn only_pointers_are_accessed() {
     assert_eq!(trap(&number), (1, TrapKind::NotAPointer { found }));
     // A truncated pointer is none.
     let cut = on_context(&[insn(0xbc, 1, 1, 0, 0), insn(LOAD64, 0, 1, 0, 0), EXIT]);
-    let found = ValueKind::AddressScalar;
+    let found = ValueKind::Indeterminate;
     assert_eq!(cut.expect_err("traps").kind, TrapKind::NotAPointer { found });
 }
 
@@ -147,7 +147,7 @@ fn pointers_survive_the_stack_whole_only() {
     assert_eq!(on_context(&[spill, fill, read, EXIT]).expect("runs").r0, 0x80);
     for (broken, byte) in [(insn(0x72, 10, 0, -8, 0), 1), (insn(0x62, 10, 0, -4, -1), 4)] {
         let trap = on_context(&[spill, broken, fill, read, EXIT]).expect_err("traps");
-        let found = ValueKind::AddressScalar;
+        let found = ValueKind::Indeterminate;
         assert_eq!(trap.kind, TrapKind::NotAPointer { found }, "{byte}");
     }
     // Overwritten in two halves, the slot holds a plain number.
@@ -168,6 +168,15 @@ fn addresses_that_get_out_are_marked() {
     assert!(!leaked(&[mov_reg(0, 1), insn(0x1f, 0, 1, 0, 0), EXIT]));
     // A partial read of a spilled pointer.
     assert!(leaked(&[insn(STORE64, 10, 1, -8, 0), insn(0x71, 0, 10, -8, 0), EXIT]));
+}
+
+#[test]
+fn clocks_may_be_read_as_long_as_nothing_depends_on_them() {
+    let clock = insn(0x85, 0, 0, 0, 5);
+    assert!(on_context(&[clock, EXIT]).expect("runs").address_leaked);
+    assert!(!on_context(&[clock, mov(0, 1), EXIT]).expect("runs").address_leaked);
+    let trap = on_context(&[clock, insn(0x71, 0, 0, 0, 0), EXIT]).expect_err("traps");
+    assert_eq!(trap.kind.to_string(), "memory access through an indeterminate scalar");
 }
 
 #[test]
