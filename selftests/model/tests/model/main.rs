@@ -5,5 +5,6 @@ mod common;
 mod control;
 mod maps;
 mod memory;
+mod notation;
 mod packets;
 mod robustness;
