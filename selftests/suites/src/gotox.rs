@@ -1,9 +1,9 @@
 //! Suite `gotox`: the indirect jump (0x0d) through `BPF_MAP_TYPE_INSN_ARRAY`.
 
 mod accepted;
+pub(crate) mod known_faults;
 mod rejected;
 mod shape;
-pub(crate) mod suspected_faults;
 
 use crate::{Case, Feature};
 

@@ -2,7 +2,7 @@
 //! to packets by instructions of its own, many of them for one.
 
 use crate::Case;
-use crate::builder::{accepts, frame};
+use crate::builder::{accepts, ctx_u64s, frame};
 use crate::gotox::shape::dispatch;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -19,27 +19,78 @@ fn helpers() -> Vec<Case> {
         accepts(
             "gotox/inlined_helper_before_and_behind",
             "bpf_jiffies64 becomes a load of three slots (bpf_gotox: adjust_insns; \
-             bpf_insn_array: simple)",
+             bpf_insn_array: simple). The input steers around the calls, whose result is no constant",
             format!(
                 "
                 r6 = r1
+                r7 = *(u64 *)(r1 +8)
+                if r7 == 0 goto jump
                 call bpf_jiffies64
                 r1 = r6
+            jump:
                 {jump}
             a:
+                if r7 == 0 goto a_out
                 call bpf_jiffies64
+            a_out:
                 r0 = 1
                 exit
             b:
+                if r7 == 0 goto b_out
                 call bpf_jiffies64
                 call bpf_jiffies64
+            b_out:
                 r0 = 2
                 exit
-            .jumptable JT: a, b
+            c:
+                call bpf_jiffies64
+                r0 = 3
+                exit
+            .jumptable JT: a, b, c
                 "
             ),
         )
-        .runs(&[(0, 1), (1, 2)])
+        .run(ctx_u64s(&[0, 0]), 1)
+        .run(ctx_u64s(&[1, 0]), 2)
+        .into(),
+        accepts(
+            "gotox/inlined_map_lookup_as_target",
+            "one target is itself the call of the look-up, its arguments set up before the jump",
+            r"
+                r6 = r1
+                *(u32 *)(r10 -4) = 0
+                r1 = numbers ll
+                *(u64 *)(r1 +0) = 30
+                r2 = *(u64 *)(r6 +0)
+                r2 &= 1
+                r2 <<= 3
+                r5 = JT ll
+                r5 += r2
+                r5 = *(u64 *)(r5 +0)
+                r2 = r10
+                r2 += -4
+                r1 = map numbers ll
+                gotox r5
+            a:
+                call bpf_map_lookup_elem
+                if r0 == 0 goto out
+                r0 = *(u64 *)(r0 +0)
+                exit
+            out:
+                r0 = 404
+                exit
+            b:
+                r2 += -4
+                *(u32 *)(r10 -8) = 9
+                call bpf_map_lookup_elem
+                if r0 == 0 goto out
+                r0 = 1
+                exit
+            .jumptable JT: a, b
+            .map numbers array key=4 value=8 entries=1 flags=0
+            ",
+        )
+        .runs(&[(0, 30), (1, 404)])
         .into(),
         accepts(
             "gotox/inlined_map_lookup",

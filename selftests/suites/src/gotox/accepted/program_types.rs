@@ -149,7 +149,8 @@ fn privileges() -> Vec<Case> {
         accepts(
             "gotox/without_perfmon",
             "CAP_BPF is enough: without CAP_PERFMON the verifier follows mispredicted paths as well \
-             and masks the index (sanitize_ptr_alu, which moves the targets)",
+             and masks the index (sanitize_ptr_alu, which moves the targets), if the kernel has CPU \
+             mitigations",
             r"
                 r2 = *(u64 *)(r1 +0)
                 r2 &= 1

@@ -3,7 +3,7 @@
 //! `bpf_opt_hard_wire_dead_code_branches`, `bpf_opt_remove_dead_code` and `bpf_opt_remove_nops`
 //! in `kernel/bpf/fixups.c` run one after the other; each removal goes through
 //! `bpf_insn_array_adjust_after_remove`. A target that is itself removed although it is reached
-//! is another matter: see `suspected_faults`.
+//! is another matter: see `known_faults`.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s};
