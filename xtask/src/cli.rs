@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Doctor),
     /// Work on the kernel series: check it out, write it back, prove it.
     Patches(commands::patches::Patches),
+    /// Build a kernel and say where it is.
+    Kernel(commands::kernel::Kernel),
 }
 
 impl Command {
@@ -35,6 +37,7 @@ impl Command {
         match self {
             Self::Doctor(command) => command.run(),
             Self::Patches(command) => command.run(),
+            Self::Kernel(command) => command.run(),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! The commands, one file each.
 
 pub(crate) mod doctor;
+pub(crate) mod kernel;
 pub(crate) mod patches;

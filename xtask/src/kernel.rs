@@ -1,5 +1,17 @@
 //! The kernel: where its source comes from, the series on top, configuration, build and cache.
 
 pub(crate) mod bases;
+pub(crate) mod build;
+mod cache;
+mod config;
+pub(crate) mod git;
+mod key;
+mod linux;
+pub(crate) mod make;
+mod patch;
 pub(crate) mod series;
 pub(crate) mod source;
+#[cfg(test)]
+pub(crate) mod testing;
+mod toolchain;
+pub(crate) mod tree;

@@ -1,0 +1,34 @@
+//! `cargo xtask kernel`: builds a kernel and says where it is.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::cli::KernelArgs;
+use crate::exit::Status;
+use crate::kernel::build::{self, KernelRequest};
+
+/// Options of `kernel`.
+#[derive(Debug, Args)]
+pub(crate) struct Kernel {
+    #[command(flatten)]
+    kernel: KernelArgs,
+}
+
+impl Kernel {
+    /// Runs the command.
+    pub(crate) fn run(self) -> Result<Status> {
+        let built = build::build(&KernelRequest::from(&self.kernel))?;
+        let made = if built.from_cache { "from the cache" } else { "built" };
+        println!(
+            "kernel   {} ({} with {} patches, {made})",
+            built.release, built.base, built.patches_applied
+        );
+        println!("vmlinux  {}", built.vmlinux.display());
+        if let Some(module) = &built.test_bpf {
+            println!("module   {}", module.display());
+        }
+        println!("config   {}", built.config.display());
+        println!("log      {}", built.log.display());
+        Ok(Status::Held)
+    }
+}

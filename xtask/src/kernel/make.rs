@@ -1,0 +1,350 @@
+//! Runs the kernel's make, out of tree: the same command line and variables every time, all output
+//! in a log, a progress bar, and the first compiler error when it fails.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use regex::Regex;
+use thiserror::Error;
+
+use super::cache::{Cache, write_whole};
+use super::toolchain::Toolchain;
+use crate::interrupt::Group;
+
+/// Variables of the caller's environment that change what make builds or how.
+const UNWANTED: &[&str] = &[
+    "ARCH",
+    "C",
+    "CC",
+    "CFLAGS",
+    "CROSS_COMPILE",
+    "HOSTCC",
+    "INSTALL_MOD_PATH",
+    "KAFLAGS",
+    "KBUILD_OUTPUT",
+    "KBUILD_VERBOSE",
+    "KCFLAGS",
+    "KCONFIG_ALLCONFIG",
+    "KCONFIG_CONFIG",
+    "KCPPFLAGS",
+    "LD",
+    "LDFLAGS",
+    "LLVM",
+    "M",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+    "O",
+    "SUBARCH",
+    "V",
+    "W",
+];
+
+/// Variables that make the same source give the same vmlinux: banner, release string.
+const FIXED: &[(&str, &str)] = &[
+    ("KBUILD_BUILD_TIMESTAMP", "1970-01-01"),
+    ("KBUILD_BUILD_USER", "bpf-indirect"),
+    ("KBUILD_BUILD_HOST", "localhost"),
+    ("KBUILD_BUILD_VERSION", "1"),
+    // Set though empty: keeps scripts/setlocalversion from adding "+" in a git tree.
+    ("LOCALVERSION", ""),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+    ("LC_ALL", "C"),
+];
+
+/// Object files that a first build of the fragment `base` compiles (7.3.4), until a build directory
+/// remembers its own number.
+const TYPICAL_OBJECTS: u64 = 1_100;
+/// Where a build directory remembers that number.
+const OBJECTS_NOTE: &str = ".bpf-indirect-objects";
+/// How much of a log an error quotes when there is no compiler error in it.
+const TAIL_LINES: usize = 15;
+
+static INVOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// How often this process has started make.
+pub(crate) fn invocations() -> usize {
+    INVOCATIONS.load(Ordering::Relaxed)
+}
+
+/// make did not succeed.
+#[derive(Debug, Error)]
+#[error("{what} failed{}\nfull log: {}", quote(.error), .log.display())]
+pub(crate) struct MakeFailed {
+    /// What was being made.
+    pub(crate) what: String,
+    /// The first compiler error with what the compiler shows of the place; else the log's end.
+    pub(crate) error: String,
+    /// All that make wrote.
+    pub(crate) log: PathBuf,
+}
+
+fn quote(error: &str) -> String {
+    if error.is_empty() { String::new() } else { format!(":\n{error}") }
+}
+
+/// A step of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Goal<'a> {
+    /// A target of make.
+    Target(&'a str),
+    /// scripts/kconfig/merge_config.sh with these fragments.
+    Merge(&'a [&'a Path]),
+}
+
+/// The make of one source tree and one build directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Make {
+    source: PathBuf,
+    objects: PathBuf,
+    log: PathBuf,
+    base: PathBuf,
+    ccache: bool,
+}
+
+impl Make {
+    /// Builds `source` in `objects`, which is made if need be, and logs to `log`.
+    pub(crate) fn new(
+        source: &Path,
+        objects: &Path,
+        log: &Path,
+        cache: &Cache,
+        toolchain: &Toolchain,
+    ) -> Result<Self> {
+        fs::create_dir_all(objects).with_context(|| format!("making {}", objects.display()))?;
+        Ok(Self {
+            source: source.to_owned(),
+            objects: objects.to_owned(),
+            log: log.to_owned(),
+            base: cache.root().to_owned(),
+            ccache: toolchain.ccache,
+        })
+    }
+
+    /// The build directory.
+    pub(crate) fn objects(&self) -> &Path {
+        &self.objects
+    }
+
+    /// The source tree.
+    pub(crate) fn source(&self) -> &Path {
+        &self.source
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        for name in UNWANTED {
+            command.env_remove(name);
+        }
+        command.envs(FIXED.iter().copied());
+        // Paths below it are hashed as relative ones, so a moved cache still hits.
+        command.env("CCACHE_BASEDIR", &self.base);
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("make");
+        self.prepare(&mut command);
+        let mut output = std::ffi::OsString::from("O=");
+        output.push(&self.objects);
+        command.arg("-C").arg(&self.source).arg(output);
+        if self.ccache {
+            command.arg("CC=ccache gcc");
+        }
+        command
+    }
+
+    /// Runs a step of the configuration on the file `config`.
+    pub(crate) fn config(&self, config: &Path, goal: Goal<'_>) -> Result<()> {
+        let (mut command, what) = match goal {
+            Goal::Target(target) => {
+                let mut command = self.command();
+                command.arg(target);
+                (command, format!("`make {target}`"))
+            }
+            Goal::Merge(fragments) => {
+                let script = self.source.join("scripts/kconfig/merge_config.sh");
+                let mut command = Command::new("sh");
+                self.prepare(&mut command);
+                command.current_dir(&self.objects);
+                command.arg(script).arg("-m").arg(config).args(fragments);
+                (command, "merging the config fragments".to_owned())
+            }
+        };
+        command.env("KCONFIG_CONFIG", config);
+        let log = self.log.with_file_name("config.log");
+        run(&mut command, &what, &log, |_| {})
+    }
+
+    /// Puts `config` in place, unless it is there already: make looks at the file's time.
+    pub(crate) fn place_config(&self, config: &str) -> Result<()> {
+        let path = self.objects.join(".config");
+        if fs::read(&path).is_ok_and(|have| have == config.as_bytes()) {
+            return Ok(());
+        }
+        write_whole(&path, config.as_bytes())
+    }
+
+    /// Builds vmlinux and the modules, with all cores.
+    ///
+    /// The bar's length is what a first build compiles: remembered from the build directory's own
+    /// first build, else typical. How much an incremental build will compile is not known before
+    /// make has found out, so that only counts.
+    ///
+    /// # Errors
+    ///
+    /// [`MakeFailed`]; [`crate::exit::Stop::Interrupted`].
+    pub(crate) fn build(&self) -> Result<()> {
+        let first = !self.objects.join("vmlinux").exists();
+        let note = self.objects.join(OBJECTS_NOTE);
+        let known = fs::read_to_string(&note).ok().and_then(|text| text.trim().parse().ok());
+        let bar = if first { bar(known.unwrap_or(TYPICAL_OBJECTS)) } else { bar(0) };
+        let mut compiled = 0;
+        let mut command = self.command();
+        let jobs = available_parallelism().map_or(1, usize::from);
+        command.arg(format!("-j{jobs}")).args(["vmlinux", "modules"]);
+        let result = run(&mut command, "building the kernel", &self.log, |line| {
+            if let Some(object) = compiled_object(line) {
+                compiled += 1;
+                if first && bar.length().is_some_and(|length| length < compiled) {
+                    bar.set_length(compiled);
+                }
+                bar.set_position(compiled);
+                bar.set_message(object.to_owned());
+            }
+        });
+        bar.finish_and_clear();
+        result?;
+        if first && compiled > 0 && known.is_none() {
+            write_whole(&note, compiled.to_string().as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// A progress bar of `length` objects; 0 is a length that is not known.
+fn bar(length: u64) -> ProgressBar {
+    let (bar, template) = if length == 0 {
+        (ProgressBar::no_length(), "{spinner} kernel: {pos} objects, {elapsed}  {wide_msg}")
+    } else {
+        let template = "kernel [{bar:30}] {pos}/{len} objects, {elapsed}  {wide_msg}";
+        (ProgressBar::new(length), template)
+    };
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+    bar.set_style(
+        ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> "),
+    );
+    bar
+}
+
+/// The object that a line of make's short output says is compiled: `  CC [M]  lib/test_bpf.o`.
+fn compiled_object(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    let compiles = matches!(words.next()?, "CC" | "AS" | "HOSTCC");
+    words.last().filter(|last| compiles && last.ends_with(".o"))
+}
+
+/// Runs a command; each line of its output goes to the log and to `each`.
+fn run(command: &mut Command, what: &str, log: &Path, mut each: impl FnMut(&str)) -> Result<()> {
+    INVOCATIONS.fetch_add(1, Ordering::Relaxed);
+    let context = || format!("writing {}", log.display());
+    let mut file = File::create(log).with_context(context)?;
+    writeln!(file, "{command:?}").with_context(context)?;
+    // One pipe for both, so that errors stand in the log where they happened.
+    let (reader, writer) = std::io::pipe().context("making a pipe")?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let mut group = Group::spawn(command).with_context(|| format!("starting {what}"))?;
+    // The command holds the pipe's writing end, which must close for the reader to see the end.
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).context("reading make's output")? > 0 {
+        file.write_all(&line).with_context(context)?;
+        each(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
+    let status = group.wait()?;
+    if !status.success() {
+        drop(file);
+        let text = fs::read(log).unwrap_or_default();
+        let error = first_error(&String::from_utf8_lossy(&text));
+        bail!(MakeFailed { what: format!("{what} ({status})"), error, log: log.to_owned() });
+    }
+    Ok(())
+}
+
+/// The first error of compiler, assembler or linker in a log with the lines that belong to it; else
+/// make's own first complaint; else the log's last lines.
+fn first_error(log: &str) -> String {
+    static COMPILER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(
+            r"^\S+:\d+(:\d+)?: (fatal )?[Ee]rror: |undefined reference to |^ERROR: modpost: |^(ld|\S+/ld): .*(error|cannot|undefined)",
+        )
+        .ok()
+    });
+    static MAKE: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^make(\[\d+\])?: \*\*\* |^\*\*\* |rror: ").ok());
+    let lines: Vec<&str> = log.lines().collect();
+    for regex in [&*COMPILER, &*MAKE].into_iter().flatten() {
+        if let Some(at) = lines.iter().position(|line| regex.is_match(line)) {
+            // gcc shows the source line and a caret, indented, below the message.
+            let shown = lines[at + 1..]
+                .iter()
+                .take(4)
+                .take_while(|line| line.starts_with("   ") || line.trim_start().starts_with('|'));
+            return std::iter::once(&lines[at])
+                .chain(shown)
+                .copied()
+                .collect::<Vec<_>>()
+                .join("\n");
+        }
+    }
+    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_compiler_error_is_found() {
+        let log = "  CC      kernel/a.o\n\
+            include/x.h:3:1: warning: odd\n\
+            kernel/a.c: In function 'f':\n\
+            kernel/a.c:7:5: error: 'x' undeclared (first use in this function)\n\
+            \u{20}   7 |     x = 1;\n\
+            \u{20}     |     ^\n\
+            kernel/a.c:9:5: error: second\n\
+            make[3]: *** [scripts/Makefile.build:289: kernel/a.o] Error 1\n";
+        assert_eq!(
+            first_error(log),
+            "kernel/a.c:7:5: error: 'x' undeclared (first use in this function)\n    7 |     x = 1;\n      |     ^"
+        );
+    }
+
+    #[test]
+    fn linker_and_make_errors_are_found() {
+        let log = "  LD      vmlinux\nld: vmlinux.o: in function `f':\n\
+            core.c:(.text+0x5): undefined reference to `g'\nmake: *** [Makefile:1] Error 1\n";
+        assert_eq!(first_error(log), "core.c:(.text+0x5): undefined reference to `g'");
+        let log = "x\nmake[1]: *** No rule to make target 'y'.  Stop.\nmake: *** [z] Error 2\n";
+        assert_eq!(first_error(log), "make[1]: *** No rule to make target 'y'.  Stop.");
+        assert_eq!(first_error("a\nb\n"), "a\nb");
+    }
+
+    #[test]
+    fn compiled_objects_are_counted() {
+        assert_eq!(compiled_object("  CC      kernel/a.o"), Some("kernel/a.o"));
+        assert_eq!(compiled_object("  CC [M]  lib/test_bpf.o"), Some("lib/test_bpf.o"));
+        assert_eq!(compiled_object("  AR      kernel/built-in.a"), None);
+        assert_eq!(compiled_object("  HOSTCC  scripts/kconfig/conf"), None);
+        assert_eq!(compiled_object("  LD      vmlinux.o"), None);
+    }
+}
