@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -116,12 +115,9 @@ pub(crate) fn build(request: &KernelRequest) -> Result<BuiltKernel> {
     if let Some(entry) = plan.cache.load(&key)? {
         return plan.built(&key, &entry, true);
     }
-    let started = Instant::now();
-    eprintln!("building kernel {}; log: {}", plan.describe(), log.display());
     make.place_config(&config)?;
-    make.build()?;
+    make.build(&plan.describe())?;
     let entry = plan.store(&key, &config, &objects, &log)?;
-    eprintln!("built kernel {} in {:.0?}", entry.release, started.elapsed());
     plan.built(&key, &entry, false)
 }
 
@@ -295,10 +291,7 @@ fn base_home(name: &str, tarball: &Tarball) -> String {
 }
 
 fn base_tree(home: &Path, tarball: &Tarball) -> Result<(Tree, String)> {
-    Tree::of_base(home, |dir| {
-        eprintln!("unpacking {}", tarball.path.display());
-        source::unpack(tarball, dir)
-    })
+    Tree::of_base(home, |dir| source::unpack(tarball, dir))
 }
 
 /// The source tree of a base, to work on. Others wait for as long as this is alive.

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use regex::Regex;
 use thiserror::Error;
 
 use super::cache::{Cache, write_whole};
 use super::toolchain::Toolchain;
 use crate::interrupt::Group;
+use crate::ui::Progress;
 
 /// Variables of the caller's environment that change what make builds or how.
 const UNWANTED: &[&str] = &[
@@ -190,7 +190,7 @@ impl Make {
         write_whole(&path, config.as_bytes())
     }
 
-    /// Builds vmlinux and the modules, with all cores.
+    /// Builds vmlinux and the modules of the kernel that people know as `name`, with all cores.
     ///
     /// The bar's length is what a first build compiles: remembered from the build directory's own
     /// first build, else typical. How much an incremental build will compile is not known before
@@ -199,11 +199,12 @@ impl Make {
     /// # Errors
     ///
     /// [`MakeFailed`]; [`crate::exit::Stop::Interrupted`].
-    pub(crate) fn build(&self) -> Result<()> {
+    pub(crate) fn build(&self, name: &str) -> Result<()> {
         let first = !self.objects.join("vmlinux").exists();
         let note = self.objects.join(OBJECTS_NOTE);
         let known = fs::read_to_string(&note).ok().and_then(|text| text.trim().parse().ok());
-        let bar = if first { bar(known.unwrap_or(TYPICAL_OBJECTS)) } else { bar(0) };
+        let mut total = first.then(|| known.unwrap_or(TYPICAL_OBJECTS));
+        let progress = Progress::count(total, format!("building kernel {name}"));
         let mut compiled = 0;
         let mut command = self.command();
         let jobs = available_parallelism().map_or(1, usize::from);
@@ -211,37 +212,21 @@ impl Make {
         let result = run(&mut command, "building the kernel", &self.log, |line| {
             if let Some(object) = compiled_object(line) {
                 compiled += 1;
-                if first && bar.length().is_some_and(|length| length < compiled) {
-                    bar.set_length(compiled);
+                if total.is_some_and(|total| total < compiled) {
+                    total = Some(compiled);
+                    progress.set_total(compiled);
                 }
-                bar.set_position(compiled);
-                bar.set_message(object.to_owned());
+                progress.set(compiled);
+                progress.detail(object);
             }
         });
-        bar.finish_and_clear();
         result?;
+        progress.finish();
         if first && compiled > 0 && known.is_none() {
             write_whole(&note, compiled.to_string().as_bytes())?;
         }
         Ok(())
     }
-}
-
-/// A progress bar of `length` objects; 0 is a length that is not known.
-fn bar(length: u64) -> ProgressBar {
-    let (bar, template) = if length == 0 {
-        (ProgressBar::no_length(), "{spinner} kernel: {pos} objects, {elapsed}  {wide_msg}")
-    } else {
-        let template = "kernel [{bar:30}] {pos}/{len} objects, {elapsed}  {wide_msg}";
-        (ProgressBar::new(length), template)
-    };
-    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
-    bar.set_style(
-        ProgressStyle::with_template(template)
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("=> "),
-    );
-    bar
 }
 
 /// The object that a line of make's short output says is compiled: `  CC [M]  lib/test_bpf.o`.
