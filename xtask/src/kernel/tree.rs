@@ -28,7 +28,8 @@ impl Tree {
     pub(crate) fn open(home: &Path) -> Result<Self> {
         let tree = Self { home: home.to_owned() };
         if !tree.files().join(".git").exists() {
-            let new = tree.fresh("tree.new")?;
+            let new = tree.vacant("tree.new")?;
+            fs::create_dir(&new).with_context(|| format!("making {}", new.display()))?;
             init(&new)?;
             fs::rename(&new, tree.files()).context("renaming the new source tree")?;
         }
@@ -36,15 +37,15 @@ impl Tree {
         Ok(tree)
     }
 
-    /// The tree below `home`, made of the files that `unpack` writes to the directory it is given if
-    /// it is not there yet, and its base commit.
+    /// The tree below `home`, made of the files that `unpack` writes to the directory that it makes
+    /// if it is not there yet, and its base commit.
     pub(crate) fn of_base(
         home: &Path,
         unpack: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<(Self, String)> {
         let tree = Self { home: home.to_owned() };
         if !tree.files().join(".git").exists() {
-            let new = tree.fresh("tree.new")?;
+            let new = tree.vacant("tree.new")?;
             unpack(&new)?;
             init(&new)?;
             let git = Git::at(&new);
@@ -84,14 +85,13 @@ impl Tree {
         Git::at(&self.files())
     }
 
-    /// An empty directory below the tree's home, for files that are soon gone.
-    fn fresh(&self, name: &str) -> Result<PathBuf> {
+    /// A path below the tree's home where nothing is.
+    fn vacant(&self, name: &str) -> Result<PathBuf> {
         let dir = self.home.join(name);
         if dir.exists() {
             // A process that was killed left it.
             fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
         }
-        fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
         Ok(dir)
     }
 
@@ -125,7 +125,8 @@ impl Tree {
         if done == series.patches.len() {
             return Ok(commit);
         }
-        let scratch = self.fresh("scratch")?;
+        let scratch = self.vacant("scratch")?;
+        fs::create_dir(&scratch).with_context(|| format!("making {}", scratch.display()))?;
         let git = self.git().with_index(&scratch.join("index"));
         git.run(["read-tree", &commit])?;
         for (patch, name) in series.patches.iter().zip(&names[1..]).skip(done) {
@@ -195,7 +196,7 @@ mod tests {
 
     fn tree(home: &Path) -> (Tree, String) {
         Tree::of_base(home, |dir| {
-            fs::create_dir(dir.join("kernel"))?;
+            fs::create_dir_all(dir.join("kernel"))?;
             fs::write(dir.join("kernel/a.c"), "one\ntwo\nthree\n")?;
             fs::write(dir.join("kernel/b.c"), "b\n")?;
             // Ignored by the tree's own rules, and part of it all the same.
@@ -288,6 +289,7 @@ mod tests {
     fn a_failed_unpacking_is_no_tree() {
         let home = tempfile::tempdir().unwrap();
         let error = Tree::of_base(home.path(), |dir| {
+            fs::create_dir(dir)?;
             fs::write(dir.join("half"), "")?;
             anyhow::bail!("no space left")
         });
