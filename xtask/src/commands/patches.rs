@@ -1,17 +1,71 @@
 //! `cargo xtask patches`: check the series out, write it back, prove it.
 
-use anyhow::{Result, bail};
-use clap::Args;
+mod check;
+mod checkout;
+mod export;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
 
 use crate::exit::Status;
+use crate::kernel::build::BaseTree;
+use crate::paths;
 
 /// Options of `patches`.
 #[derive(Debug, Args)]
-pub(crate) struct Patches {}
+pub(crate) struct Patches {
+    /// Base of the kernel, a name in kernel-patches/bases.toml.
+    #[arg(long, value_name = "VERSION", default_value = "7.3.4", global = true)]
+    base: String,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a git work tree of base and series to hack in.
+    Checkout {
+        /// Where; `linux` in the repository if not given.
+        dir: Option<PathBuf>,
+    },
+    /// Write the commits of a work tree back as the series.
+    Export {
+        /// The work tree; `linux` in the repository if not given.
+        dir: Option<PathBuf>,
+    },
+    /// Prove that the series applies and that checkpatch has nothing to say.
+    Check {
+        /// Also build the kernel after each patch.
+        #[arg(long)]
+        full: bool,
+    },
+}
 
 impl Patches {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        bail!("not written yet")
+        match self.action {
+            Action::Checkout { dir } => {
+                let dir = dir.unwrap_or_else(default_dir);
+                let base = BaseTree::open(&self.base)?;
+                let count = checkout::checkout(&base.tree, &base.base, &base.series_dir, &dir)?;
+                println!("{} has {} with {count} patches as commits", dir.display(), self.base);
+                println!("commit there, then write them back: cargo xtask patches export");
+            }
+            Action::Export { dir } => {
+                let dir = dir.unwrap_or_else(default_dir);
+                let base = BaseTree::open(&self.base)?;
+                let written = export::export(&dir, &base.base, &base.series_dir)?;
+                written.print(&base.series_dir);
+            }
+            Action::Check { full } => check::check(&self.base, full)?,
+        }
+        Ok(Status::Held)
     }
+}
+
+fn default_dir() -> PathBuf {
+    paths::repository().join("linux")
 }
