@@ -1,0 +1,52 @@
+//! Every case is a program that the assembler takes and the linker makes a plan of.
+
+use bpf_object::LoadPlan;
+use bpf_suites::{Case, Expect, RejectedAt};
+
+/// The plan of a case as the harness will use it, adjusted.
+fn plan(case: &Case) -> LoadPlan {
+    let mut plan = bpf_object::compile(&case.source)
+        .unwrap_or_else(|error| panic!("{} does not compile: {error}", case.name));
+    if let Some(adjust) = case.adjust {
+        let before = plan.clone();
+        adjust(&mut plan);
+        assert_ne!(plan, before, "{}: adjust changes nothing", case.name);
+    }
+    plan
+}
+
+#[test]
+fn every_case_compiles() {
+    for case in bpf_suites::all().into_iter().chain(bpf_suites::known_faults()) {
+        let plan = plan(&case);
+        assert!(!plan.programs.is_empty(), "{}: no program", case.name);
+    }
+}
+
+#[test]
+fn rejections_name_steps_of_the_plan() {
+    for case in bpf_suites::all() {
+        let Expect::Rejected(rejection) = &case.expect else { continue };
+        let plan = plan(&case);
+        let (what, index, count) = match rejection.at {
+            RejectedAt::CreateMap(map) => ("map", map, plan.maps.len()),
+            RejectedAt::UpdateElem(map) => ("map", map, plan.maps.len()),
+            RejectedAt::LoadProgram(program) => ("program", program, plan.programs.len()),
+        };
+        assert!(index < count, "{}: {what} {index} of {count}", case.name);
+    }
+}
+
+#[test]
+fn accepted_cases_have_the_inputs_of_their_program_type() {
+    /// `BPF_PROG_TYPE_SYSCALL`; the other types that the suites use take packets.
+    const SYSCALL: u32 = 31;
+    for case in bpf_suites::all() {
+        let Expect::Accepted(runs) = &case.expect else { continue };
+        let syscall = plan(&case).programs[0].prog_type == SYSCALL;
+        for run in runs {
+            assert_eq!(run.packet.is_empty(), syscall, "{}: packet", case.name);
+            assert_eq!(run.ctx.is_empty(), !syscall, "{}: context", case.name);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The result that a case states is the result that the model computes.
+
+use bpf_model::{Input, Machine};
+use bpf_suites::Expect;
+
+/// Instructions that a run may take: the longest cases execute some ten thousands.
+const BUDGET: u64 = 1_000_000;
+
+#[test]
+fn stated_results_are_the_models() {
+    let mut wrong = Vec::new();
+    for case in bpf_suites::all() {
+        let Expect::Accepted(runs) = &case.expect else { continue };
+        let mut plan = bpf_object::compile(&case.source).expect("cases compile");
+        if let Some(adjust) = case.adjust {
+            adjust(&mut plan);
+        }
+        for run in runs {
+            let mut machine = Machine::new(&plan).expect("the model takes the plan");
+            let input = Input { ctx: run.ctx.clone(), packet: run.packet.clone() };
+            match machine.run(0, &input, BUDGET) {
+                Ok(outcome) if outcome.r0 & 0xffff_ffff != u64::from(run.returns) => {
+                    wrong.push(format!(
+                        "{}: {:#x}, stated {:#x}",
+                        case.name, outcome.r0, run.returns
+                    ));
+                }
+                Ok(outcome) => {
+                    if let Some(after) = &run.ctx_after
+                        && *after != outcome.ctx
+                    {
+                        wrong.push(format!("{}: context {:x?}", case.name, outcome.ctx));
+                    }
+                }
+                Err(trap) => wrong.push(format!("{}: {trap}", case.name)),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
