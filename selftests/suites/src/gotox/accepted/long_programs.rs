@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         accepts(
             "gotox/far_forward",
-            "40,000 instructions between two targets, more than the 16 bits of a direct jump reach",
+            "33,000 instructions between two targets, more than the 16 bits of a direct jump reach",
             format!(
                 "
                 r7 = 1
@@ -27,14 +27,14 @@ pub(super) fn cases() -> Vec<Case> {
                 exit
             .jumptable JT: near, far
                 ",
-                filler(40_000)
+                filler(33_000)
             ),
         )
-        .runs(&[(0, 40_005), (1, 5)])
+        .runs(&[(0, 33_005), (1, 5)])
         .into(),
         accepts(
             "gotox/far_backward",
-            "a jump back over 30,000 instructions, once",
+            "a jump back over 12,000 instructions, once",
             format!(
                 "
                 r7 = 1
@@ -56,10 +56,10 @@ pub(super) fn cases() -> Vec<Case> {
                 gotox r3
             .jumptable JT: head, out
                 ",
-                filler(30_000)
+                filler(12_000)
             ),
         )
-        .run(ctx_u64s(&[0]), 30_003)
+        .run(ctx_u64s(&[0]), 12_003)
         .into(),
         accepts(
             "gotox/many_constants",
