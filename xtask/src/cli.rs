@@ -23,6 +23,8 @@ pub(crate) struct Cli {
 /// The commands, one file each under `commands/`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Measure.
+    Bench(commands::bench::Bench),
     /// Say what the host has and lacks.
     Doctor(commands::doctor::Doctor),
     /// Work on the kernel series: check it out, write it back, prove it.
@@ -35,6 +37,7 @@ impl Command {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
         match self {
+            Self::Bench(command) => command.run(),
             Self::Doctor(command) => command.run(),
             Self::Patches(command) => command.run(),
             Self::Kernel(command) => command.run(),

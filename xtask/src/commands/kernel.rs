@@ -23,6 +23,8 @@ impl Kernel {
             "kernel   {} ({} with {} patches, {made})",
             built.release, built.base, built.patches_applied
         );
+        println!("series   {}", built.series);
+        println!("key      {}", built.key);
         println!("vmlinux  {}", built.vmlinux.display());
         if let Some(module) = &built.test_bpf {
             println!("module   {}", module.display());

@@ -1,5 +1,7 @@
 //! From a request to a built kernel: from the cache where nothing changed, else by make.
 
+pub(crate) mod bench;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

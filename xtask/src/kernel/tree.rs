@@ -12,8 +12,6 @@ use super::key::Digester;
 use super::patch;
 use super::series::Series;
 
-/// The branch that holds the base.
-pub(crate) const BASE_BRANCH: &str = "base";
 /// Where the commits of applied series are kept, by digest.
 const APPLIED: &str = "refs/series";
 
