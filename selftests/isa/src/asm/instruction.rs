@@ -66,7 +66,7 @@ fn start<'s>(cursor: &mut Cursor<'_, 's>) -> Result<Parsed<'s>, Problem> {
 
 /// The target of a jump: a label, or an offset with sign, with or without `pc` in front.
 fn jump<'s>(cursor: &mut Cursor<'_, 's>, op: Op) -> Result<Parsed<'s>, Problem> {
-    cursor_skip_pc(cursor);
+    skip_pc(cursor);
     if let Some(offset) = cursor.try_number() {
         return Ok(Parsed::Op(with_offset(op, offset)?));
     }
@@ -75,7 +75,7 @@ fn jump<'s>(cursor: &mut Cursor<'_, 's>, op: Op) -> Result<Parsed<'s>, Problem> 
 }
 
 /// Skips `pc` in front of a signed number; a label of this name stays one.
-fn cursor_skip_pc(cursor: &mut Cursor<'_, '_>) {
+fn skip_pc(cursor: &mut Cursor<'_, '_>) {
     let before = cursor.clone();
     if cursor.take_word("pc") && !matches!(cursor.peek(), Some(Token::Symbol("+" | "-"))) {
         *cursor = before;
@@ -111,7 +111,7 @@ fn conditional<'s>(cursor: &mut Cursor<'_, 's>) -> Result<Parsed<'s>, Problem> {
 fn call<'s>(cursor: &mut Cursor<'_, 's>) -> Result<Parsed<'s>, Problem> {
     const ACCEPTED: &str = "a function, a helper by name or number, `pc+3` for a function by its \
                             distance in slots, `kfunc ID BTF`";
-    cursor_skip_pc_call(cursor).map_or_else(
+    pc_relative(cursor).map_or_else(
         || {
             if let Some(id) = cursor.try_number() {
                 return Ok(Parsed::Op(Op::CallHelper { id: fit(id, "the helper's number")? }));
@@ -130,9 +130,9 @@ fn call<'s>(cursor: &mut Cursor<'_, 's>) -> Result<Parsed<'s>, Problem> {
 }
 
 /// `pc` and a signed number, if they stand here.
-fn cursor_skip_pc_call(cursor: &mut Cursor<'_, '_>) -> Option<i128> {
+fn pc_relative(cursor: &mut Cursor<'_, '_>) -> Option<i128> {
     let before = cursor.clone();
-    cursor_skip_pc(cursor);
+    skip_pc(cursor);
     let found = matches!(cursor.peek(), Some(Token::Symbol("+" | "-")))
         && before.peek() == Some(Token::Word("pc"));
     let number = if found { cursor.try_number() } else { None };

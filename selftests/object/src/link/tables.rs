@@ -24,7 +24,7 @@ const VALUE_SIZE: u32 = 16;
 
 /// The tables of an object and the maps that were made of them.
 pub(super) struct Tables {
-    /// Range in the section and symbol of each table, by its start.
+    /// All tables, by their start.
     tables: Vec<Table>,
     made: HashMap<(Table, Owner), usize>,
     budget: usize,

@@ -138,6 +138,11 @@ fn relocations_have_to_fit_their_instruction() {
          an instruction's start, one to each at most"
     );
     assert_eq!(
+        refusal(source, |elf| patch::section(elf, ".relsyscall", 0, &[16])),
+        "cannot read the object: section 3, relocations: offset 0x10 is outside of `syscall` (16 \
+         bytes)"
+    );
+    assert_eq!(
         refusal(source, |elf| patch::symbol(elf, "f", 6, &[0, 0])),
         "cannot link section `syscall`, symbol `main` at offset 0x0: the symbol `f` is not defined \
          in this object; define it here"

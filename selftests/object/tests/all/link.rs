@@ -92,6 +92,27 @@ fn every_program_has_its_own_copy() {
 }
 
 #[test]
+fn programs_of_one_shape_do_not_share_a_table() {
+    // The subprogram starts at the same slot in both.
+    let program = |name: &str| format!(".prog {name} syscall\ncall f\nexit\n");
+    let source = program("one") + &program("two") + ".func f\nr1 = t ll\nexit\n.jumptable t: 2";
+    let plan = plan(&source);
+    assert_eq!(plan.maps.len(), 2);
+    assert_eq!(plan.maps[0], plan.maps[1]);
+    let maps: Vec<usize> = plan.programs.iter().map(|program| program.map_refs[0].map).collect();
+    assert_eq!(maps, [0, 1]);
+}
+
+#[test]
+fn a_call_in_the_last_slot_is_linked() {
+    let plan = plan("r0 = 0\ncall f\n.func g\nexit\n.func f\ncall g\n");
+    assert_eq!(
+        disassemble(&plan.programs[0].insns[1..]),
+        "   0: (85) call pc+0\n   1: (85) call pc+0\n   2: (95) exit\n"
+    );
+}
+
+#[test]
 fn maps_are_created_and_referred_to() {
     let plan = plan(
         "
