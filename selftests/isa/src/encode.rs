@@ -1,4 +1,4 @@
-//! From [`Op`] to slots: the inverse of [`decode`](crate::decode).
+//! From [`Op`] to slots: the inverse of [`decode`](crate::decode()).
 
 use crate::Insn;
 use crate::op::{AluOp, AtomicOp, Cond, EndianKind, Imm64, Op, Operand, Size, Width};
@@ -21,7 +21,7 @@ impl std::ops::Deref for Encoded {
 
 /// Encodes an instruction.
 ///
-/// Every value that [`decode`](crate::decode) can make gives slots that decode to it again. Values
+/// Every value that [`decode`](crate::decode()) can make gives slots that decode to it again. Values
 /// that it cannot make (register 13, a 32-bit offset in a short jump) are cut to their field's
 /// width: what comes out is some slot, which the kernel may refuse.
 pub fn encode(op: &Op) -> Encoded {

@@ -5,7 +5,7 @@ pub type Reg = u8;
 
 /// One instruction with all its fields checked.
 ///
-/// A value made by [`decode`](crate::decode) has every register in 0 to 10 and every field in the
+/// A value made by [`decode`](crate::decode()) has every register in 0 to 10 and every field in the
 /// range that the kernel demands. Jump offsets count slots from the slot behind the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
