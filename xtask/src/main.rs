@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod image;
 mod interrupt;
 mod kernel;
 mod paths;

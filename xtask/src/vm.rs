@@ -1,1 +1,13 @@
 //! The virtual machine: accelerator, QEMU command, channel to the agent, console watcher.
+
+pub(crate) mod accel;
+mod channel;
+mod console;
+mod device;
+mod failure;
+mod machine;
+mod qemu;
+
+pub(crate) use console::Splat;
+pub(crate) use failure::{FailureKind, GuestFailure, StartFailure};
+pub(crate) use machine::{Machine, MachineConfig};

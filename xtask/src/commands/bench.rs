@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measurements. They print numbers and judge nothing.
 
+mod boot;
 mod build;
 
 use anyhow::Result;
@@ -16,6 +17,8 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Time from starting QEMU to the agent's first record.
+    Boot(boot::Boot),
     /// What the cache and the incremental build cost beside plain make.
     Build(build::Build),
 }
@@ -24,6 +27,7 @@ impl Bench {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
         match self.what {
+            What::Boot(command) => command.run(),
             What::Build(command) => command.run(),
         }
     }

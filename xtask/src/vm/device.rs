@@ -1,0 +1,227 @@
+//! The machine's parts. Each states both its QEMU arguments and the kernel arguments that it
+//! needs, so that the two cannot drift apart.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::accel::Accel;
+
+/// A part of the machine, or a property of it.
+pub(crate) trait Device {
+    /// Arguments for QEMU, in order.
+    fn qemu_args(&self) -> Vec<OsString>;
+
+    /// Arguments for the kernel's command line.
+    fn kernel_args(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The board: QEMU's `microvm`, without firmware tables, PCI or option ROMs.
+///
+/// The interval timer and the interrupt controller before the APIC stay: under TCG the kernel has
+/// nothing else to calibrate the TSC and the APIC timer against, and hangs for ever without them.
+#[derive(Debug)]
+pub(crate) struct Board;
+
+impl Device for Board {
+    fn qemu_args(&self) -> Vec<OsString> {
+        args([
+            "-M",
+            "microvm,x-option-roms=off,acpi=off,rtc=off,pic=on,pit=on,isa-serial=on,\
+             auto-kernel-cmdline=on",
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+        ])
+    }
+
+    fn kernel_args(&self) -> Vec<String> {
+        // Nothing to fetch a seed from: without trust in RDRAND the first random bytes have to wait.
+        vec!["random.trust_cpu=on".into()]
+    }
+}
+
+/// The processor and what executes it.
+#[derive(Debug)]
+pub(crate) struct Processor {
+    /// KVM or TCG.
+    pub(crate) accel: Accel,
+}
+
+impl Device for Processor {
+    fn qemu_args(&self) -> Vec<OsString> {
+        match self.accel {
+            Accel::Kvm => args(["-accel", "kvm", "-cpu", "host", "-smp", "1"]),
+            // All that TCG can do, for the JIT emits other code where it finds BMI2. Five levels of
+            // page tables are left out: they only make every emulated TLB miss longer.
+            Accel::Tcg => args(["-accel", "tcg", "-cpu", "max,-la57", "-smp", "1"]),
+        }
+    }
+
+    fn kernel_args(&self) -> Vec<String> {
+        match self.accel {
+            Accel::Kvm => Vec::new(),
+            // The emulated APIC timer is late on a busy host; the kernel's check of it would panic.
+            Accel::Tcg => vec!["no_timer_check".into(), "tsc=reliable".into()],
+        }
+    }
+}
+
+/// Main memory.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// Size in MiB.
+    pub(crate) mib: u32,
+}
+
+impl Device for Memory {
+    fn qemu_args(&self) -> Vec<OsString> {
+        args(["-m", &format!("{}M", self.mib)])
+    }
+}
+
+/// The first serial port, written to a file: the kernel's console.
+#[derive(Debug)]
+pub(crate) struct SerialConsole {
+    /// The file; emptied first.
+    pub(crate) log: PathBuf,
+}
+
+impl Device for SerialConsole {
+    fn qemu_args(&self) -> Vec<OsString> {
+        let mut backend = OsString::from("file,id=console,path=");
+        backend.push(escaped(&self.log));
+        vec!["-chardev".into(), backend, "-serial".into(), "chardev:console".into()]
+    }
+
+    fn kernel_args(&self) -> Vec<String> {
+        // 5 keeps warnings: a WARN's first line is one (kernel/panic.c, __warn()).
+        vec!["console=ttyS0".into(), "loglevel=5".into()]
+    }
+}
+
+/// The virtio-serial port that carries the records, connected to a socket on which we listen.
+#[derive(Debug)]
+pub(crate) struct AgentPort {
+    /// Path of the Unix socket, at most 107 bytes.
+    pub(crate) socket: PathBuf,
+}
+
+impl AgentPort {
+    /// Name by which the guest finds the port in `/sys/class/virtio-ports`.
+    pub(crate) const NAME: &str = "bpf-indirect";
+}
+
+impl Device for AgentPort {
+    fn qemu_args(&self) -> Vec<OsString> {
+        let mut backend = OsString::from("socket,id=agent,path=");
+        backend.push(escaped(&self.socket));
+        vec![
+            "-chardev".into(),
+            backend,
+            "-device".into(),
+            // Two ports: number 0 is reserved for a console.
+            "virtio-serial-device,max_ports=2".into(),
+            "-device".into(),
+            format!("virtserialport,chardev=agent,name={}", Self::NAME).into(),
+        ]
+    }
+}
+
+/// What a reset means: the end of the machine. So a panic ends QEMU rather than the wait for it.
+#[derive(Debug)]
+pub(crate) struct ResetEnds;
+
+impl Device for ResetEnds {
+    fn qemu_args(&self) -> Vec<OsString> {
+        args(["-no-reboot"])
+    }
+
+    fn kernel_args(&self) -> Vec<String> {
+        // reboot=t: a triple fault, the one way that needs no keyboard controller and no ACPI.
+        vec!["panic=-1".into(), "oops=panic".into(), "reboot=t".into()]
+    }
+}
+
+/// The kernel and its initramfs, entered through PVH.
+#[derive(Debug)]
+pub(crate) struct Boot {
+    /// Uncompressed ELF `vmlinux` with a PVH note.
+    pub(crate) kernel: PathBuf,
+    /// Uncompressed cpio.
+    pub(crate) initramfs: PathBuf,
+}
+
+impl Device for Boot {
+    fn qemu_args(&self) -> Vec<OsString> {
+        vec![
+            "-kernel".into(),
+            self.kernel.clone().into(),
+            "-initrd".into(),
+            self.initramfs.clone().into(),
+        ]
+    }
+}
+
+fn args<const N: usize>(list: [&str; N]) -> Vec<OsString> {
+    list.into_iter().map(OsString::from).collect()
+}
+
+/// A path for use inside one of QEMU's option lists, where a comma is written twice.
+fn escaped(path: &std::path::Path) -> OsString {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut bytes = Vec::new();
+    for &byte in path.as_os_str().as_bytes() {
+        bytes.push(byte);
+        if byte == b',' {
+            bytes.push(byte);
+        }
+    }
+    OsString::from_vec(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(device: &dyn Device) -> String {
+        let list: Vec<_> =
+            device.qemu_args().iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        list.join(" ")
+    }
+
+    #[test]
+    fn the_console_goes_to_the_file_and_the_kernel_is_told() {
+        let console = SerialConsole { log: "/tmp/c.log".into() };
+        assert_eq!(
+            shown(&console),
+            "-chardev file,id=console,path=/tmp/c.log -serial chardev:console"
+        );
+        assert!(console.kernel_args().contains(&"console=ttyS0".to_owned()));
+    }
+
+    #[test]
+    fn the_console_shows_warnings() {
+        let console = SerialConsole { log: "c".into() };
+        let level = console
+            .kernel_args()
+            .iter()
+            .find_map(|arg| arg.strip_prefix("loglevel=")?.parse::<u32>().ok());
+        // Printed is what is below the level, and KERN_WARNING is 4.
+        assert!(level.is_none_or(|level| level > 4), "{level:?}");
+    }
+
+    #[test]
+    fn commas_in_paths_survive_qemus_option_parser() {
+        let port = AgentPort { socket: "/tmp/a,b/s".into() };
+        assert!(shown(&port).contains("path=/tmp/a,,b/s "), "{}", shown(&port));
+    }
+
+    #[test]
+    fn a_reset_ends_the_machine_on_both_sides() {
+        assert_eq!(shown(&ResetEnds), "-no-reboot");
+        assert_eq!(ResetEnds.kernel_args(), ["panic=-1", "oops=panic", "reboot=t"]);
+    }
+}

@@ -1,0 +1,347 @@
+//! A machine: QEMU, the channel to its agent and its console, as one value.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use bpf_wire::{GuestInfo, HEARTBEAT_MS, PROTOCOL_VERSION, Request, Response};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tempfile::TempDir;
+
+use super::accel::Accel;
+use super::channel::{Channel, ChannelError};
+use super::console::{Console, Splat};
+use super::device::{
+    AgentPort, Board, Boot, Device, Memory, Processor, ResetEnds, SerialConsole,
+};
+use super::failure::{FailureKind, GuestFailure, StartFailure};
+use super::qemu::{self, Qemu};
+use crate::interrupt;
+
+/// Lines of the console that a failure shows.
+const TAIL: usize = 40;
+
+/// How long QEMU may take to end once the guest has reset itself.
+const END_DEADLINE: Duration = Duration::from_secs(3);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub(crate) struct MachineConfig {
+    /// Uncompressed ELF `vmlinux` with a PVH note.
+    pub(crate) kernel: PathBuf,
+    /// The initramfs, see [`crate::image`].
+    pub(crate) initramfs: PathBuf,
+    /// KVM or TCG.
+    pub(crate) accel: Accel,
+    /// Main memory in MiB.
+    pub(crate) memory_mib: u32,
+    /// File that takes the console; emptied first, stays.
+    pub(crate) console_log: PathBuf,
+    /// Further arguments for the kernel's command line.
+    pub(crate) kernel_args: Vec<String>,
+    /// Longest time from the start to the agent's first record.
+    pub(crate) start_deadline: Duration,
+    /// Longest silence of the agent while it executes a request.
+    pub(crate) patience: Duration,
+}
+
+impl MachineConfig {
+    /// A machine with the usual memory and patience.
+    pub(crate) fn new(
+        kernel: PathBuf,
+        initramfs: PathBuf,
+        accel: Accel,
+        console_log: PathBuf,
+    ) -> Self {
+        Self {
+            kernel,
+            initramfs,
+            accel,
+            memory_mib: 256,
+            console_log,
+            kernel_args: Vec::new(),
+            start_deadline: Duration::from_secs(30),
+            patience: Duration::from_millis(10 * HEARTBEAT_MS),
+        }
+    }
+}
+
+/// A running machine whose agent is ready. Dropping it kills QEMU and removes what it left, except
+/// for the console's log.
+///
+/// QEMU is also killed when the thread that started the machine ends.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    // Dropped in this order: QEMU ends before its socket's folder goes.
+    qemu: Qemu,
+    channel: Channel,
+    console: Console,
+    guest: GuestInfo,
+    boot_time: Duration,
+    /// The case that was sent last, for a crash before its marker reached the console.
+    sent: Option<String>,
+    _dir: TempDir,
+}
+
+impl Machine {
+    /// Starts QEMU and waits for the agent's first record.
+    ///
+    /// # Errors
+    ///
+    /// [`StartFailure`]; nothing is left running.
+    pub(crate) fn start(config: &MachineConfig) -> Result<Self, StartFailure> {
+        interrupt::install();
+        let host = |doing: String| move |source| StartFailure::Host { doing, source };
+        for path in [&config.kernel, &config.initramfs] {
+            fs::File::open(path).map_err(host(format!("open {}", path.display())))?;
+        }
+        let dir = tempfile::Builder::new()
+            .prefix("bpf-indirect-vm-")
+            .tempdir()
+            .map_err(host("create a temporary folder for the machine's socket".into()))?;
+        let socket = dir.path().join("agent");
+        let listener = UnixListener::bind(&socket)
+            .map_err(host(format!("listen on {}", socket.display())))?;
+        listener
+            .set_nonblocking(true)
+            .map_err(host(format!("set up {}", socket.display())))?;
+        let console = Console::create(&config.console_log)
+            .map_err(host(format!("create {}", config.console_log.display())))?;
+
+        let parts: [&dyn Device; 7] = [
+            &Board,
+            &Processor { accel: config.accel },
+            &Memory { mib: config.memory_mib },
+            &SerialConsole { log: config.console_log.clone() },
+            &AgentPort { socket },
+            &ResetEnds,
+            &Boot { kernel: config.kernel.clone(), initramfs: config.initramfs.clone() },
+        ];
+        let args = qemu::command_line(&parts, &config.kernel_args);
+        let started = Instant::now();
+        let qemu = Qemu::spawn(&args, &dir.path().join("stderr")).map_err(|source| {
+            if source.kind() == io::ErrorKind::NotFound {
+                StartFailure::NoQemu { program: qemu::PROGRAM }
+            } else {
+                StartFailure::Host { doing: format!("start {}", qemu::PROGRAM), source }
+            }
+        })?;
+        let mut starting = Starting { qemu, console };
+        let stream = starting.accept(&listener, config.start_deadline)?;
+        let mut channel = Channel::new(stream, config.patience)
+            .map_err(host("set up the channel's socket".into()))?;
+        let left = config.start_deadline.saturating_sub(started.elapsed());
+        let first = channel.first(left).map_err(|error| starting.blame(&error))?;
+        let boot_time = started.elapsed();
+        let guest = match first {
+            Response::Ready(guest) if guest.protocol == PROTOCOL_VERSION => guest,
+            Response::Ready(guest) => {
+                let title = format!(
+                    "the agent speaks protocol {}, the host {PROTOCOL_VERSION}; \
+                     build both from the same sources",
+                    guest.protocol
+                );
+                return Err(starting.failure(FailureKind::Protocol, title).into());
+            }
+            Response::Trouble(text) => {
+                return Err(starting.failure(FailureKind::AgentDied, text).into());
+            }
+            other => {
+                let title = format!("the agent's first record is no Ready but {other:?}");
+                return Err(starting.failure(FailureKind::Protocol, title).into());
+            }
+        };
+        let Starting { qemu, console } = starting;
+        Ok(Self { qemu, channel, console, guest, boot_time, sent: None, _dir: dir })
+    }
+
+    /// What the agent found when it started.
+    pub(crate) fn guest(&self) -> &GuestInfo {
+        &self.guest
+    }
+
+    /// From starting QEMU to the agent's first record.
+    pub(crate) fn boot_time(&self) -> Duration {
+        self.boot_time
+    }
+
+    /// Process id of QEMU.
+    pub(crate) fn qemu_pid(&self) -> u32 {
+        self.qemu.pid()
+    }
+
+    /// Sends a request and waits for its answer. [`Response::Trouble`] is an answer: the machine
+    /// can still be used.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestFailure`]; the machine is of no more use then. What the console shows goes before what
+    /// the channel shows. [`Machine::take_splats`] still works and gives all that came.
+    pub(crate) fn request(
+        &mut self,
+        request: &Request,
+        deadline: Duration,
+    ) -> Result<Response, GuestFailure> {
+        self.sent = match request {
+            Request::Batch(batch) => Some(format!("{} {}", batch.name, batch.mode.name())),
+            _ => None,
+        };
+        let response = self
+            .channel
+            .exchange(request, deadline)
+            .map_err(|error| blame(&mut self.qemu, &mut self.console, self.sent.as_deref(), &error))?;
+        let fits = matches!(
+            (request, &response),
+            (_, Response::Trouble(_))
+                | (Request::Batch(_), Response::Batch(_))
+                | (Request::LoadModule { .. }, Response::Module { .. })
+        );
+        if fits {
+            Ok(response)
+        } else {
+            let title = format!("the agent answered with what was not asked for: {response:?}");
+            Err(failure(&mut self.console, self.sent.as_deref(), FailureKind::Protocol, title))
+        }
+    }
+
+    /// The splats that came since the last call, each with the case that was running.
+    pub(crate) fn take_splats(&mut self) -> Vec<Splat> {
+        self.console.update();
+        self.console.take_splats()
+    }
+
+    /// Asks the agent to end the machine, and waits for that. Gives the splats that came since they
+    /// were last taken.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestFailure`] if the machine does not end by itself; it is killed then.
+    pub(crate) fn power_off(mut self) -> Result<Vec<Splat>, GuestFailure> {
+        let sent = self.channel.send(&Request::PowerOff, END_DEADLINE);
+        if let Err(error) = sent {
+            return Err(blame(&mut self.qemu, &mut self.console, None, &error));
+        }
+        if self.qemu.wait(END_DEADLINE).is_none() {
+            let title = format!("the machine did not power off within {END_DEADLINE:?}");
+            return Err(failure(&mut self.console, None, FailureKind::Hung, title));
+        }
+        Ok(self.take_splats())
+    }
+}
+
+/// A machine whose agent has not spoken yet.
+struct Starting {
+    qemu: Qemu,
+    console: Console,
+}
+
+impl Starting {
+    /// Waits for QEMU to connect.
+    fn accept(
+        &mut self,
+        listener: &UnixListener,
+        deadline: Duration,
+    ) -> Result<UnixStream, StartFailure> {
+        let started = Instant::now();
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => return Ok(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(source) => {
+                    let doing = "accept QEMU's connection".into();
+                    return Err(StartFailure::Host { doing, source });
+                }
+            }
+            if interrupt::check().is_err() {
+                return Err(self.blame(&ChannelError::Interrupted).into());
+            }
+            if self.qemu.exited().is_some() {
+                return Err(self.blame(&ChannelError::Closed).into());
+            }
+            if started.elapsed() >= deadline {
+                let title = format!("QEMU did not open its channel within {deadline:?}");
+                return Err(self.failure(FailureKind::QemuDied, title).into());
+            }
+            let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+            // Nothing is lost by an error: the loop looks again.
+            let _ = poll(&mut fds, PollTimeout::from(20_u8));
+        }
+    }
+
+    fn blame(&mut self, error: &ChannelError) -> GuestFailure {
+        let mut failure = blame(&mut self.qemu, &mut self.console, None, error);
+        if failure.kind == FailureKind::Silent {
+            failure.kind = FailureKind::Hung;
+            failure.title = format!("the guest did not start: {error}");
+            let said = self.qemu.said();
+            if !said.is_empty() {
+                failure.title = format!("{}; QEMU said: {said}", failure.title);
+            }
+        }
+        failure
+    }
+
+    fn failure(&mut self, kind: FailureKind, title: String) -> GuestFailure {
+        failure(&mut self.console, None, kind, title)
+    }
+}
+
+/// What a broken channel means, with the console's and QEMU's help.
+fn blame(
+    qemu: &mut Qemu,
+    console: &mut Console,
+    sent: Option<&str>,
+    error: &ChannelError,
+) -> GuestFailure {
+    if matches!(error, ChannelError::Interrupted) {
+        return failure(console, sent, FailureKind::Interrupted, error.to_string());
+    }
+    // A panicking guest closes the channel only by ending QEMU.
+    let ended = match error {
+        ChannelError::Closed => qemu.wait(END_DEADLINE),
+        _ => qemu.exited(),
+    };
+    console.update();
+    // The first is the cause, what follows its consequence.
+    if let Some(splat) = console.splats().iter().find(|splat| splat.kind.is_fatal()).cloned() {
+        let mut failure = failure(console, sent, splat.kind, splat.title);
+        failure.case = splat.case.or(failure.case);
+        return failure;
+    }
+    let (kind, title) = match (error, ended) {
+        (ChannelError::Closed | ChannelError::Io(_), Some(status)) if status.success() => {
+            (FailureKind::Panic, "the guest reset without a word (triple fault?)".to_owned())
+        }
+        (_, Some(status)) => {
+            let mut title = format!("QEMU {}", qemu::describe(status));
+            let said = qemu.said();
+            if !said.is_empty() {
+                title = format!("{title}: {said}");
+            }
+            (FailureKind::QemuDied, title)
+        }
+        (ChannelError::Silent(_), None) => (FailureKind::Silent, error.to_string()),
+        (ChannelError::Deadline(_), None) => (FailureKind::Hung, error.to_string()),
+        (_, None) => (FailureKind::Protocol, error.to_string()),
+    };
+    failure(console, sent, kind, title)
+}
+
+fn failure(
+    console: &mut Console,
+    sent: Option<&str>,
+    kind: FailureKind,
+    title: String,
+) -> GuestFailure {
+    console.update();
+    GuestFailure {
+        kind,
+        title,
+        case: sent.map(str::to_owned).or_else(|| console.case().map(str::to_owned)),
+        console_tail: console.tail(TAIL),
+        console_log: console.path().to_owned(),
+    }
+}
