@@ -26,12 +26,11 @@ pub(crate) fn build() -> Result<PathBuf> {
     let target = paths::repository().join("target");
     let agent = build_agent(&target.join("agent"))?;
     let list = paths::repository().join("images/initramfs.list");
-    let text = fs::read_to_string(&list)
-        .with_context(|| format!("failed to read {}", list.display()))?;
-    let entries = recipe::parse(&text)
-        .with_context(|| format!("failed to understand {}", list.display()))?;
-    let binary =
-        fs::read(&agent).with_context(|| format!("failed to read {}", agent.display()))?;
+    let text =
+        fs::read_to_string(&list).with_context(|| format!("failed to read {}", list.display()))?;
+    let entries =
+        recipe::parse(&text).with_context(|| format!("failed to understand {}", list.display()))?;
+    let binary = fs::read(&agent).with_context(|| format!("failed to read {}", agent.display()))?;
     let archive = recipe::pack(&entries, &binary)?;
     store(&target.join("images"), &archive)
 }
@@ -48,8 +47,9 @@ fn build_agent(target_dir: &Path) -> Result<PathBuf> {
         // Would go before RUSTFLAGS.
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .stdin(Stdio::null());
-    let output =
-        command.output().with_context(|| format!("failed to start the agent's build: {command:?}"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("failed to start the agent's build: {command:?}"))?;
     if !output.status.success() {
         let messages = String::from_utf8_lossy(&output.stderr);
         bail!("failed to build the agent: {}\n{}", output.status, messages.trim_end());

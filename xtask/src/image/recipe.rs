@@ -89,10 +89,9 @@ pub(super) fn pack(entries: &[Entry], agent: &[u8]) -> Result<Vec<u8>> {
         let mut contents: &[u8] = &[];
         builder = match entry.kind {
             Kind::Directory => builder.set_mode_file_type(ModeFileType::Directory),
-            Kind::CharDevice { major, minor } => builder
-                .set_mode_file_type(ModeFileType::Char)
-                .rdev_major(major)
-                .rdev_minor(minor),
+            Kind::CharDevice { major, minor } => {
+                builder.set_mode_file_type(ModeFileType::Char).rdev_major(major).rdev_minor(minor)
+            }
             Kind::Agent => {
                 contents = agent;
                 builder.set_mode_file_type(ModeFileType::Regular)
@@ -136,12 +135,10 @@ mod tests {
             assert_eq!(contents, if entry_is_init(&found) { &b"agent"[..] } else { b"" });
             rest = reader.finish().unwrap();
         }
-        let expected = [
-            ("dev", "40755", 0, 0),
-            ("dev/console", "20600", 5, 1),
-            ("init", "100755", 0, 0),
-        ]
-        .map(|(name, mode, major, minor)| (name.to_owned(), mode.to_owned(), major, minor, 0));
+        let expected =
+            [("dev", "40755", 0, 0), ("dev/console", "20600", 5, 1), ("init", "100755", 0, 0)].map(
+                |(name, mode, major, minor)| (name.to_owned(), mode.to_owned(), major, minor, 0),
+            );
         assert_eq!(found, expected);
     }
 

@@ -28,7 +28,9 @@ pub(super) enum ChannelError {
     #[error("no heartbeat for {0:.1?}")]
     Silent(Duration),
     /// A record started and was not finished for this long.
-    #[error("the agent stopped in the middle of a record: {bytes} bytes came, no more for {wait:.1?}")]
+    #[error(
+        "the agent stopped in the middle of a record: {bytes} bytes came, no more for {wait:.1?}"
+    )]
     Stopped {
         /// Bytes of the record that came.
         bytes: usize,
@@ -100,7 +102,11 @@ impl Channel {
     /// # Errors
     ///
     /// [`ChannelError`]; the channel is of no more use then.
-    pub(super) fn send(&mut self, request: &Request, deadline: Duration) -> Result<(), ChannelError> {
+    pub(super) fn send(
+        &mut self,
+        request: &Request,
+        deadline: Duration,
+    ) -> Result<(), ChannelError> {
         let record = self.encode(request)?;
         self.converse(&record, false, deadline, self.patience).map(drop)
     }

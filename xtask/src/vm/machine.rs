@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use bpf_wire::{GuestInfo, HEARTBEAT_MS, PROTOCOL_VERSION, Request, Response};
@@ -14,9 +15,7 @@ use tempfile::TempDir;
 use super::accel::Accel;
 use super::channel::{Channel, ChannelError};
 use super::console::{Console, Splat};
-use super::device::{
-    AgentPort, Board, Boot, Device, Memory, Processor, ResetEnds, SerialConsole,
-};
+use super::device::{AgentPort, Board, Boot, Device, Memory, Processor, ResetEnds, SerialConsole};
 use super::failure::{FailureKind, GuestFailure, StartFailure};
 use super::qemu::{self, Qemu};
 use crate::interrupt;
@@ -103,11 +102,9 @@ impl Machine {
             .tempdir()
             .map_err(host("create a temporary folder for the machine's socket".into()))?;
         let socket = dir.path().join("agent");
-        let listener = UnixListener::bind(&socket)
-            .map_err(host(format!("listen on {}", socket.display())))?;
-        listener
-            .set_nonblocking(true)
-            .map_err(host(format!("set up {}", socket.display())))?;
+        let listener =
+            UnixListener::bind(&socket).map_err(host(format!("listen on {}", socket.display())))?;
+        listener.set_nonblocking(true).map_err(host(format!("set up {}", socket.display())))?;
         let console = Console::create(&config.console_log)
             .map_err(host(format!("create {}", config.console_log.display())))?;
 
@@ -189,10 +186,9 @@ impl Machine {
             Request::Batch(batch) => Some(format!("{} {}", batch.name, batch.mode.name())),
             _ => None,
         };
-        let response = self
-            .channel
-            .exchange(request, deadline)
-            .map_err(|error| blame(&mut self.qemu, &mut self.console, self.sent.as_deref(), &error))?;
+        let response = self.channel.exchange(request, deadline).map_err(|error| {
+            blame(&mut self.qemu, &mut self.console, self.sent.as_deref(), &error)
+        })?;
         let fits = matches!(
             (request, &response),
             (_, Response::Trouble(_))
@@ -311,23 +307,24 @@ fn blame(
         failure.case = splat.case.or(failure.case);
         return failure;
     }
-    let (kind, title) = match (error, ended) {
+    let (kind, title) = judge(error, ended, &qemu.said());
+    failure(console, sent, kind, title)
+}
+
+/// What a broken channel means where the console shows nothing.
+fn judge(error: &ChannelError, ended: Option<ExitStatus>, said: &str) -> (FailureKind, String) {
+    match (error, ended) {
         (ChannelError::Closed | ChannelError::Io(_), Some(status)) if status.success() => {
             (FailureKind::Panic, "the guest reset without a word (triple fault?)".to_owned())
         }
         (_, Some(status)) => {
-            let mut title = format!("QEMU {}", qemu::describe(status));
-            let said = qemu.said();
-            if !said.is_empty() {
-                title = format!("{title}: {said}");
-            }
-            (FailureKind::QemuDied, title)
+            let colon = if said.is_empty() { "" } else { ": " };
+            (FailureKind::QemuDied, format!("QEMU {}{colon}{said}", qemu::describe(status)))
         }
         (ChannelError::Silent(_), None) => (FailureKind::Silent, error.to_string()),
         (ChannelError::Deadline(_), None) => (FailureKind::Hung, error.to_string()),
         (_, None) => (FailureKind::Protocol, error.to_string()),
-    };
-    failure(console, sent, kind, title)
+    }
 }
 
 fn failure(
@@ -345,3 +342,6 @@ fn failure(
         console_log: console.path().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,10 +15,12 @@ use super::device::Device;
 pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
 
 /// The arguments that a machine of these parts is started with.
-pub(crate) fn command_line(devices: &[&dyn Device], further_kernel_args: &[String]) -> Vec<OsString> {
+pub(crate) fn command_line(
+    devices: &[&dyn Device],
+    further_kernel_args: &[String],
+) -> Vec<OsString> {
     let mut args: Vec<OsString> = devices.iter().flat_map(|device| device.qemu_args()).collect();
-    let mut kernel: Vec<String> =
-        devices.iter().flat_map(|device| device.kernel_args()).collect();
+    let mut kernel: Vec<String> = devices.iter().flat_map(|device| device.kernel_args()).collect();
     kernel.extend_from_slice(further_kernel_args);
     if !kernel.is_empty() {
         args.push("-append".into());
@@ -144,7 +146,14 @@ mod tests {
         let boot = Boot { kernel: "k".into(), initramfs: "i".into() };
         let args = command_line(&[&Memory { mib: 64 }, &ResetEnds, &boot], &["quiet".into()]);
         let expected = [
-            "-m", "64M", "-no-reboot", "-kernel", "k", "-initrd", "i", "-append",
+            "-m",
+            "64M",
+            "-no-reboot",
+            "-kernel",
+            "k",
+            "-initrd",
+            "i",
+            "-append",
             "panic=-1 oops=panic reboot=t quiet",
         ];
         assert_eq!(args, expected.map(OsString::from));

@@ -35,10 +35,12 @@ impl Kernel {
             Some(kmsg) => kmsg,
             none => none.insert(open_kmsg()?),
         };
-        // A record of /dev/kmsg is one write, at most 1 KiB (PRINTKRB_RECORD_MAX), one line.
+        // A record of /dev/kmsg is one write, at most 1 KiB (PRINTKRB_RECORD_MAX), one line. Without
+        // its end printk holds the line back until the next one (kernel/printk/printk.c,
+        // vprintk_store()), and a guest that hangs never prints it.
         let name: String =
             case.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect();
-        kmsg.write_all(format!("<3>bpf-indirect: case {name} {}", mode.name()).as_bytes())
+        kmsg.write_all(format!("<3>bpf-indirect: case {name} {}\n", mode.name()).as_bytes())
             .map_err(|e| format!("failed to write the marker of {name} to /dev/kmsg: {e}"))
     }
 

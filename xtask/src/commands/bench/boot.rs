@@ -9,8 +9,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::AccelChoice;
+use crate::cli::{AccelChoice, KernelArgs};
 use crate::exit::Status;
+use crate::kernel::build::{self, KernelRequest};
 use crate::vm::accel::{self, Accel};
 use crate::vm::{Machine, MachineConfig, StartFailure};
 use crate::{image, interrupt, paths};
@@ -18,9 +19,11 @@ use crate::{image, interrupt, paths};
 /// Options of `bench boot`.
 #[derive(Debug, Args)]
 pub(crate) struct Boot {
-    /// Kernel to start: an uncompressed vmlinux.
+    #[command(flatten)]
+    kernel: KernelArgs,
+    /// Start this uncompressed vmlinux instead of building a kernel.
     #[arg(long, value_name = "FILE")]
-    kernel: PathBuf,
+    vmlinux: Option<PathBuf>,
     /// How often to start it.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -61,9 +64,13 @@ impl Boot {
         if let Some(note) = &decision.note {
             eprintln!("note: {note}");
         }
+        let vmlinux = match self.vmlinux {
+            Some(file) => file,
+            None => build::build(&KernelRequest::from(&self.kernel))?.vmlinux,
+        };
         let initramfs = image::build()?;
         let log = paths::repository().join("target/bench/console.log");
-        let mut config = MachineConfig::new(self.kernel.clone(), initramfs, decision.accel, log);
+        let mut config = MachineConfig::new(vmlinux.clone(), initramfs, decision.accel, log);
         config.kernel_args = self.kernel_args;
         let mut first_record = Vec::new();
         let mut guest_uptime = Vec::new();
@@ -78,7 +85,7 @@ impl Boot {
             accel: decision.accel.name(),
             first_record: spread(first_record),
             guest_uptime: spread(guest_uptime),
-            virtme_ng: virtme_ng(&self.kernel, decision.accel)?,
+            virtme_ng: virtme_ng(&vmlinux, decision.accel)?,
         };
         print(&report, self.runs);
         if let Some(path) = &self.json {

@@ -165,7 +165,9 @@ impl Scanner {
         {
             self.start(pattern, &found, text);
         } else if let Some(open) = &mut self.open {
-            if open.wants_function && let Some(found) = RIP.captures(text) {
+            if open.wants_function
+                && let Some(found) = RIP.captures(text)
+            {
                 open.wants_function = false;
                 if let Some(splat) = self.splats.last_mut() {
                     splat.title = format!("{} in {}", splat.title, &found["function"]);
@@ -183,7 +185,10 @@ impl Scanner {
         if let Some(open) = &mut self.open {
             let continues = match (open.kind, pattern.kind) {
                 // "Oops:" heads the registers of what came before; a panic dumps registers too.
-                (FailureKind::Oops | FailureKind::Bug | FailureKind::Sanitizer, FailureKind::Oops) => true,
+                (
+                    FailureKind::Oops | FailureKind::Bug | FailureKind::Sanitizer,
+                    FailureKind::Oops,
+                ) => true,
                 (FailureKind::Warn, FailureKind::Warn) => open.wants_warning,
                 _ => false,
             };

@@ -57,7 +57,9 @@ fn a_log_is_read_as_it_grows() {
     let path = dir.path().join("deep/console.log");
     let mut console = Console::create(&path).unwrap();
     let mut writer = OpenOptions::new().append(true).open(&path).unwrap();
-    writer.write_all(b"[    0.1] x\r\n[    0.200000] bpf-indirect: case a/b jit\n[    0.2").unwrap();
+    writer
+        .write_all(b"[    0.1] x\r\n[    0.200000] bpf-indirect: case a/b jit\n[    0.2")
+        .unwrap();
     console.update();
     assert_eq!(console.case(), Some("a/b jit"));
     assert_eq!(console.splats(), []);

@@ -1,0 +1,105 @@
+//! What a broken channel is taken for; and, where asked for, a real guest that misbehaves.
+
+use std::env;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+
+use bpf_wire::{Batch, Fault, Mode};
+
+use super::*;
+use crate::exit::Status;
+
+fn kind(error: &ChannelError, ended: Option<i32>) -> FailureKind {
+    judge(error, ended.map(ExitStatus::from_raw), "").0
+}
+
+#[test]
+fn a_reset_without_a_word_is_the_kernels_crash() {
+    assert_eq!(kind(&ChannelError::Closed, Some(0)), FailureKind::Panic);
+    assert_eq!(FailureKind::Panic.status(), Status::CaseFailed);
+}
+
+#[test]
+fn a_qemu_that_is_killed_or_fails_is_the_harness() {
+    assert_eq!(kind(&ChannelError::Closed, Some(9)), FailureKind::QemuDied);
+    assert_eq!(kind(&ChannelError::Closed, Some(1 << 8)), FailureKind::QemuDied);
+    let (_, title) = judge(&ChannelError::Closed, Some(ExitStatus::from_raw(9)), "out of memory");
+    assert_eq!(title, "QEMU was killed by signal 9: out of memory");
+    assert_eq!(FailureKind::QemuDied.status(), Status::Harness);
+}
+
+#[test]
+fn a_hang_is_the_kernels_and_a_bad_record_the_harnesss() {
+    let second = Duration::from_secs(1);
+    assert_eq!(kind(&ChannelError::Silent(second), None), FailureKind::Silent);
+    assert_eq!(kind(&ChannelError::Deadline(second), None), FailureKind::Hung);
+    let stopped = ChannelError::Stopped { bytes: 3, wait: second };
+    assert_eq!(kind(&stopped, None), FailureKind::Protocol);
+    assert_eq!(FailureKind::Silent.status(), Status::CaseFailed);
+    assert_eq!(FailureKind::Protocol.status(), Status::Harness);
+}
+
+#[test]
+fn a_missing_kernel_is_told_before_anything_starts() {
+    let config = MachineConfig::new(
+        "/nonexistent/vmlinux".into(),
+        "/nonexistent/cpio".into(),
+        Accel::Tcg,
+        "/nonexistent/log".into(),
+    );
+    let error = Machine::start(&config).unwrap_err().to_string();
+    assert!(error.contains("/nonexistent/vmlinux"), "{error}");
+}
+
+/// A machine with the kernel that the environment names.
+fn real_machine(log: &Path) -> Machine {
+    let kernel = env::var_os("BPF_INDIRECT_VMLINUX").expect("BPF_INDIRECT_VMLINUX names a vmlinux");
+    let initramfs = crate::image::build().unwrap();
+    let mut config = MachineConfig::new(kernel.into(), initramfs, Accel::Tcg, log.into());
+    config.patience = Duration::from_secs(4);
+    Machine::start(&config).unwrap()
+}
+
+fn batch(name: &str) -> Request {
+    Request::Batch(Batch { name: name.into(), mode: Mode::Interp, steps: Vec::new() })
+}
+
+#[test]
+#[ignore = "starts QEMU with the kernel that BPF_INDIRECT_VMLINUX names"]
+fn a_real_guest_answers_and_powers_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut machine = real_machine(&dir.path().join("log"));
+    let response = machine.request(&batch("vm/empty"), Duration::from_secs(20)).unwrap();
+    assert!(matches!(response, Response::Batch(_)), "{response:?}");
+    assert_eq!(machine.power_off().unwrap(), []);
+}
+
+#[test]
+#[ignore = "starts QEMU with the kernel that BPF_INDIRECT_VMLINUX names"]
+fn a_real_guests_faults_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = [
+        (Fault::Panic, FailureKind::Panic),
+        (Fault::AgentExits, FailureKind::AgentDied),
+        (Fault::Silence, FailureKind::Silent),
+        (Fault::Garbage, FailureKind::Protocol),
+        (Fault::Truncated, FailureKind::Protocol),
+    ];
+    let mut wrong = Vec::new();
+    for (fault, kind) in expected {
+        let mut machine = real_machine(&dir.path().join("log"));
+        machine.request(&batch("vm/fault"), Duration::from_secs(20)).unwrap();
+        let pid = machine.qemu_pid();
+        match machine.request(&Request::Fault(fault), Duration::from_secs(20)) {
+            Err(failure) if failure.kind == kind => println!("{fault:?}: {failure}\n"),
+            other => wrong.push((fault, other)),
+        }
+        machine.take_splats();
+        if matches!(fault, Fault::Panic | Fault::AgentExits) {
+            assert_eq!(machine.console.case(), Some("vm/fault interp"), "{fault:?}");
+        }
+        drop(machine);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "QEMU {pid} is still there");
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
