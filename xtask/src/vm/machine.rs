@@ -165,11 +165,6 @@ impl Machine {
         self.boot_time
     }
 
-    /// Process id of QEMU.
-    pub(crate) fn qemu_pid(&self) -> u32 {
-        self.qemu.pid()
-    }
-
     /// Sends a request and waits for its answer. [`Response::Trouble`] is an answer: the machine
     /// can still be used.
     ///

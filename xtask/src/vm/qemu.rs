@@ -107,6 +107,7 @@ impl Qemu {
     }
 
     /// Process id.
+    #[cfg(test)]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -94,8 +94,8 @@ fn image() -> Vec<u8> {
     put(GDTR_AT, &15_u16.to_le_bytes());
     put(GDTR_AT + 2, &(BASE + GDT_AT as u32).to_le_bytes());
     // The first 2 MiB onto themselves: present, writable; the last level as one large page.
-    put(0x1000, &u64::from(BASE + 0x2000 | 3).to_le_bytes());
-    put(0x2000, &u64::from(BASE + 0x3000 | 3).to_le_bytes());
+    put(0x1000, &u64::from((BASE + 0x2000) | 3).to_le_bytes());
+    put(0x2000, &u64::from((BASE + 0x3000) | 3).to_le_bytes());
     put(0x3000, &0x83_u64.to_le_bytes());
     image
 }

@@ -89,7 +89,7 @@ fn a_real_guests_faults_are_told_apart() {
     for (fault, kind) in expected {
         let mut machine = real_machine(&dir.path().join("log"));
         machine.request(&batch("vm/fault"), Duration::from_secs(20)).unwrap();
-        let pid = machine.qemu_pid();
+        let pid = machine.qemu.pid();
         match machine.request(&Request::Fault(fault), Duration::from_secs(20)) {
             Err(failure) if failure.kind == kind => println!("{fault:?}: {failure}\n"),
             other => wrong.push((fault, other)),
