@@ -94,7 +94,7 @@ pub(crate) fn build(request: &KernelRequest) -> Result<BuiltKernel> {
     if let Some(built) = plan.find()? {
         return Ok(built);
     }
-    let _lock = plan.lock()?;
+    let lock = plan.lock()?;
     // Whoever held the lock may have built just this.
     if let Some(built) = plan.find()? {
         return Ok(built);
@@ -103,7 +103,7 @@ pub(crate) fn build(request: &KernelRequest) -> Result<BuiltKernel> {
     let home = plan.home()?;
     let objects = home.join("objects").join(plan.fragments.name());
     let log = home.join(LOG);
-    let make = Make::new(&source, &objects, &log, &plan.cache, &plan.toolchain)?;
+    let make = Make::new(&source, &objects, &log, &plan.cache, &plan.toolchain, &lock)?;
     let config_id = plan.config_id();
     let config = match plan.cache.config(&config_id) {
         Some(config) => config,

@@ -227,7 +227,7 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
 
 /// A lock that other processes respect; dropping it, or the process's end, gives it back.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "holds the lock")] File);
+pub(crate) struct Lock(File);
 
 impl Lock {
     /// Takes the lock file `path`, waiting for as long as it takes; `what` is in use meanwhile, and a
@@ -241,6 +241,7 @@ impl Lock {
         let file = File::options()
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
             .open(path)
             .with_context(|| format!("opening the lock {}", path.display()))?;
@@ -261,10 +262,17 @@ impl Lock {
             thread::sleep(Duration::from_millis(100));
         }
     }
+
+    /// A handle for a child to hold: the lock is given back when the child has ended, too. A make
+    /// that outlives this process, because that was killed, keeps others out of its directory.
+    pub(crate) fn share(&self) -> Result<File> {
+        self.0.try_clone().context("sharing a lock")
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
     use std::sync::mpsc;
 
     use super::*;
@@ -359,6 +367,21 @@ mod tests {
         drop(first);
         assert_eq!(receive.recv(), Ok("second"));
         second.join().unwrap();
+    }
+
+    #[test]
+    fn a_child_that_outlives_the_holder_keeps_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = Lock::take(&path, "x").unwrap();
+        let mut child =
+            Command::new("sleep").arg("1000").stdin(lock.share().unwrap()).spawn().unwrap();
+        drop(lock);
+        let file = File::open(&path).unwrap();
+        assert!(matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        file.try_lock().unwrap();
     }
 
     #[test]

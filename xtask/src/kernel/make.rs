@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use regex::Regex;
 use thiserror::Error;
 
-use super::cache::{Cache, write_whole};
+use super::cache::{Cache, Lock, write_whole};
 use super::toolchain::Toolchain;
 use crate::interrupt::Group;
 use crate::ui::Progress;
@@ -100,23 +100,26 @@ pub(crate) enum Goal<'a> {
 }
 
 /// The make of one source tree and one build directory.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Make {
     source: PathBuf,
     objects: PathBuf,
     log: PathBuf,
     base: PathBuf,
     ccache: bool,
+    lock: File,
 }
 
 impl Make {
-    /// Builds `source` in `objects`, which is made if need be, and logs to `log`.
+    /// Builds `source` in `objects`, which is made if need be, and logs to `log`. Each make holds
+    /// `lock`, the source's, for as long as it runs.
     pub(crate) fn new(
         source: &Path,
         objects: &Path,
         log: &Path,
         cache: &Cache,
         toolchain: &Toolchain,
+        lock: &Lock,
     ) -> Result<Self> {
         fs::create_dir_all(objects).with_context(|| format!("making {}", objects.display()))?;
         Ok(Self {
@@ -125,6 +128,7 @@ impl Make {
             log: log.to_owned(),
             base: cache.root().to_owned(),
             ccache: toolchain.ccache,
+            lock: lock.share()?,
         })
     }
 
@@ -178,7 +182,7 @@ impl Make {
         };
         command.env("KCONFIG_CONFIG", config);
         let log = self.log.with_file_name("config.log");
-        run(&mut command, &what, &log, |_| {})
+        run(&mut command, &self.lock, &what, &log, |_| {})
     }
 
     /// Puts `config` in place, unless it is there already: make looks at the file's time.
@@ -209,7 +213,7 @@ impl Make {
         let mut command = self.command();
         let jobs = available_parallelism().map_or(1, usize::from);
         command.arg(format!("-j{jobs}")).args(["vmlinux", "modules"]);
-        let result = run(&mut command, "building the kernel", &self.log, |line| {
+        let result = run(&mut command, &self.lock, "building the kernel", &self.log, |line| {
             if let Some(object) = compiled_object(line) {
                 compiled += 1;
                 if total.is_some_and(|total| total < compiled) {
@@ -236,8 +240,14 @@ fn compiled_object(line: &str) -> Option<&str> {
     words.last().filter(|last| compiles && last.ends_with(".o"))
 }
 
-/// Runs a command; each line of its output goes to the log and to `each`.
-fn run(command: &mut Command, what: &str, log: &Path, mut each: impl FnMut(&str)) -> Result<()> {
+/// Runs a command, which holds `lock`; each line of its output goes to the log and to `each`.
+fn run(
+    command: &mut Command,
+    lock: &File,
+    what: &str,
+    log: &Path,
+    mut each: impl FnMut(&str),
+) -> Result<()> {
     INVOCATIONS.fetch_add(1, Ordering::Relaxed);
     let context = || format!("writing {}", log.display());
     let mut file = File::create(log).with_context(context)?;
@@ -245,9 +255,12 @@ fn run(command: &mut Command, what: &str, log: &Path, mut each: impl FnMut(&str)
     // One pipe for both, so that errors stand in the log where they happened.
     let (reader, writer) = std::io::pipe().context("making a pipe")?;
     command.stdout(writer.try_clone()?).stderr(writer);
-    let mut group = Group::spawn(command).with_context(|| format!("starting {what}"))?;
-    // The command holds the pipe's writing end, which must close for the reader to see the end.
-    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    // Standard input is empty, and as good a place as any to hold a lock.
+    let stdin = lock.try_clone().context("sharing a lock")?;
+    let mut group = Group::spawn(command, stdin).with_context(|| format!("starting {what}"))?;
+    // Closes this process's copies: of the pipe's writing end, so that the reader sees its end, and
+    // of the lock.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).context("reading make's output")? > 0 {

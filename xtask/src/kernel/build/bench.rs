@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::super::cache::Lock;
 use super::super::make::Make;
 use super::super::toolchain::Toolchain;
 use super::{KernelRequest, LOG, Plan};
@@ -25,38 +26,39 @@ pub(crate) fn plain_make(
     change: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<Duration> {
     let plan = Plan::new(request)?;
-    let _lock = plan.lock()?;
+    let lock = plan.lock()?;
     let home = plan.home()?;
     change(&home.join("tree"))?;
     let objects = home.join("objects").join(plan.fragments.name());
-    timed(&plan, &objects, &plan.toolchain)
+    timed(&plan, &lock, &objects, &plan.toolchain)
 }
 
 /// The time that make takes from nothing, without ccache.
 pub(crate) fn cold_make(request: &KernelRequest) -> Result<Duration> {
     let plan = Plan::new(request)?;
-    let _lock = plan.lock()?;
+    let lock = plan.lock()?;
     plan.place_source()?;
     let dir = tempfile::Builder::new().prefix("cold-").tempdir_in(plan.home()?)?;
     let toolchain = Toolchain { ccache: false, ..plan.toolchain.clone() };
     let config = plan.cache.config(&plan.config_id()).context("the kernel was not built before")?;
     fs::write(dir.path().join(".config"), config)?;
-    timed(&plan, dir.path(), &toolchain)
+    timed(&plan, &lock, dir.path(), &toolchain)
 }
 
 /// Brings source and build directory to the request's state.
 pub(crate) fn settle(request: &KernelRequest) -> Result<()> {
     let plan = Plan::new(request)?;
-    let _lock = plan.lock()?;
+    let lock = plan.lock()?;
     plan.place_source()?;
     let objects = plan.home()?.join("objects").join(plan.fragments.name());
-    timed(&plan, &objects, &plan.toolchain)?;
+    timed(&plan, &lock, &objects, &plan.toolchain)?;
     Ok(())
 }
 
-fn timed(plan: &Plan, objects: &Path, toolchain: &Toolchain) -> Result<Duration> {
+fn timed(plan: &Plan, lock: &Lock, objects: &Path, toolchain: &Toolchain) -> Result<Duration> {
     let home = plan.home()?;
-    let make = Make::new(&home.join("tree"), objects, &home.join(LOG), &plan.cache, toolchain)?;
+    let make =
+        Make::new(&home.join("tree"), objects, &home.join(LOG), &plan.cache, toolchain, lock)?;
     let start = Instant::now();
     make.build(&plan.describe())?;
     Ok(start.elapsed())
