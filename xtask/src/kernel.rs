@@ -8,7 +8,7 @@ pub(crate) mod git;
 mod key;
 mod linux;
 pub(crate) mod make;
-mod patch;
+pub(crate) mod patch;
 pub(crate) mod series;
 pub(crate) mod source;
 #[cfg(test)]

@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 
 use crate::exit::Stop;
 use crate::kernel::build::{self, BaseTree, KernelRequest};
+use crate::kernel::make::MakeFailed;
+use crate::kernel::patch::DoesNotApply;
 use crate::kernel::series::{Patch, Selection, Series};
 
 /// Checks the series of the base `name`; `full` also builds each prefix of it.
@@ -18,7 +20,7 @@ pub(crate) fn check(name: &str, full: bool) -> Result<()> {
     let count = {
         let base = BaseTree::open(name)?;
         let series = Series::load(&base.series_dir)?;
-        base.tree.apply(&base.base, &series)?;
+        base.tree.apply(&base.base, &series).map_err(does_not_hold)?;
         println!("{} patches apply to {name}", series.patches.len());
         let files = base.tree.files();
         let mut objections = String::new();
@@ -48,10 +50,20 @@ pub(crate) fn check(name: &str, full: bool) -> Result<()> {
             cache: None,
             fragments: None,
         };
-        build::build(&request).with_context(|| format!("building the first {prefix} patches"))?;
+        build::build(&request)
+            .map_err(does_not_hold)
+            .with_context(|| format!("building the first {prefix} patches"))?;
         println!("the first {prefix} of {count} patches build");
     }
     Ok(())
+}
+
+/// A patch that does not apply or build is what this check is there to find, and no failure of ours.
+fn does_not_hold(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<DoesNotApply>() || error.is::<MakeFailed>() {
+        return Stop::CaseFailed(format!("{error:#}")).into();
+    }
+    error
 }
 
 /// What checkpatch says about a patch, or nothing.
