@@ -338,6 +338,27 @@ mod tests {
     }
 
     #[test]
+    fn a_config_that_is_in_place_keeps_its_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let lock = Lock::take(&dir.path().join("lock"), "x").unwrap();
+        let toolchain = Toolchain { versions: String::new(), ccache: false };
+        let objects = dir.path().join("objects");
+        let log = dir.path().join("log");
+        let make = Make::new(dir.path(), &objects, &log, &cache, &toolchain, &lock).unwrap();
+        let inode = || {
+            use std::os::unix::fs::MetadataExt;
+            fs::metadata(objects.join(".config")).unwrap().ino()
+        };
+        make.place_config("CONFIG_A=y\n").unwrap();
+        let first = inode();
+        make.place_config("CONFIG_A=y\n").unwrap();
+        assert_eq!(inode(), first);
+        make.place_config("CONFIG_A=m\n").unwrap();
+        assert_eq!(fs::read(objects.join(".config")).unwrap(), b"CONFIG_A=m\n");
+    }
+
+    #[test]
     fn compiled_objects_are_counted() {
         assert_eq!(compiled_object("  CC      kernel/a.o"), Some("kernel/a.o"));
         assert_eq!(compiled_object("  CC [M]  lib/test_bpf.o"), Some("lib/test_bpf.o"));
