@@ -225,6 +225,8 @@ impl Make {
             }
         });
         result?;
+        // Otherwise the closing line gives the expected number.
+        progress.set_total(compiled);
         progress.finish();
         if first && compiled > 0 && known.is_none() {
             write_whole(&note, compiled.to_string().as_bytes())?;
