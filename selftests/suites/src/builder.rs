@@ -91,6 +91,8 @@ fn blank(name: String, about: String, source: String) -> Case {
         needs: Vec::new(),
         adjust: None,
         load: LoadOptions::default(),
+        fixed_by: None,
+        blinding_fails: false,
         expect: Expect::Accepted(Vec::new()),
     }
 }
@@ -120,6 +122,13 @@ macro_rules! shared_words {
                 self
             }
 
+            /// States the patch, by its subject, without which the case crashes or hangs the kernel.
+            #[must_use]
+            pub fn fixed_by(mut self, subject: &'static str) -> Self {
+                self.case.fixed_by = Some(subject);
+                self
+            }
+
             /// Adds flags of `BPF_PROG_LOAD` (see [`load_flag`]).
             #[must_use]
             pub fn flags(mut self, flags: u32) -> Self {
@@ -134,6 +143,13 @@ shared_words!(Accepted);
 shared_words!(Rejected);
 
 impl Accepted {
+    /// States that constants cannot be blinded, so that the interpreter has to take over.
+    #[must_use]
+    pub fn blinding_fails(mut self) -> Self {
+        self.case.blinding_fails = true;
+        self
+    }
+
     /// Runs the program on a context (`syscall` programs) and states its 32-bit result.
     #[must_use]
     pub fn run(self, ctx: Vec<u8>, returns: u32) -> Self {

@@ -17,6 +17,12 @@ pub struct Case {
     pub adjust: Option<fn(&mut LoadPlan)>,
     /// Privileges and load flags.
     pub load: LoadOptions,
+    /// Subject of the patch of our series without which the case crashes or hangs the kernel. On a
+    /// kernel known to lack the patch the case is not run.
+    pub fixed_by: Option<&'static str>,
+    /// Whether constant blinding fails on the program, so that in the mode `jit-hardened` the
+    /// kernel has to fall back to the interpreter.
+    pub blinding_fails: bool,
     /// What must come of it.
     pub expect: Expect,
 }

@@ -1,16 +1,18 @@
 //! Suite `gotox`: the indirect jump (0x0d) through `BPF_MAP_TYPE_INSN_ARRAY`.
 
 mod accepted;
-pub(crate) mod known_faults;
+mod base_faults;
 mod rejected;
 mod shape;
 
 use crate::{Case, Feature};
 
-/// The cases of the suite: what must work first, then what must be refused.
+/// The cases of the suite: what must work first, then what must be refused, then what
+/// the base gets wrong.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = accepted::cases();
     cases.extend(rejected::cases());
+    cases.extend(base_faults::cases());
     for case in &mut cases {
         case.needs.push(Feature::Gotox);
     }

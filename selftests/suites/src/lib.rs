@@ -9,4 +9,4 @@ mod gotox;
 mod registry;
 
 pub use case::{Case, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run};
-pub use registry::{all, known_faults};
+pub use registry::all;

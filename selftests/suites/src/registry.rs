@@ -8,23 +8,17 @@ pub fn all() -> Vec<Case> {
     gotox::cases()
 }
 
-/// Programs that Linux 7.3.4 handles wrongly. The cases state what should come of them, so each
-/// shows a fix. They are not in [`all`]: some of them crash or hang the kernel that they show.
-pub fn known_faults() -> Vec<Case> {
-    gotox::known_faults::cases()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{all, known_faults};
+    use super::all;
     use crate::Expect;
 
     #[test]
     fn names_are_unique_and_well_formed() {
         let mut seen = BTreeSet::new();
-        for case in all().into_iter().chain(known_faults()) {
+        for case in all() {
             let (suite, rest) = case.name.split_once('/').expect("name has a suite");
             assert!(
                 [suite, rest].iter().all(|part| !part.is_empty()
@@ -49,7 +43,7 @@ mod tests {
 
     #[test]
     fn every_case_says_what_it_shows_and_what_it_expects() {
-        for case in all().into_iter().chain(known_faults()) {
+        for case in all() {
             assert!(!case.about.is_empty(), "{}: about", case.name);
             assert!(!case.about.contains('\n'), "{}: about is one line", case.name);
             assert!(!case.needs.is_empty(), "{}: needs", case.name);

@@ -3,8 +3,8 @@
 use bpf_model::{Input, Machine};
 use bpf_suites::Expect;
 
-/// Instructions that a run may take: the longest cases execute some ten thousands.
-const BUDGET: u64 = 1_000_000;
+/// Instructions that a run may take: a loop that only may_goto ends comes round 8 million times.
+const BUDGET: u64 = 64_000_000;
 
 #[test]
 fn stated_results_are_the_models() {

@@ -3,10 +3,10 @@
 //! `bpf_opt_hard_wire_dead_code_branches`, `bpf_opt_remove_dead_code` and `bpf_opt_remove_nops`
 //! in `kernel/bpf/fixups.c` run one after the other; each removal goes through
 //! `bpf_insn_array_adjust_after_remove`. A target that is itself removed although it is reached
-//! is another matter: see `known_faults`.
+//! is another matter: see `base_faults`.
 
 use crate::Case;
-use crate::builder::{accepts, ctx_u64s};
+use crate::builder::{accepts, cap, ctx_u64s, frame};
 use crate::gotox::shape::dispatch;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -360,6 +360,30 @@ fn dead_code() -> Vec<Case> {
             ",
         )
         .runs(&[(0, 1), (1, 2)])
+        .into(),
+        accepts(
+            "gotox/dead_target_of_a_speculative_jump",
+            "without CAP_PERFMON the verifier also follows what the processor may mispredict; a \
+             target reached only so is dead code and must not live on in the table",
+            r"
+            .prog main socket
+                r2 = *(u32 *)(r1 +0)
+                r2 &= 1
+                if r2 > 5 goto never
+                r0 = 0
+                exit
+            dead:
+                r0 = 1
+                exit
+            never:
+                r5 = JT ll
+                r5 = *(u64 *)(r5 +0)
+                gotox r5
+            .jumptable JT: dead
+            ",
+        )
+        .without_caps(&[cap::SYS_ADMIN, cap::PERFMON])
+        .run_packet(frame(64, 0), 0)
         .into(),
     ]
 }
