@@ -23,6 +23,10 @@ pub(crate) struct Cli {
 /// The commands, one file each under `commands/`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Build the kernel, boot it, run the cases and judge them.
+    Test(Box<commands::test::Test>),
+    /// Everything that must hold before a commit: formatting to cases in the guest.
+    Check(commands::check::Check),
     /// Measure.
     Bench(commands::bench::Bench),
     /// Say what the host has and lacks.
@@ -37,6 +41,8 @@ impl Command {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
         match self {
+            Self::Test(command) => command.run(),
+            Self::Check(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Doctor(command) => command.run(),
             Self::Patches(command) => command.run(),
@@ -45,11 +51,14 @@ impl Command {
     }
 }
 
+/// The base where the command line names none.
+pub(crate) const DEFAULT_BASE: &str = "7.3.4";
+
 /// Which kernel to build.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct KernelArgs {
     /// Base of the kernel, a name in kernel-patches/bases.toml.
-    #[arg(long, value_name = "VERSION", default_value = "7.3.4", conflicts_with = "linux")]
+    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE, conflicts_with = "linux")]
     pub(crate) base: String,
     /// Build this kernel tree as it is; with --series, a copy of it with the series on top.
     #[arg(long, value_name = "DIR")]
@@ -60,6 +69,12 @@ pub(crate) struct KernelArgs {
     /// Further config fragment of images/kernel, by name; may be repeated.
     #[arg(long, value_name = "NAME")]
     pub(crate) config: Vec<String>,
+}
+
+impl Default for KernelArgs {
+    fn default() -> Self {
+        Self { base: DEFAULT_BASE.to_owned(), linux: None, series: None, config: Vec::new() }
+    }
 }
 
 /// What the host may be made to do.

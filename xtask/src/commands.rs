@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
 pub(crate) mod bench;
+pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod kernel;
 pub(crate) mod patches;
+pub(crate) mod test;

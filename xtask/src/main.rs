@@ -3,10 +3,13 @@
 mod cli;
 mod commands;
 mod exit;
+mod host;
 mod image;
 mod interrupt;
 mod kernel;
 mod paths;
+mod report;
+mod run;
 mod ui;
 mod vm;
 

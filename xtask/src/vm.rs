@@ -8,6 +8,5 @@ mod failure;
 mod machine;
 mod qemu;
 
-pub(crate) use console::Splat;
 pub(crate) use failure::{FailureKind, GuestFailure, StartFailure};
 pub(crate) use machine::{Machine, MachineConfig};

@@ -1,17 +1,46 @@
 //! `cargo xtask doctor`: what the host has and lacks.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use crate::exit::Status;
+use crate::vm::accel;
+use crate::{host, paths};
 
 /// Options of `doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {}
 
 impl Doctor {
-    /// Runs the command.
+    /// Prints one line for each thing that the job takes. [`Status::HostLacks`] when something
+    /// required is missing.
     pub(crate) fn run(self) -> Result<Status> {
-        bail!("not written yet")
+        let mut lacking = Vec::new();
+        for need in host::NEEDS {
+            match need.find() {
+                Some(path) => println!("ok       {:<20} {}", need.name, path.display()),
+                None => {
+                    let word = if need.optional { "optional" } else { "missing" };
+                    println!("{word:<8} {:<20} {}", need.name, need.purpose);
+                    lacking.push(need.package);
+                }
+            }
+        }
+        let required = host::NEEDS.iter().any(|need| !need.optional && need.find().is_none());
+        if host::find_program("qemu-system-x86_64").is_some() {
+            match accel::verdict()? {
+                Ok(()) => println!("ok       {:<20} a guest runs under it", "KVM"),
+                Err(reason) => println!("optional {:<20} {reason}; guests run under TCG", "KVM"),
+            }
+        }
+        println!("cache    {}", paths::cache()?.display());
+        if lacking.is_empty() {
+            return Ok(Status::Held);
+        }
+        lacking.sort_unstable();
+        lacking.dedup();
+        println!("install what is missing with: apt-get install -y {}", lacking.join(" "));
+        println!("or let `cargo xtask test --install-deps` do it");
+        Ok(if required { Status::HostLacks } else { Status::Held })
     }
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask patches`: check the series out, write it back, prove it.
 
-mod check;
+pub(crate) mod check;
 mod checkout;
 mod export;
 

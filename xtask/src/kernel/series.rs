@@ -60,6 +60,21 @@ pub(crate) struct Patch {
 }
 
 impl Patch {
+    /// The subject without `[PATCH n/m]`, folded lines joined; empty if there is none.
+    pub(crate) fn subject(&self) -> String {
+        let text = String::from_utf8_lossy(&self.content);
+        let mut lines = text.lines().skip_while(|line| !line.starts_with("Subject: "));
+        let Some(first) = lines.next() else { return String::new() };
+        let mut subject = first.trim_start_matches("Subject: ").to_owned();
+        for folded in lines.take_while(|line| line.starts_with(' ')) {
+            subject.push_str(folded);
+        }
+        match subject.split_once("] ") {
+            Some((tag, rest)) if tag.starts_with("[PATCH") => rest.to_owned(),
+            _ => subject,
+        }
+    }
+
     /// The files that the patch changes, adds or removes, relative to the kernel's root.
     pub(crate) fn files(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.content);
@@ -175,6 +190,13 @@ pub(crate) fn patch_files(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folded_subject_is_joined_and_loses_its_tag() {
+        let content = b"From x\nSubject: [PATCH 3/8] bpf: Keep jump table entries that point to a\n removed nop\n\nBody\n";
+        let patch = Patch { name: "0003.patch".into(), content: content.to_vec() };
+        assert_eq!(patch.subject(), "bpf: Keep jump table entries that point to a removed nop");
+    }
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();

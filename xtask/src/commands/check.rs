@@ -1,0 +1,74 @@
+//! `cargo xtask check`: everything that must hold before a commit.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use xshell::{Shell, cmd};
+
+use super::patches;
+use super::test::Test;
+use crate::cli::{self, HostArgs};
+use crate::exit::{Status, Stop};
+use crate::{host, interrupt, paths};
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Also what takes long: build the kernel after each patch of the series.
+    #[arg(long)]
+    full: bool,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// The steps that are programs: name, arguments to cargo, environment.
+type CargoStep = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
+
+const CARGO_STEPS: [CargoStep; 4] = [
+    ("formatting", &["fmt", "--all", "--check"], &[]),
+    (
+        "clippy",
+        &["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"],
+        &[],
+    ),
+    (
+        "documentation",
+        &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked", "--quiet"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    ),
+    ("unit tests", &["test", "--workspace", "--locked", "--quiet"], &[]),
+];
+
+impl Check {
+    /// Runs the steps in order and stops at the first one that does not hold.
+    pub(crate) fn run(self) -> Result<Status> {
+        host::ensure(&self.host)?;
+        for (name, args, environment) in CARGO_STEPS {
+            interrupt::check()?;
+            step(name, || cargo(args, environment))?;
+        }
+        let full = self.full;
+        step("kernel series", || patches::check::check(cli::DEFAULT_BASE, full))?;
+        interrupt::check()?;
+        println!("==> cases in the guest");
+        Test::everything(self.host).run()
+    }
+}
+
+fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    println!("==> {name}");
+    let start = Instant::now();
+    work().with_context(|| format!("check: {name}"))?;
+    println!("    ok, {:.1} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let shell = Shell::new()?;
+    shell.change_dir(paths::repository());
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let done = cmd!(shell, "{program} {args...}").envs(environment.iter().copied()).quiet().run();
+    interrupt::check()?;
+    done.map_err(|error| Stop::CaseFailed(error.to_string()).into())
+}

@@ -1,0 +1,226 @@
+//! `cargo xtask test`: the job. Builds the kernel, boots it, runs the cases, judges them.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use bpf_suites::Case;
+use bpf_wire::Mode;
+use clap::{Args, ValueEnum};
+
+use crate::cli::{AccelChoice, HostArgs, KernelArgs};
+use crate::exit::Status;
+use crate::kernel::bases;
+use crate::kernel::build::{self, BuiltKernel, KernelRequest};
+use crate::kernel::series::{Patch, Selection, Series};
+use crate::report::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
+use crate::report::{json, terminal};
+use crate::run::guest::Guest;
+use crate::run::select::select;
+use crate::run::session::{self, Prepared, Rules};
+use crate::ui::Progress;
+use crate::vm::MachineConfig;
+use crate::vm::accel;
+use crate::{host, image, interrupt, paths};
+
+/// Options of `test`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask test --install-deps           everything, from a bare machine
+  cargo xtask test gotox/many               the cases whose name matches
+  cargo xtask test --mode interp --list     what there is
+  cargo xtask test --series none            on the base without our patches
+  cargo xtask test --linux ~/linux          on your own tree
+
+Exit status: 0 every case held, 1 a case failed, 2 wrong usage, 69 the host lacks something,
+70 the harness itself failed.")]
+pub(crate) struct Test {
+    /// Regular expressions over names such as gotox/one_target; all cases without.
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+    /// List the selected cases and stop.
+    #[arg(long)]
+    list: bool,
+    /// Run only in this mode; may be repeated.
+    #[arg(long, value_enum)]
+    mode: Vec<ModeArg>,
+    /// How the guest's instructions are executed.
+    #[arg(long, value_enum, default_value_t)]
+    accel: AccelChoice,
+    /// Go on after a case that failed; the default.
+    #[arg(long, conflicts_with = "fail_fast")]
+    keep_going: bool,
+    /// Stop at the first case that failed.
+    #[arg(long)]
+    fail_fast: bool,
+    /// Write the results to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    kernel: KernelArgs,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// [`Mode`] on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ModeArg {
+    /// The interpreter.
+    Interp,
+    /// The JIT.
+    Jit,
+    /// The JIT with constant blinding.
+    JitHardened,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Interp => Self::Interp,
+            ModeArg::Jit => Self::Jit,
+            ModeArg::JitHardened => Self::JitHardened,
+        }
+    }
+}
+
+impl Test {
+    /// Every case on the default kernel: what `check` runs in the end.
+    pub(crate) fn everything(host: HostArgs) -> Self {
+        Self {
+            filters: Vec::new(),
+            list: false,
+            mode: Vec::new(),
+            accel: AccelChoice::Auto,
+            keep_going: true,
+            fail_fast: false,
+            json: None,
+            kernel: KernelArgs::default(),
+            host,
+        }
+    }
+
+    /// Runs the command.
+    pub(crate) fn run(self) -> Result<Status> {
+        let cases = select(bpf_suites::all(), &self.filters)?;
+        if self.list {
+            return Ok(list(&cases));
+        }
+        host::ensure(&self.host)?;
+        let request = KernelRequest::from(&self.kernel);
+        let built = build::build(&request)?;
+        interrupt::check()?;
+        let initramfs = image::build()?;
+        let decision = accel::decide(self.accel)?;
+        if let Some(note) = &decision.note {
+            eprintln!("{note}");
+        }
+        let console = console_log()?;
+        let config =
+            MachineConfig::new(built.vmlinux.clone(), initramfs, decision.accel, console.clone());
+        let rules = self.rules(&built)?;
+        eprintln!(
+            "kernel {} with {} of the series' patches, {}",
+            built.release,
+            built.patches_applied,
+            decision.accel.name()
+        );
+
+        let start = Instant::now();
+        let prepared: Vec<Prepared> = cases.into_iter().map(session::prepare).collect();
+        let mut guest = Guest::new(config);
+        let progress = Progress::count(prepared.len() as u64, "cases");
+        let records = session::run(&prepared, &rules, &mut guest, |prepared, records| {
+            progress.inc(1);
+            let bad = |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+            if records.iter().any(bad) {
+                let plan = prepared.plan.as_ref().ok();
+                progress.line(&terminal::failure(&prepared.case, plan, records));
+            }
+        });
+        progress.finish();
+        let records = records?;
+        let release = guest.info().map_or_else(String::new, |info| info.kernel_release.clone());
+        let ended = guest.end();
+
+        let counts = Counts::of(&records);
+        print!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
+        if counts.failed + counts.broken > 0 {
+            println!("consoles: {}", console.display());
+        }
+        if let Some(path) = &self.json {
+            let report = Report {
+                schema: SCHEMA,
+                kernel: KernelFacts {
+                    base: built.base.clone(),
+                    patches: built.patches_applied,
+                    key: built.key.clone(),
+                    release,
+                },
+                accel: decision.accel.name().to_owned(),
+                cases: records,
+                counts,
+            };
+            json::write(&report, path)?;
+        }
+        ended?;
+        Ok(status(counts))
+    }
+
+    fn rules(&self, built: &BuiltKernel) -> Result<Rules> {
+        let modes = match self.mode.as_slice() {
+            [] => Mode::ALL.to_vec(),
+            modes => Mode::ALL
+                .into_iter()
+                .filter(|mode| modes.iter().any(|arg| Mode::from(*arg) == *mode))
+                .collect(),
+        };
+        Ok(Rules {
+            modes,
+            fail_fast: self.fail_fast && !self.keep_going,
+            declared: self.kernel.linux.is_none() && built.series == Selection::All,
+            patches: match self.kernel.linux {
+                Some(_) => None,
+                None => Some(subjects(built)?),
+            },
+        })
+    }
+}
+
+/// Subjects of the patches that a kernel was built with.
+fn subjects(built: &BuiltKernel) -> Result<Vec<String>> {
+    let base = bases::find(&built.base)?;
+    let series = Series::load(&base.series_dir())?.select(built.series)?;
+    Ok(series.patches.iter().map(Patch::subject).collect())
+}
+
+/// A failed case outweighs a harness that broke: it is the finding.
+fn status(counts: Counts) -> Status {
+    match (counts.failed, counts.broken) {
+        (0, 0) => Status::Held,
+        (0, _) => Status::Harness,
+        _ => Status::CaseFailed,
+    }
+}
+
+fn list(cases: &[Case]) -> Status {
+    for case in cases {
+        println!("{}: {}", case.name, case.about);
+    }
+    Status::Held
+}
+
+/// The file that takes the guest's console. Those of the session before are removed, so that a
+/// number always belongs to this one.
+fn console_log() -> Result<PathBuf> {
+    let dir = paths::repository().join("target").join("consoles");
+    let failed = || format!("failed to make room for consoles in {}", dir.display());
+    match std::fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(failed);
+        }
+        _ => {}
+    }
+    std::fs::create_dir_all(&dir).with_context(failed)?;
+    Ok(dir.join("console.log"))
+}

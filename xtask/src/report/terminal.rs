@@ -1,0 +1,109 @@
+//! The report for people: one block for each case that failed, and the closing lines.
+
+use std::fmt::Write;
+
+use bpf_isa::disassemble;
+use bpf_object::LoadPlan;
+use bpf_suites::{Case, Expect};
+
+use super::record::{Counts, Record, Verdict};
+use crate::run::judge::{errno_name, hex};
+
+/// Lines of a program that are shown.
+const SHOWN_LINES: usize = 60;
+/// Lines at the end of a verifier log that are shown.
+const SHOWN_LOG: usize = 25;
+
+/// A case that did not hold: program, input, expectation, what each mode gave, how to repeat it.
+pub(crate) fn failure(case: &Case, plan: Option<&LoadPlan>, records: &[Record]) -> String {
+    let mut text = format!("FAILED {}\n  {}\n", case.name, case.about);
+    program(case, plan, &mut text);
+    expectation(case, &mut text);
+    for record in records {
+        let verdict = match record.verdict {
+            Verdict::Held => "held",
+            Verdict::Failed => "failed",
+            Verdict::Unsupported => "unsupported",
+            Verdict::Broken => "broken",
+        };
+        let _ = writeln!(text, "  {}: {verdict}", record.mode);
+        for problem in &record.problems {
+            let _ = writeln!(text, "    {}", problem.replace('\n', "\n    "));
+        }
+        if !record.log.is_empty() {
+            let lines: Vec<&str> = record.log.trim_end().lines().collect();
+            let from = lines.len().saturating_sub(SHOWN_LOG);
+            if from > 0 {
+                let _ = writeln!(text, "    | … {from} lines of the verifier log left out");
+            }
+            for line in &lines[from..] {
+                let _ = writeln!(text, "    | {line}");
+            }
+        }
+    }
+    let _ = writeln!(text, "  repeat with: cargo xtask test '^{}$'", case.name);
+    text
+}
+
+fn program(case: &Case, plan: Option<&LoadPlan>, text: &mut String) {
+    let listing = match plan {
+        Some(plan) => plan.programs.iter().map(|p| disassemble(&p.insns)).collect::<String>(),
+        None => case.source.clone(),
+    };
+    let lines: Vec<&str> = listing.lines().collect();
+    let _ = writeln!(text, "  program:");
+    for line in lines.iter().take(SHOWN_LINES) {
+        let _ = writeln!(text, "    {line}");
+    }
+    if lines.len() > SHOWN_LINES {
+        let _ = writeln!(text, "    … {} more lines", lines.len() - SHOWN_LINES);
+    }
+}
+
+fn expectation(case: &Case, text: &mut String) {
+    match &case.expect {
+        Expect::Accepted(runs) => {
+            for run in runs {
+                let _ = writeln!(
+                    text,
+                    "  input: context [{}] packet [{}]\n  expected: returns {:#x}",
+                    hex(&run.ctx),
+                    hex(&run.packet),
+                    run.returns
+                );
+            }
+        }
+        Expect::Rejected(rejection) => {
+            let _ = writeln!(
+                text,
+                "  expected: {:?} fails with {}, the log says {:?}",
+                rejection.at,
+                errno_name(rejection.errno),
+                rejection.log
+            );
+        }
+    }
+}
+
+/// The closing lines: what could not be judged and why, then the counts.
+pub(crate) fn summary(records: &[Record], counts: Counts, seconds: f64) -> String {
+    let mut text = String::new();
+    let mut reasons: Vec<(&str, usize)> = Vec::new();
+    for record in records.iter().filter(|record| record.verdict == Verdict::Unsupported) {
+        let reason = record.problems.first().map_or("no reason given", String::as_str);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((reason, 1)),
+        }
+    }
+    for (reason, count) in reasons {
+        let _ = writeln!(text, "unsupported: {count} × {reason}");
+    }
+    let Counts { held, failed, unsupported, broken } = counts;
+    let _ = write!(text, "{held} held, {failed} failed, {unsupported} unsupported");
+    if broken > 0 {
+        let _ = write!(text, ", {broken} broken");
+    }
+    let _ = writeln!(text, " in {seconds:.1} s");
+    text
+}

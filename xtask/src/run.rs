@@ -1,0 +1,9 @@
+//! Running cases: lower them to steps, execute them in the guest and by the model, judge.
+
+pub(crate) mod guest;
+pub(crate) mod judge;
+pub(crate) mod lower;
+pub(crate) mod model;
+pub(crate) mod probe;
+pub(crate) mod select;
+pub(crate) mod session;

@@ -1,0 +1,119 @@
+//! Lowers a case and its load plan to the steps that the agent executes.
+
+use bpf_isa::MAP_TYPE_INSN_ARRAY;
+use bpf_object::{LoadPlan, MapPlan, ProgramPlan};
+use bpf_suites::{Case, Expect, LoadOptions};
+use bpf_wire::{ProgramLoad, Step};
+
+/// Bytes that a program may add to a packet and that are still taken back.
+const PACKET_HEADROOM: u32 = 256;
+
+/// What a step is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Creates the map with this index.
+    CreateMap(usize),
+    /// Writes an element of the map with this index.
+    UpdateElem(usize),
+    /// Freezes the map with this index.
+    Freeze(usize),
+    /// Loads the program with this index.
+    Load(usize),
+    /// Makes the run with this index.
+    Run(usize),
+    /// Reads the map with this index.
+    DumpMap(usize),
+}
+
+/// Steps and, for each, its role.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    /// What the agent executes.
+    pub(crate) steps: Vec<Step>,
+    /// As many roles as steps.
+    pub(crate) roles: Vec<Role>,
+}
+
+/// Lowers a case. `dump` asks for the translated instructions of every program.
+pub(crate) fn lower(case: &Case, plan: &LoadPlan, dump: bool) -> Lowered {
+    let mut steps = Vec::new();
+    for (index, map) in plan.maps.iter().enumerate() {
+        create_map(index, map, &mut steps);
+    }
+    for (index, program) in plan.programs.iter().enumerate() {
+        steps.push((Role::Load(index), load_program(program, &case.load, dump)));
+    }
+    if let Expect::Accepted(runs) = &case.expect {
+        for (index, run) in runs.iter().enumerate() {
+            let step = Step::TestRun {
+                prog: 0,
+                data: run.packet.clone(),
+                ctx: run.ctx.clone(),
+                data_out: match run.packet.len() {
+                    0 => 0,
+                    len => len as u32 + PACKET_HEADROOM,
+                },
+                ctx_out: !run.ctx.is_empty(),
+            };
+            steps.push((Role::Run(index), step));
+        }
+        for (index, map) in plan.maps.iter().enumerate() {
+            if is_data(map) {
+                steps.push((Role::DumpMap(index), Step::DumpMap { map: index as u32 }));
+            }
+        }
+    }
+    let (roles, steps) = steps.into_iter().unzip();
+    Lowered { steps, roles }
+}
+
+/// Whether what a map holds is the program's business and is compared with the model. The offsets
+/// in an instruction array are the kernel's to choose.
+pub(crate) fn is_data(map: &MapPlan) -> bool {
+    map.map_type != MAP_TYPE_INSN_ARRAY
+}
+
+fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
+    steps.push((
+        Role::CreateMap(index),
+        Step::CreateMap {
+            name: map.name.clone(),
+            map_type: map.map_type,
+            key_size: map.key_size,
+            value_size: map.value_size,
+            max_entries: map.max_entries,
+            flags: map.flags,
+        },
+    ));
+    for element in &map.contents {
+        steps.push((
+            Role::UpdateElem(index),
+            Step::UpdateElem {
+                map: index as u32,
+                key: element.key.clone(),
+                value: element.value.clone(),
+                flags: 0,
+            },
+        ));
+    }
+    if map.frozen {
+        steps.push((Role::Freeze(index), Step::Freeze { map: index as u32 }));
+    }
+}
+
+fn load_program(program: &ProgramPlan, options: &LoadOptions, dump: bool) -> Step {
+    Step::LoadProgram(Box::new(ProgramLoad {
+        name: program.name.clone(),
+        prog_type: program.prog_type,
+        expected_attach_type: program.expected_attach_type,
+        flags: program.flags | options.flags,
+        license: program.license.clone(),
+        insns: program.insns.iter().flat_map(|insn| insn.to_bytes()).collect(),
+        map_refs: program.map_refs.iter().map(|r| (r.slot as u32, r.map as u32)).collect(),
+        btf: None,
+        func_info: Vec::new(),
+        log_level: 0,
+        without_caps: options.without_caps.clone(),
+        dump,
+    }))
+}

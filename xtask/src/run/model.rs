@@ -1,0 +1,54 @@
+//! The model's own execution of a case: what the kernel's is compared with.
+
+use bpf_model::{Input, Machine, Outcome, Trap};
+use bpf_object::LoadPlan;
+use bpf_suites::{Case, Expect};
+
+use super::lower::is_data;
+
+/// Instructions that a run may execute in the model. The verifier gives up after a million
+/// processed ones, but a loop that it can bound may run longer.
+const BUDGET: u64 = 64_000_000;
+
+/// Keys and values of a map.
+type Elements = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What the model computed for a case.
+#[derive(Debug, Default)]
+pub(crate) struct Expected {
+    /// One for each run of the case, up to the first trap.
+    pub(crate) runs: Vec<Result<Outcome, Box<Trap>>>,
+    /// Contents of each data map after the last run; `None` for the others.
+    pub(crate) maps: Vec<Option<Elements>>,
+    /// Why the model could not start at all.
+    pub(crate) refused: Option<String>,
+}
+
+/// Executes every run of a case in the model, one after the other on the same maps.
+pub(crate) fn expect(case: &Case, plan: &LoadPlan) -> Expected {
+    let mut expected = Expected::default();
+    let Expect::Accepted(runs) = &case.expect else { return expected };
+    let mut machine = match Machine::new(plan) {
+        Ok(machine) => machine,
+        Err(error) => {
+            expected.refused = Some(error.to_string());
+            return expected;
+        }
+    };
+    for run in runs {
+        let input = Input { ctx: run.ctx.clone(), packet: run.packet.clone() };
+        let outcome = machine.run(0, &input, BUDGET);
+        let trapped = outcome.is_err();
+        expected.runs.push(outcome);
+        if trapped {
+            break;
+        }
+    }
+    expected.maps = plan
+        .maps
+        .iter()
+        .enumerate()
+        .map(|(index, map)| is_data(map).then(|| machine.map(index).map(|map| map.elements()))?)
+        .collect();
+    expected
+}

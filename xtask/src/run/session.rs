@@ -1,0 +1,200 @@
+//! A session: cases one after the other in a guest, which is restarted when it dies.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use bpf_object::LoadPlan;
+use bpf_suites::{Case, Feature};
+use bpf_wire::{BatchReport, Mode, Step};
+
+use super::judge::judge;
+use super::lower::lower;
+use super::model::{self, Expected};
+use super::probe::Support;
+use crate::exit::Status;
+use crate::report::record::{Record, Verdict};
+use crate::vm::GuestFailure;
+
+/// Executes batches. The real one is a guest; tests have others.
+pub(crate) trait Executor {
+    /// Executes one batch, starting a guest first where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When no guest can be started or the session was interrupted.
+    fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer>;
+}
+
+/// What came of a batch.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The guest answered.
+    Report {
+        /// What the agent reported.
+        report: BatchReport,
+        /// Titles of splats that the console showed meanwhile.
+        splats: Vec<String>,
+    },
+    /// The guest is gone; the next batch starts another one.
+    Dead(Box<GuestFailure>),
+}
+
+/// How a session is to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// Modes to run each case in.
+    pub(crate) modes: Vec<Mode>,
+    /// Whether to stop at the first case that does not hold.
+    pub(crate) fail_fast: bool,
+    /// Whether the kernel is declared to have the whole series, so that lacking something is a
+    /// failure.
+    pub(crate) declared: bool,
+    /// Subjects of the patches that the kernel has; `None` when that is not known because the
+    /// tree is the user's.
+    pub(crate) patches: Option<Vec<String>>,
+}
+
+/// A case and its plan, or why there is none.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The case.
+    pub(crate) case: Case,
+    /// The linked and adjusted plan.
+    pub(crate) plan: Result<LoadPlan, String>,
+}
+
+/// Compiles and links a case.
+pub(crate) fn prepare(case: Case) -> Prepared {
+    let plan =
+        bpf_object::compile(&case.source).map_err(|error| error.to_string()).map(|mut plan| {
+            if let Some(adjust) = case.adjust {
+                adjust(&mut plan);
+            }
+            plan
+        });
+    Prepared { case, plan }
+}
+
+/// Runs every case in every mode. `done` is told each case with its records as soon as it is over.
+///
+/// # Errors
+///
+/// When the guest cannot be started or probed, or the session was interrupted.
+pub(crate) fn run(
+    cases: &[Prepared],
+    rules: &Rules,
+    executor: &mut dyn Executor,
+    mut done: impl FnMut(&Prepared, &[Record]),
+) -> Result<Vec<Record>> {
+    let mut features: Vec<Feature> =
+        cases.iter().flat_map(|prepared| prepared.case.needs.iter().copied()).collect();
+    features.sort_unstable();
+    features.dedup();
+    let support = Support::probe(executor, &rules.modes, &features)?;
+    let mut records = Vec::new();
+    for prepared in cases {
+        let of_case = run_case(prepared, rules, &support, executor)?;
+        done(prepared, &of_case);
+        let stop = of_case
+            .iter()
+            .any(|record| matches!(record.verdict, Verdict::Failed | Verdict::Broken));
+        records.extend(of_case);
+        if stop && rules.fail_fast {
+            break;
+        }
+    }
+    Ok(records)
+}
+
+fn run_case(
+    prepared: &Prepared,
+    rules: &Rules,
+    support: &Support,
+    executor: &mut dyn Executor,
+) -> Result<Vec<Record>> {
+    let mut expected: Option<Expected> = None;
+    let mut records = Vec::new();
+    for mode in &rules.modes {
+        let mut record = Record {
+            name: prepared.case.name.clone(),
+            mode: mode.name(),
+            verdict: Verdict::Held,
+            problems: Vec::new(),
+            log: String::new(),
+            millis: 0,
+        };
+        match &prepared.plan {
+            Err(error) => {
+                record.verdict = Verdict::Broken;
+                record.problems.push(format!("the case does not compile: {error}"));
+            }
+            Ok(plan) => {
+                if let Some(reason) = unsupported(&prepared.case, *mode, rules, support) {
+                    record.verdict =
+                        if rules.declared { Verdict::Failed } else { Verdict::Unsupported };
+                    record.problems.push(reason);
+                } else {
+                    let expected =
+                        expected.get_or_insert_with(|| model::expect(&prepared.case, plan));
+                    run_mode(&prepared.case, plan, *mode, expected, executor, &mut record)?;
+                }
+            }
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// Why a case means nothing on this kernel, if so.
+fn unsupported(case: &Case, mode: Mode, rules: &Rules, support: &Support) -> Option<String> {
+    if let Some(reason) = case.needs.iter().find_map(|feature| support.lacks(*feature, mode)) {
+        return Some(reason.to_owned());
+    }
+    let fix = case.fixed_by?;
+    let patches = rules.patches.as_ref()?;
+    (!patches.iter().any(|subject| subject == fix)).then(|| {
+        format!("the base has the bug that is fixed by \"{fix}\", and would crash or hang")
+    })
+}
+
+fn run_mode(
+    case: &Case,
+    plan: &LoadPlan,
+    mode: Mode,
+    expected: &Expected,
+    executor: &mut dyn Executor,
+    record: &mut Record,
+) -> Result<()> {
+    let lowered = lower(case, plan, false);
+    let start = Instant::now();
+    let answer = executor.execute(&case.name, mode, lowered.steps.clone())?;
+    record.millis = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+    match answer {
+        Answer::Dead(failure) => {
+            record.verdict = match failure.status() {
+                Status::CaseFailed => Verdict::Failed,
+                _ => Verdict::Broken,
+            };
+            record.problems.push(failure.to_string());
+        }
+        Answer::Report { report, splats } => {
+            if let Some(reason) = &expected.refused {
+                record.problems.push(format!("the model refuses the plan: {reason}"));
+            }
+            for problem in judge(case, plan, mode, &lowered, &report, expected) {
+                record.problems.push(problem.text);
+                if record.log.is_empty() {
+                    record.log = problem.log;
+                }
+            }
+            record.problems.extend(splats.into_iter().map(|title| format!("splat: {title}")));
+            if !record.problems.is_empty() {
+                record.verdict = Verdict::Failed;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

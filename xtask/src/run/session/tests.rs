@@ -1,0 +1,243 @@
+//! The session's verdicts, with a guest that does as it is told.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use bpf_suites::builder::{accepts, errno, rejects};
+use bpf_suites::{Case, Feature};
+use bpf_wire::{BatchReport, Failure, Mode, Output, Step};
+
+use super::{Answer, Executor, Rules, prepare, run};
+use crate::report::record::{Record, Verdict};
+use crate::vm::{FailureKind, GuestFailure};
+
+const PATCH: &str = "bpf: Mend it";
+
+/// What the guest does with a batch that is no probe.
+#[derive(Clone)]
+enum Does {
+    /// Accepts the program, which returns this.
+    Returns(u32),
+    /// Refuses the program.
+    Refuses(i32, &'static str),
+    /// Runs in another mode than asked.
+    Interprets(u32),
+    /// Shows a splat.
+    Splats,
+    /// Dies.
+    Dies(FailureKind),
+}
+
+/// A guest that supports everything, or no gotox, and answers as the list says.
+struct Fake {
+    gotox: bool,
+    does: VecDeque<Does>,
+    batches: Vec<(String, Mode)>,
+}
+
+impl Fake {
+    fn new(does: impl IntoIterator<Item = Does>) -> Self {
+        Self { gotox: true, does: does.into_iter().collect(), batches: Vec::new() }
+    }
+}
+
+impl Executor for Fake {
+    fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
+        let does = match name {
+            "probe/gotox" if !self.gotox => Does::Refuses(errno::EINVAL, "unknown opcode 0d"),
+            name if name.starts_with("probe/") => Does::Returns(0x0123_4567),
+            _ => {
+                self.batches.push((name.to_owned(), mode));
+                self.does.pop_front().expect("the session asks for no more than was foreseen")
+            }
+        };
+        if let Does::Dies(kind) = does {
+            return Ok(Answer::Dead(Box::new(GuestFailure {
+                kind,
+                title: "it is gone".into(),
+                case: Some(name.to_owned()),
+                console_tail: vec!["last words".into()],
+                console_log: PathBuf::new(),
+            })));
+        }
+        let splats = if matches!(does, Does::Splats) { vec!["WARNING: it".into()] } else { vec![] };
+        let mut outputs = Vec::new();
+        for step in steps {
+            let output = match (&step, &does) {
+                (Step::LoadProgram(_), Does::Refuses(errno, log)) => {
+                    Err(Failure { errno: *errno, log: (*log).to_owned() })
+                }
+                (Step::LoadProgram(load), _) => Ok(loaded(mode, &does, load.dump)),
+                (Step::TestRun { .. }, Does::Returns(retval) | Does::Interprets(retval)) => {
+                    Ok(Output::Ran { retval: *retval, data: vec![], ctx: vec![] })
+                }
+                (Step::TestRun { .. }, _) => {
+                    Ok(Output::Ran { retval: 7, data: vec![], ctx: vec![] })
+                }
+                _ => Ok(Output::Done),
+            };
+            let failed = output.is_err();
+            outputs.push(output);
+            if failed {
+                break;
+            }
+        }
+        let (jit_enable, jit_harden) = match mode {
+            Mode::Interp => (0, 0),
+            Mode::Jit => (1, 0),
+            Mode::JitHardened => (1, 2),
+        };
+        Ok(Answer::Report {
+            report: BatchReport { steps: outputs, jit_enable, jit_harden },
+            splats,
+        })
+    }
+}
+
+fn loaded(mode: Mode, does: &Does, dump: bool) -> Output {
+    let interprets = mode == Mode::Interp || matches!(does, Does::Interprets(_));
+    // r12 ^= 1, as blinding leaves it behind.
+    let blinded = [0xa7, 0x0c, 0, 0, 1, 0, 0, 0];
+    let xlated = if dump && mode == Mode::JitHardened { blinded.to_vec() } else { vec![] };
+    Output::Loaded {
+        log: String::new(),
+        jited_len: if interprets { 0 } else { 64 },
+        xlated_len: 8,
+        verified_insns: 2,
+        xlated,
+        jited: vec![],
+    }
+}
+
+fn seven() -> Case {
+    accepts("t/seven", "returns 7", "r0 = 7\nexit").run(vec![], 7).into()
+}
+
+fn refused() -> Case {
+    rejects("t/refused", "returns nothing", "exit").log("R0 !read_ok").into()
+}
+
+fn rules(modes: &[Mode]) -> Rules {
+    Rules { modes: modes.to_vec(), fail_fast: false, declared: false, patches: Some(vec![]) }
+}
+
+fn records(cases: Vec<Case>, rules: &Rules, fake: &mut Fake) -> Vec<Record> {
+    let prepared: Vec<_> = cases.into_iter().map(prepare).collect();
+    run(&prepared, rules, fake, |_, _| {}).expect("the session goes on")
+}
+
+fn verdicts(cases: Vec<Case>, does: impl IntoIterator<Item = Does>) -> Vec<Verdict> {
+    let records = records(cases, &rules(&[Mode::Jit]), &mut Fake::new(does));
+    records.iter().map(|record| record.verdict).collect()
+}
+
+#[test]
+fn a_case_holds_where_author_model_and_kernel_agree() {
+    assert_eq!(verdicts(vec![seven()], [Does::Returns(7)]), [Verdict::Held]);
+}
+
+#[test]
+fn a_wrong_result_fails() {
+    assert_eq!(verdicts(vec![seven()], [Does::Returns(8)]), [Verdict::Failed]);
+}
+
+#[test]
+fn a_wrong_expectation_fails_though_kernel_and_model_agree() {
+    let case = accepts("t/wrong", "states 8", "r0 = 7\nexit").run(vec![], 8).into();
+    assert_eq!(verdicts(vec![case], [Does::Returns(7)]), [Verdict::Failed]);
+}
+
+#[test]
+fn a_program_that_runs_in_another_mode_fails() {
+    assert_eq!(verdicts(vec![seven()], [Does::Interprets(7)]), [Verdict::Failed]);
+}
+
+#[test]
+fn a_fall_back_to_the_interpreter_holds_only_where_it_is_stated() {
+    let case = |fails: bool| {
+        let case = accepts("t/fall_back", "cannot be blinded", "r0 = 7\nexit").run(vec![], 7);
+        if fails { case.blinding_fails().into() } else { Case::from(case) }
+    };
+    let verdict = |case, does| {
+        records(vec![case], &rules(&[Mode::JitHardened]), &mut Fake::new([does]))[0].verdict
+    };
+    assert_eq!(verdict(case(true), Does::Interprets(7)), Verdict::Held);
+    assert_eq!(verdict(case(true), Does::Returns(7)), Verdict::Failed);
+    assert_eq!(verdict(case(false), Does::Interprets(7)), Verdict::Failed);
+}
+
+#[test]
+fn a_refusal_has_to_have_the_errno_and_the_words() {
+    let with = |errno, log| verdicts(vec![refused()], [Does::Refuses(errno, log)])[0];
+    assert_eq!(with(errno::EINVAL, "0: R0 !read_ok"), Verdict::Held);
+    assert_eq!(with(errno::EACCES, "0: R0 !read_ok"), Verdict::Failed);
+    assert_eq!(with(errno::EINVAL, "something else"), Verdict::Failed);
+    assert_eq!(verdicts(vec![refused()], [Does::Returns(0)]), [Verdict::Failed]);
+    assert_eq!(verdicts(vec![seven()], [Does::Refuses(errno::EINVAL, "")]), [Verdict::Failed]);
+}
+
+#[test]
+fn the_kernels_crash_fails_the_case_and_the_next_one_runs() {
+    let cases = || vec![seven(), seven()];
+    let with = |kind| verdicts(cases(), [Does::Dies(kind), Does::Returns(7)]);
+    assert_eq!(with(FailureKind::Oops), [Verdict::Failed, Verdict::Held]);
+    assert_eq!(with(FailureKind::Silent), [Verdict::Failed, Verdict::Held]);
+    assert_eq!(with(FailureKind::QemuDied), [Verdict::Broken, Verdict::Held]);
+}
+
+#[test]
+fn a_splat_fails_the_case_that_was_right_otherwise() {
+    assert_eq!(verdicts(vec![seven()], [Does::Splats]), [Verdict::Failed]);
+}
+
+#[test]
+fn what_the_kernel_lacks_is_unsupported_unless_it_is_declared_to_have_it() {
+    let case =
+        || accepts("t/needs", "r", "r0 = 7\nexit").needs(Feature::Gotox).run(vec![], 7).into();
+    let mut fake = Fake { gotox: false, ..Fake::new([]) };
+    let undeclared = records(vec![case()], &rules(&[Mode::Jit]), &mut fake);
+    assert_eq!(undeclared[0].verdict, Verdict::Unsupported);
+    assert!(
+        undeclared[0].problems[0].contains("unknown opcode 0d"),
+        "{:?}",
+        undeclared[0].problems
+    );
+    let declared = Rules { declared: true, ..rules(&[Mode::Jit]) };
+    assert_eq!(records(vec![case()], &declared, &mut fake)[0].verdict, Verdict::Failed);
+    assert!(fake.batches.is_empty(), "the case itself is not run");
+}
+
+#[test]
+fn a_case_that_crashes_the_base_is_run_only_where_the_patch_may_be() {
+    let case = || accepts("t/crash", "r", "r0 = 7\nexit").fixed_by(PATCH).run(vec![], 7).into();
+    let verdict = |patches: Option<Vec<String>>| {
+        let rules = Rules { patches, ..rules(&[Mode::Jit]) };
+        records(vec![case()], &rules, &mut Fake::new([Does::Returns(7)]))[0].verdict
+    };
+    assert_eq!(verdict(Some(vec![])), Verdict::Unsupported);
+    assert_eq!(verdict(Some(vec![PATCH.into()])), Verdict::Held);
+    assert_eq!(verdict(None), Verdict::Held);
+}
+
+#[test]
+fn fail_fast_stops_behind_the_first_failure() {
+    let rules = Rules { fail_fast: true, ..rules(&[Mode::Jit]) };
+    let mut fake = Fake::new([Does::Returns(8)]);
+    assert_eq!(records(vec![seven(), seven()], &rules, &mut fake).len(), 1);
+}
+
+#[test]
+fn every_mode_that_was_asked_for_is_run() {
+    let mut fake = Fake::new([Does::Returns(7), Does::Returns(7), Does::Returns(7)]);
+    let records = records(vec![seven()], &rules(&Mode::ALL), &mut fake);
+    assert_eq!(records.len(), 3);
+    let modes: Vec<Mode> = fake.batches.iter().map(|(_, mode)| *mode).collect();
+    assert_eq!(modes, Mode::ALL);
+}
+
+#[test]
+fn a_case_that_does_not_compile_is_the_harness_own_fault() {
+    let case = accepts("t/broken", "no such instruction", "frobnicate\nexit").run(vec![], 7).into();
+    assert_eq!(verdicts(vec![case], []), [Verdict::Broken]);
+}
