@@ -24,6 +24,19 @@ pub(crate) struct Expected {
     pub(crate) refused: Option<String>,
 }
 
+impl Expected {
+    /// Whether a run made something of what is the kernel's choice, so that the maps may hold it.
+    pub(crate) fn is_the_kernels_choice(&self) -> bool {
+        self.runs.iter().flatten().any(is_the_kernels_choice)
+    }
+}
+
+/// Whether what a run gave depends on an address, or on how long may_goto let a loop run. The model
+/// can say nothing about it.
+pub(crate) fn is_the_kernels_choice(outcome: &Outcome) -> bool {
+    outcome.address_leaked || outcome.may_goto_spent
+}
+
 /// Executes every run of a case in the model, one after the other on the same maps.
 pub(crate) fn expect(case: &Case, plan: &LoadPlan) -> Expected {
     let mut expected = Expected::default();

@@ -132,21 +132,21 @@ fn repeated_prologues() -> Vec<Case> {
             "after 65535 rounds the interpreter calls arch_bpf_timed_may_goto, which is made to be \
              called by machine code",
             r"
-                r6 = 0
             head:
-                r6 += 1
-                if r6 > 70000 goto out
+                r0 = *(u64 *)(r1 +0)
+                r0 += 1
+                *(u64 *)(r1 +0) = r0
+                if r0 > 70000 goto out
                 may_goto out
                 r3 = JT ll
                 r3 = *(u64 *)(r3 +0)
                 gotox r3
             out:
-                r0 = r6
                 exit
             .jumptable JT: head
             ",
         )
-        .run(ctx_u64s(&[0]), 70001)
+        .run_writing(ctx_u64s(&[0]), 70_001, ctx_u64s(&[70_001]))
         .fixed_by(TIMED_MAY_GOTO)
         .into(),
     ]
@@ -191,7 +191,7 @@ fn foreign_tables() -> Vec<Case> {
             .jumptable OWN: own
             ",
         )
-        .adjust(foreign_begins_in_the_caller)
+        .adjust(|plan| redirect_foreign(plan, 1))
         .log("points outside of the subprog [")
         .fixed_by(UNKNOWN_EDGE)
         .into(),
@@ -223,32 +223,31 @@ fn foreign_tables() -> Vec<Case> {
             .jumptable OWN: own
             ",
         )
-        .adjust(foreign_begins_in_the_caller)
+        .adjust(|plan| redirect_foreign(plan, 1))
         .log("points outside of the subprog [")
         .fixed_by(UNKNOWN_EDGE)
         .into(),
         rejects(
             "gotox/table_of_another_subprogram",
-            "the program has a table of its own, and jumps through that of a subprogram: it would \
-             go on in the middle of foreign machine code",
+            "the program has a table of its own, and jumps through one whose only target is in a \
+             subprogram: it would go on in the middle of foreign machine code",
             r"
-                r5 = INNER ll
+                r5 = FOREIGN ll
                 r5 = *(u64 *)(r5 +0)
                 gotox r5
             own:
-                r6 = OUTER ll
+                r6 = OWN ll
                 call sub
                 exit
-            .jumptable OUTER: own
+            .jumptable FOREIGN: own
+            .jumptable OWN: own
             .func sub
                 r0 = 1
-            middle:
-                r2 = INNER ll
                 r0 = 42
                 exit
-            .jumptable INNER: middle
             ",
         )
+        .adjust(|plan| redirect_foreign(plan, 9))
         .log("points outside of the subprog [")
         .fixed_by(UNKNOWN_EDGE)
         .into(),
@@ -285,12 +284,12 @@ fn foreign_tables() -> Vec<Case> {
     ]
 }
 
-/// Lets the first entry of the table `FOREIGN` lead to slot 1, in the caller: no object says so, as
-/// the entries of a table all belong to the section of one function.
-fn foreign_begins_in_the_caller(plan: &mut LoadPlan) {
+/// Lets the first entry of the table `FOREIGN` lead to this slot, in another function: no object
+/// says so, as the entries of a table all belong to the section of one function.
+fn redirect_foreign(plan: &mut LoadPlan, slot: u32) {
     let tables = plan.maps.iter_mut().filter(|map| map.name.starts_with("FOREIGN"));
     for element in tables.filter_map(|map| map.contents.first_mut()) {
-        element.value[..4].copy_from_slice(&1_u32.to_le_bytes());
+        element.value[..4].copy_from_slice(&slot.to_le_bytes());
     }
 }
 
@@ -356,11 +355,13 @@ fn privileges() -> Vec<Case> {
     ]
 }
 
-/// A jump that spans so many constants that, blinded, its offset does not fit 16 bits. The kernel
+/// A jump so far that, with a few hundred instructions more for blinded constants, its offset does
+/// not fit 16 bits. The kernel
 /// gives blinding up half-way, after it has moved the table's entries, and interprets the program.
 fn blinding() -> Vec<Case> {
     let source = |before: &str, after: &str| {
-        let constants = "r0 += 1\n".repeat(15_000);
+        let constants = "r0 += 1\n".repeat(200);
+        let distance = "r0 += r2\n".repeat(32_300);
         format!(
             "
                 {before}
@@ -375,8 +376,9 @@ fn blinding() -> Vec<Case> {
                 exit
             c:
                 r0 = 0
+                r2 = 0
                 {constants}
-                r0 += 3
+                {distance}
                 exit
             far:
                 r0 = 4
@@ -387,7 +389,7 @@ fn blinding() -> Vec<Case> {
             dispatch = dispatch("JT", 3)
         )
     };
-    let runs = [(0, 1), (1, 2), (2, 15_003), (9, 4)];
+    let runs = [(0, 1), (1, 2), (2, 200), (9, 4)];
     vec![
         accepts(
             "gotox/blinding_fails",
