@@ -122,7 +122,7 @@ macro_rules! shared_words {
                 self
             }
 
-            /// States the patch, by its subject, without which the case crashes or hangs the kernel.
+            /// States the patch, by its subject, without which the kernel gets the case wrong.
             #[must_use]
             pub fn fixed_by(mut self, subject: &'static str) -> Self {
                 self.case.fixed_by = Some(subject);

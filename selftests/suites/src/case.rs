@@ -17,8 +17,8 @@ pub struct Case {
     pub adjust: Option<fn(&mut LoadPlan)>,
     /// Privileges and load flags.
     pub load: LoadOptions,
-    /// Subject of the patch of our series without which the case crashes or hangs the kernel. On a
-    /// kernel known to lack the patch the case is not run.
+    /// Subject of the patch of our series without which the kernel gets the case wrong, most often
+    /// by a crash. On a kernel known to lack the patch the case is not run.
     pub fixed_by: Option<&'static str>,
     /// Whether constant blinding fails on the program, so that in the mode `jit-hardened` the
     /// kernel has to fall back to the interpreter.

@@ -94,6 +94,7 @@ fn probe_case(what: &str, source: &str) -> Case {
 fn attempt(executor: &mut dyn Executor, mode: Mode, case: &Case) -> Result<Option<String>> {
     let plan: LoadPlan = bpf_object::compile(&case.source)
         .with_context(|| format!("failed to compile {}", case.name))?;
+    let what = case.name.trim_start_matches("probe/");
     let lowered = lower(case, &plan, true);
     let report = match executor.execute(&case.name, mode, lowered.steps)? {
         Answer::Report { report, .. } => report,
@@ -103,11 +104,16 @@ fn attempt(executor: &mut dyn Executor, mode: Mode, case: &Case) -> Result<Optio
         match (role, step) {
             (_, Err(failure)) => {
                 let said = failure.log.lines().rfind(|line| !line.starts_with("processed "));
-                let errno = errno_name(failure.errno);
-                return Ok(Some(match said {
-                    Some(said) => format!("{} needs {}: {errno}: {said}", case.about, mode.name()),
-                    None => format!("{} is not supported in {}: {errno}", case.name, mode.name()),
-                }));
+                let mut reason = format!(
+                    "the kernel has no {what} in {}: {}",
+                    mode.name(),
+                    errno_name(failure.errno)
+                );
+                if let Some(said) = said {
+                    reason.push_str(": ");
+                    reason.push_str(said);
+                }
+                return Ok(Some(reason));
             }
             (Role::Load(_), Ok(Output::Loaded { jited_len, xlated, .. })) => {
                 let jited = *jited_len > 0;
