@@ -14,7 +14,7 @@ use crate::kernel::series::Selection;
 /// Builds a kernel with this repository's patches, boots it under QEMU, loads BPF objects made by
 /// Rust, and judges every result against a reference model.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", version, max_term_width = 100)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

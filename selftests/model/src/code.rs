@@ -8,7 +8,7 @@
 /// One pre-decoded instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Code {
-    /// Immediate, sign-extended; else an index into one of the tables of [`Program`].
+    /// Immediate, sign-extended; else an index into one of the tables of `Program`.
     pub(crate) imm: u64,
     /// Jumps: index of the target. Memory access: offset in bytes.
     pub(crate) aux: i32,

@@ -151,7 +151,7 @@ impl<'a> Lowering<'a> {
         self.refuse(TrapKind::Unsupported(what.into()))
     }
 
-    /// Registers are 0 to 10 here: [`decode`] has checked it.
+    /// Registers are 0 to 10 here: [`decode()`] has checked it.
     fn op(&mut self, slot: usize, op: Op) -> Code {
         if written_register(&op) == Some(10) {
             let why = "frame pointer is read only".into();
