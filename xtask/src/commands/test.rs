@@ -138,8 +138,8 @@ impl Test {
                 progress.line(&terminal::failure(&prepared.case, plan, records));
             }
         });
-        progress.finish();
         let records = records?;
+        progress.finish();
         let release = guest.info().map_or_else(String::new, |info| info.kernel_release.clone());
         let ended = guest.end();
 

@@ -125,7 +125,8 @@ impl Cache {
         }
         fs::rename(new.path(), &dir).with_context(|| format!("renaming to {}", dir.display()))?;
         let _ = new.keep();
-        Entry::open(&dir)
+        let names = note.files.into_iter().map(|noted| noted.name).collect();
+        Ok(Entry { dir, release: note.release, names })
     }
 
     /// Removes the least recently used builds until `keep` are left, and what crashed processes left
