@@ -11,6 +11,7 @@ use super::git::Git;
 use super::key::Digester;
 use super::patch;
 use super::series::Series;
+use crate::ui::Progress;
 
 /// Where the commits of applied series are kept, by digest.
 const APPLIED: &str = "refs/series";
@@ -30,6 +31,7 @@ impl Tree {
             fs::create_dir(&new).with_context(|| format!("making {}", new.display()))?;
             init(&new)?;
             fs::rename(&new, tree.files()).context("renaming the new source tree")?;
+            progress.finish();
         }
         tree.unlock()?;
         Ok(tree)
@@ -46,6 +48,7 @@ impl Tree {
             let new = tree.vacant("tree.new")?;
             unpack(&new)?;
             init(&new)?;
+            let progress = Progress::spinner("making a git repository of the source");
             let git = Git::at(&new);
             // Forced: the kernel has files that its own .gitignore covers.
             git.run(["add", "--all", "--force", "."])?;
@@ -55,6 +58,7 @@ impl Tree {
             // The files count from here on: let none of them be lost with the host's power.
             nix::unistd::syncfs(fs::File::open(&new)?).context("writing the source tree out")?;
             fs::rename(&new, tree.files()).context("renaming the new source tree")?;
+            progress.finish();
         }
         tree.unlock()?;
         let base = tree.git().run(["rev-parse", "--verify", "refs/heads/base^{commit}"])?;
@@ -66,9 +70,11 @@ impl Tree {
     pub(crate) fn import(&self, dir: &Path) -> Result<String> {
         let index = self.home.join("import.index");
         let git = Git::at(dir).for_files_of(&self.files().join(".git"), dir).with_index(&index);
+        let progress = Progress::spinner(format!("copying the source of {}", dir.display()));
         git.run(["add", "--all", "--force", "."])
             .with_context(|| format!("copying the source of {}", dir.display()))?;
         let base = commit_index(&git)?;
+        progress.finish();
         self.git().run(["update-ref", "refs/heads/base", &base])?;
         Ok(base)
     }
