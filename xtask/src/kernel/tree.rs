@@ -31,7 +31,6 @@ impl Tree {
             fs::create_dir(&new).with_context(|| format!("making {}", new.display()))?;
             init(&new)?;
             fs::rename(&new, tree.files()).context("renaming the new source tree")?;
-            progress.finish();
         }
         tree.unlock()?;
         Ok(tree)
