@@ -8,8 +8,9 @@ use xshell::{Shell, cmd};
 
 use super::patches;
 use super::test::Test;
-use crate::cli::{self, HostArgs};
+use crate::cli::{self, HostArgs, KernelArgs};
 use crate::exit::{Status, Stop};
+use crate::kernel::build::{self, KernelRequest};
 use crate::{host, interrupt, paths};
 
 /// Options of `check`.
@@ -40,6 +41,10 @@ const CARGO_STEPS: [CargoStep; 4] = [
     ("unit tests", &["test", "--workspace", "--locked", "--quiet"], &[]),
 ];
 
+/// The tests that are ignored elsewhere because they need a kernel: panic, silence, garbage.
+const GUEST_FAILURES: &[&str] =
+    &["test", "--package", "xtask", "--locked", "--quiet", "real_guest", "--", "--ignored"];
+
 impl Check {
     /// Runs the steps in order and stops at the first one that does not hold.
     pub(crate) fn run(self) -> Result<Status> {
@@ -50,6 +55,13 @@ impl Check {
         }
         let full = self.full;
         step("kernel series", || patches::check::check(cli::DEFAULT_BASE, full))?;
+        interrupt::check()?;
+        println!("==> kernel");
+        let built = build::build(&KernelRequest::from(&KernelArgs::default()))?;
+        let vmlinux = built.vmlinux.display().to_string();
+        step("guests that fail", || {
+            cargo(GUEST_FAILURES, &[("BPF_INDIRECT_VMLINUX", vmlinux.as_str())])
+        })?;
         interrupt::check()?;
         println!("==> cases in the guest");
         Test::everything(self.host).run()
