@@ -28,3 +28,52 @@ pub(crate) fn write(report: &Report, path: &Path) -> Result<()> {
     drop(file);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::record::{Counts, KernelFacts, Record, SCHEMA, Verdict};
+
+    fn report() -> Report {
+        let record = Record {
+            name: "a/b".into(),
+            mode: "jit",
+            verdict: Verdict::Unsupported,
+            problems: vec!["no gotox".into()],
+            log: String::new(),
+            millis: 3,
+        };
+        Report {
+            schema: SCHEMA,
+            kernel: KernelFacts {
+                base: "7.3.4".into(),
+                patches: 8,
+                key: "k".into(),
+                release: "7.3.4".into(),
+            },
+            accel: "tcg".into(),
+            counts: Counts::of(std::slice::from_ref(&record)),
+            cases: vec![record],
+        }
+    }
+
+    #[test]
+    fn the_report_has_the_documented_fields() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.json");
+        write(&report(), &path).unwrap();
+        let read: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(read["schema"], 1);
+        assert_eq!(read["kernel"]["patches"], 8);
+        assert_eq!(read["cases"][0]["verdict"], "unsupported");
+        assert_eq!(read["counts"]["unsupported"], 1);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named() {
+        let error = write(&report(), Path::new("/nonexistent/report.json")).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/report.json"), "{error}");
+    }
+}

@@ -107,3 +107,53 @@ pub(crate) fn summary(records: &[Record], counts: Counts, seconds: f64) -> Strin
     let _ = writeln!(text, " in {seconds:.1} s");
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use bpf_suites::builder::accepts;
+
+    use super::*;
+
+    fn record(verdict: Verdict, problem: &str, log: &str) -> Record {
+        Record {
+            name: "t/case".into(),
+            mode: "jit",
+            verdict,
+            problems: vec![problem.into()],
+            log: log.into(),
+            millis: 1,
+        }
+    }
+
+    #[test]
+    fn a_failure_shows_program_input_expectation_and_how_to_repeat_it() {
+        let case = accepts("t/case", "shows it", "r0 = 7\nexit").run(vec![1, 2], 8).into();
+        let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
+        let log = (0..40).map(|line| format!("line {line}\n")).collect::<String>();
+        let text = failure(&case, Some(&plan), &[record(Verdict::Failed, "returned 7", &log)]);
+        for piece in [
+            "FAILED t/case\n  shows it\n",
+            "(b7) r0 = 7",
+            "input: context [01 02]",
+            "expected: returns 0x8",
+            "jit: failed\n    returned 7\n",
+            "15 lines of the verifier log left out",
+            "| line 39\n",
+            "repeat with: cargo xtask test '^t/case$'",
+        ] {
+            assert!(text.contains(piece), "{piece:?} is not in\n{text}");
+        }
+        assert!(!text.contains("| line 14\n"), "{text}");
+    }
+
+    #[test]
+    fn the_summary_gathers_what_is_unsupported_by_its_reason() {
+        let records = [
+            record(Verdict::Unsupported, "no gotox", ""),
+            record(Verdict::Unsupported, "no gotox", ""),
+            record(Verdict::Held, "", ""),
+        ];
+        let text = summary(&records, Counts::of(&records), 1.25);
+        assert_eq!(text, "unsupported: 2 × no gotox\n1 held, 0 failed, 2 unsupported in 1.2 s\n");
+    }
+}
