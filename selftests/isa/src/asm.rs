@@ -5,6 +5,7 @@
 //! used before it is defined.
 
 mod cursor;
+mod data;
 mod directive;
 mod error;
 mod function;
@@ -104,6 +105,12 @@ impl<'s> Assembler<'s> {
                 let directive::NamedMap { name, def } = map;
                 self.symbols.define_map(name, line)?;
                 self.unit.maps.push(def);
+                Ok(())
+            }
+            Directive::Data(data::NamedData { name, object }) => {
+                self.symbols.define_data(name, line)?;
+                self.symbols.point(self.unit.data.len(), line);
+                self.unit.data.push(object);
                 Ok(())
             }
         }

@@ -1,4 +1,4 @@
-//! What the assembler makes: functions, jump tables and maps, with symbols still unresolved.
+//! What the assembler makes: functions, jump tables, data and maps, with symbols still unresolved.
 
 use crate::Insn;
 
@@ -12,6 +12,9 @@ pub struct Unit {
     pub jump_tables: Vec<JumpTable>,
     /// Map definitions, in the order of the source.
     pub maps: Vec<MapDef>,
+    /// Objects of data, in the order of the source: those of one section lie one behind the other,
+    /// each aligned to 8 bytes.
+    pub data: Vec<DataObject>,
 }
 
 /// A function: a run of instructions that a symbol names.
@@ -79,4 +82,32 @@ pub struct MapDef {
     pub max_entries: u32,
     /// `BPF_F_*` creation flags.
     pub flags: u32,
+}
+
+/// An object of data: numbers and pointers to functions, in a section such as `.rodata`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataObject {
+    /// Symbol name.
+    pub name: String,
+    /// ELF section that holds it: `.rodata…` and `.data.rel.ro…` for what nobody writes, `.data…`
+    /// for what the program may write.
+    pub section: String,
+    /// Whether the symbol is global; static otherwise.
+    pub global: bool,
+    /// Its bytes; 0 where a pointer stands.
+    pub bytes: Vec<u8>,
+    /// The pointers in it, in the order of their offsets.
+    pub pointers: Vec<DataPointer>,
+}
+
+/// A pointer to a function: 8 bytes of a [`DataObject`], `R_BPF_64_ABS64`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataPointer {
+    /// Where it starts in the object, in bytes; anything, for pointers that are not aligned.
+    pub offset: usize,
+    /// Name of the function.
+    pub function: String,
+    /// Whether the relocation names the function's own symbol even if the function is static.
+    /// LLVM names its section's then, with the function's offset as addend.
+    pub own_symbol: bool,
 }

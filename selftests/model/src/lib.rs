@@ -8,6 +8,7 @@ mod atomic;
 mod code;
 mod context;
 mod exec;
+mod functions;
 mod helpers;
 mod lower;
 mod machine;

@@ -6,6 +6,7 @@ use bpf_isa::{AluOp, AtomicOp, Cond, EndianKind, Imm64, Op, Operand, Reg, Size, 
 use bpf_object::ProgramPlan;
 
 use crate::code::{Code, Opc};
+use crate::functions;
 use crate::trap::TrapKind;
 use crate::value::{Prov, Value};
 
@@ -73,19 +74,12 @@ impl<'a> Lowering<'a> {
         for function in &plan.functions {
             mark(Some(function.slot));
         }
+        for slot in functions::referred(insns) {
+            mark(Some(slot));
+        }
         let mut slot = 0;
         while slot < insns.len() {
-            let width = match decode(insns, slot) {
-                Ok((
-                    Op::CallLocal { off } | Op::LdImm64 { value: Imm64::Func { off }, .. },
-                    slots,
-                )) => {
-                    mark(relative(slot, off));
-                    slots
-                }
-                Ok((_, slots)) => slots,
-                Err(_) => 1,
-            };
+            let width = decode(insns, slot).map_or(1, |(_, slots)| slots);
             for half in second.iter_mut().take(slot + width).skip(slot + 1) {
                 *half = true;
             }

@@ -4,6 +4,7 @@ use bpf_isa::Insn;
 use bpf_object::LoadPlan;
 
 use crate::exec::{self, World};
+use crate::functions;
 use crate::helpers::Scratch;
 use crate::lower::{Program, lower};
 use crate::maps::{MapLoader, MapView, Maps, ModelError};
@@ -78,6 +79,7 @@ impl Machine {
     pub fn new(plan: &LoadPlan) -> Result<Self, ModelError> {
         let mut memory = Memory::new();
         let maps = Maps::create(&plan.maps, &mut memory)?;
+        maps.hold_functions(functions::tables(plan), &mut memory);
         memory.seal();
         let loader = MapLoader { maps: &maps, memory: &memory };
         let programs = plan.programs.iter().map(|program| lower(program, &loader)).collect();
@@ -145,7 +147,7 @@ impl Machine {
                 trace: Vec::new(),
             }));
         };
-        memory.begin_run();
+        memory.begin_run(number);
         let r1 = set_up(program.prog_type, memory, input);
         let mut state = State::new(*r1.as_ref().unwrap_or(&Value::UNINIT), memory);
         let world = World { program, memory, maps, scratch };

@@ -3,10 +3,11 @@
 //! Values live in [`Memory`], so that programs reach them through pointers; keys and the order of
 //! slots live here. Other map types exist as handles that no helper takes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bpf_object::{MapElement, MapPlan};
 
+use crate::functions::FunctionTable;
 use crate::lower::{MapValues, TEXT};
 use crate::memory::{Kind, Memory};
 use crate::trap::TrapKind;
@@ -20,7 +21,7 @@ pub(crate) mod map_type {
     pub(crate) use bpf_isa::MAP_TYPE_INSN_ARRAY as INSN_ARRAY;
 }
 
-const BPF_F_RDONLY_PROG: u32 = 1 << 7;
+pub(crate) const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 const BPF_F_WRONLY_PROG: u32 = 1 << 8;
 const BPF_NOEXIST: u64 = 1;
 const BPF_EXIST: u64 = 2;
@@ -106,6 +107,18 @@ impl Maps {
             }
         }
         Ok(maps)
+    }
+
+    /// Says which maps hold pointers to functions.
+    pub(crate) fn hold_functions(&self, tables: BTreeMap<u32, FunctionTable>, memory: &mut Memory) {
+        for (map, table) in tables {
+            let object = self.0.get(map as usize).and_then(|map| map.object);
+            if let Some(object) = object.and_then(|object| memory.objects.get_mut(object as usize))
+            {
+                object.kind = Kind::Functions { map };
+                memory.functions.insert(map, table);
+            }
+        }
     }
 }
 

@@ -4,18 +4,21 @@
 //! makes addresses deterministic: they depend on the plan and the input alone. Objects lie apart,
 //! but it is the provenance of a pointer, not the distance, that keeps it inside its object.
 //!
-//! The stack's eight frames come first. Their bytes have shadows: initialised, made from an
+//! The stack's frames come first. Their bytes have shadows: initialised, made from an
 //! address, and the provenance of each aligned word, so that spilled pointers survive whole and
 //! only whole.
 
+use std::collections::HashMap;
+
 use crate::context::Context;
+use crate::functions::FunctionTable;
 use crate::trap::TrapKind;
 use crate::value::{Prov, Value};
 
 /// Address of the arena's first byte. It looks like the kernel's direct map.
 pub(crate) const BASE: u64 = 0xffff_8880_0010_0000;
 /// Frames that may be active at once (`MAX_CALL_FRAMES`, `include/linux/bpf_verifier.h`).
-pub(crate) const FRAMES: usize = 8;
+pub(crate) const FRAMES: usize = 16;
 /// Bytes of stack in a frame (`MAX_BPF_STACK`, `include/linux/filter.h`).
 pub(crate) const FRAME_SIZE: usize = 512;
 /// Distance of two frames in the arena.
@@ -35,6 +38,8 @@ pub(crate) enum Kind {
     Values { map: u32, read: bool, write: bool },
     /// The addresses of a jump table, 8 bytes each; read-only.
     JumpTable { map: u32 },
+    /// The value of a read-only map with pointers to functions of one program.
+    Functions { map: u32 },
     /// `struct __sk_buff` or `struct xdp_md`: no memory, each field is translated.
     Context,
 }
@@ -69,6 +74,10 @@ pub(crate) struct Memory {
     pub(crate) context: Context,
     /// Slots that each jump table's entries name, by map; empty for other maps.
     pub(crate) jump_tables: Vec<Vec<u32>>,
+    /// The pointers in each map of the kind [`Kind::Functions`], by map.
+    pub(crate) functions: HashMap<u32, FunctionTable>,
+    /// Number of the program that runs.
+    pub(crate) program: usize,
     /// An address was written to memory that outlives the run, so bytes of it are not comparable.
     pub(crate) leaked: bool,
     /// Where the objects of one run start: arena bytes and object number.
@@ -106,6 +115,8 @@ impl Memory {
             }),
             context: Context::None,
             jump_tables: Vec::new(),
+            functions: HashMap::new(),
+            program: 0,
             leaked: false,
             run_start: (0, 0),
         };
@@ -129,8 +140,9 @@ impl Memory {
         self.run_start = (self.bytes.len(), self.objects.len());
     }
 
-    /// Drops what belonged to the last run.
-    pub(crate) fn begin_run(&mut self) {
+    /// Drops what belonged to the last run; the coming one is of this program.
+    pub(crate) fn begin_run(&mut self, program: usize) {
+        self.program = program;
         self.bytes.truncate(self.run_start.0);
         self.objects.truncate(self.run_start.1);
         self.context = Context::None;
@@ -352,6 +364,13 @@ impl Memory {
                     None => Err(self.fault(base, off, size)),
                 }
             }
+            Kind::Functions { map } => {
+                let within = index - object.start;
+                match self.functions.get(&map) {
+                    Some(table) => table.read(self.program, within, size, bits),
+                    None => Ok(Value::scalar(bits)),
+                }
+            }
             _ => Err(TrapKind::WriteOnly { object: self.describe(base) }),
         }
     }
@@ -385,6 +404,13 @@ impl Memory {
             Kind::Stack => self.stack_range_prov(index, size)?.is_address(),
             Kind::Plain(_) | Kind::Values { read: true, .. } => false,
             Kind::Values { .. } => return Err(TrapKind::WriteOnly { object: self.describe(base) }),
+            Kind::Functions { map } => {
+                let within = index - self.objects[base.prov.object()].start;
+                if let Some(table) = self.functions.get(&map) {
+                    table.read_range(self.program, within, size)?;
+                }
+                false
+            }
             Kind::JumpTable { .. } | Kind::Context => {
                 return Err(TrapKind::Unsupported(
                     "helper that reads the context or a jump table".into(),
@@ -442,6 +468,7 @@ impl Memory {
             Some(Kind::Plain(Region::SyscallContext) | Kind::Context) => "the context".into(),
             Some(Kind::Plain(Region::Packet)) => "the packet".into(),
             Some(Kind::Values { map, .. }) => format!("element {element} of map {map}").into(),
+            Some(Kind::Functions { map }) => format!("the data in map {map}").into(),
             Some(Kind::JumpTable { map }) => format!("the jump table in map {map}").into(),
             None => "no object".into(),
         }

@@ -70,6 +70,14 @@ pub enum TrapKind {
         /// The object, in words.
         object: Box<str>,
     },
+    /// A read of data that touches a pointer to a function without being exactly it.
+    #[error("read of {size} bytes at offset {offset} overlaps with a pointer to a function")]
+    FunctionPointer {
+        /// First byte, relative to the start of the map's value.
+        offset: u64,
+        /// Bytes read.
+        size: u64,
+    },
     /// An atomic access, or one to a jump table, that is not aligned to its size.
     #[error("access of {size} bytes at address {address:#x} is not aligned")]
     Misaligned {
@@ -103,8 +111,8 @@ pub enum TrapKind {
         /// What it held.
         found: ValueKind,
     },
-    /// More than 8 frames.
-    #[error("call depth exceeds 8 frames")]
+    /// More than 16 frames (`MAX_CALL_FRAMES`, `include/linux/bpf_verifier.h`).
+    #[error("call depth exceeds 16 frames")]
     CallDepth,
     /// The step budget is used up.
     #[error("the budget of {budget} steps is used up")]

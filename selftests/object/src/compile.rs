@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::link::{LinkError, link};
+use crate::link::{BtfUse, LinkError, link_with};
 use crate::plan::LoadPlan;
 use crate::write::{WriteError, write};
 
@@ -26,7 +26,16 @@ pub enum CompileError {
 ///
 /// The first stage's that fails.
 pub fn compile(source: &str) -> Result<LoadPlan, CompileError> {
-    Ok(link(&compile_elf(source)?)?)
+    compile_with(source, BtfUse::Auto)
+}
+
+/// Assembles, writes and links as [`compile`] does, and says which programs get BTF.
+///
+/// # Errors
+///
+/// The first stage's that fails.
+pub fn compile_with(source: &str, btf: BtfUse) -> Result<LoadPlan, CompileError> {
+    Ok(link_with(&compile_elf(source)?, btf)?)
 }
 
 /// Assembles a source and gives the bytes of its ELF object.

@@ -1,5 +1,6 @@
 //! ELF objects of BPF programs: write them, read them, link them into a load plan.
 
+pub mod btf;
 pub mod compile;
 pub mod link;
 pub mod names;
@@ -7,8 +8,8 @@ pub mod plan;
 pub mod read;
 pub mod write;
 
-pub use compile::{CompileError, compile, compile_elf};
-pub use link::{LinkError, link};
-pub use plan::{FunctionStart, LoadPlan, MapElement, MapPlan, MapRef, ProgramPlan};
+pub use compile::{CompileError, compile, compile_elf, compile_with};
+pub use link::{BtfUse, LinkError, link, link_with};
+pub use plan::{FuncInfo, FunctionStart, LoadPlan, MapElement, MapPlan, MapRef, ProgramPlan};
 pub use read::{Object, ReadError, Section, SectionRelocation, Symbol, SymbolPlace, read};
 pub use write::{WriteError, write};

@@ -4,24 +4,28 @@
 //! which libbpf appends them. So subprograms and jump tables exist once a program, which the kernel
 //! demands: a jump table serves one program alone.
 
+mod data;
 mod error;
 mod functions;
 mod layout;
 mod maps;
 mod sections;
 mod tables;
+mod types;
 
 use bpf_isa::Insn;
 
 use crate::names::{JUMP_TABLES, LICENSE};
 use crate::plan::{LoadPlan, ProgramPlan};
 use crate::read::{Object, read};
+use data::Data;
 pub use error::{LinkError, Location};
 use functions::Functions;
-use layout::Layout;
+use layout::{LaidOut, Layout};
 use maps::Maps;
 use sections::program_kind;
 use tables::Tables;
+use types::FunctionTypes;
 
 /// Most slots of all programs of an object together. The kernel takes 1,000,000 a program
 /// (`BPF_COMPLEXITY_LIMIT_INSNS`); the rest is room for cases that it has to refuse.
@@ -31,6 +35,29 @@ pub const MAX_FUNCTIONS: usize = 1 << 16;
 /// Most entries of all jump tables together, each counted once a map that is made of it.
 pub const MAX_TABLE_ENTRIES: usize = 1 << 20;
 
+/// Which programs get BTF that describes their functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BtfUse {
+    /// Those that the kernel refuses or takes for others without it: with functions that only data
+    /// points to, with the address of a function (a callback), with a global subprogram.
+    #[default]
+    Auto,
+    /// All.
+    Always,
+    /// None. Functions that only data points to are in the program, but the kernel will not know.
+    Never,
+}
+
+impl BtfUse {
+    fn is_wanted(self, needed: bool) -> bool {
+        match self {
+            Self::Auto => needed,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
 /// Links an ELF object.
 ///
 /// - Every function outside of `.text` is a program; its section gives the type.
@@ -39,6 +66,10 @@ pub const MAX_TABLE_ENTRIES: usize = 1 << 20;
 /// - A jump table becomes a frozen map of the type `BPF_MAP_TYPE_INSN_ARRAY` for each program and
 ///   function that refers to it. Its entries are moved to the program's layout but not judged:
 ///   targets outside of the function are for the kernel to refuse.
+/// - A section of data that a program refers to becomes an array map with one entry, read-only and
+///   frozen unless its name starts with `.data`. Pointers in it become byte offsets of functions in
+///   the program; a section that has some becomes a map for each program that refers to it.
+/// - Programs that need it get BTF ([`BtfUse::Auto`]).
 /// - Calls and addresses of functions get their distance in the layout.
 ///
 /// # Errors
@@ -46,24 +77,36 @@ pub const MAX_TABLE_ENTRIES: usize = 1 << 20;
 /// If the object cannot be read, or something in it has no place in a load plan; with section,
 /// symbol, offset and reason.
 pub fn link(bytes: &[u8]) -> Result<LoadPlan, LinkError> {
+    link_with(bytes, BtfUse::Auto)
+}
+
+/// Links an ELF object as [`link`] does, and says which programs get BTF.
+///
+/// # Errors
+///
+/// As [`link`].
+pub fn link_with(bytes: &[u8], btf: BtfUse) -> Result<LoadPlan, LinkError> {
     let object = read(bytes)?;
     let license = license(&object)?;
     let functions = Functions::collect(&object)?;
     let maps = Maps::collect(&object)?;
     let mut linker = Linker {
         tables: Tables::collect(&object),
-        plan: LoadPlan { maps: maps.plans(), programs: Vec::new() },
+        data: Data::new(),
+        types: FunctionTypes::default(),
+        plan: LoadPlan { maps: maps.plans(), ..LoadPlan::default() },
         object: &object,
         functions: &functions,
         maps: &maps,
         budget: Budget { slots: MAX_SLOTS, functions: MAX_FUNCTIONS },
     };
     for entry in functions.entries() {
-        linker.program(entry, &license)?;
+        linker.program(entry, &license, btf)?;
     }
     if linker.plan.programs.is_empty() {
         return Err(LinkError::NoProgram);
     }
+    linker.plan.btf = linker.types.finish();
     Ok(linker.plan)
 }
 
@@ -73,6 +116,8 @@ struct Linker<'o> {
     functions: &'o Functions<'o>,
     maps: &'o Maps,
     tables: Tables,
+    data: Data,
+    types: FunctionTypes,
     plan: LoadPlan,
     budget: Budget,
 }
@@ -84,7 +129,7 @@ struct Budget {
 }
 
 impl Linker<'_> {
-    fn program(&mut self, entry: usize, license: &str) -> Result<(), LinkError> {
+    fn program(&mut self, entry: usize, license: &str, btf: BtfUse) -> Result<(), LinkError> {
         let function = &self.functions[entry];
         let section = self.object.sections[function.section].name;
         let location = Location::new(section, function.name, function.start as u64);
@@ -101,7 +146,8 @@ impl Linker<'_> {
         }
         let mut layout = Layout::new(self, entry)?;
         layout.run()?;
-        let (insns, functions, map_refs) = layout.finish();
+        let LaidOut { insns, starts, map_refs, needs_btf } = layout.finish();
+        let func_info = if btf.is_wanted(needs_btf) { self.types.of(&starts) } else { Vec::new() };
         self.plan.programs.push(ProgramPlan {
             name: function.name.to_owned(),
             prog_type: kind.prog_type,
@@ -109,8 +155,9 @@ impl Linker<'_> {
             flags: kind.flags,
             license: license.to_owned(),
             insns,
-            functions,
+            functions: starts,
             map_refs,
+            func_info,
         });
         Ok(())
     }

@@ -15,6 +15,11 @@ pub const BTF_MAPS: &str = ".maps";
 /// Section of the license: a string with a final zero.
 pub const LICENSE: &str = "license";
 
+/// Start of the names of sections with data that nobody writes.
+pub const READ_ONLY_DATA: [&str; 2] = [".rodata", ".data.rel.ro"];
+/// Start of the names of sections with data that the program may write.
+pub const DATA: &str = ".data";
+
 /// Bytes of an entry of [`JUMP_TABLES`].
 pub const JUMP_TABLE_ENTRY: usize = 8;
 /// Bytes of a definition in [`MAPS`].
@@ -22,5 +27,8 @@ pub const MAP_DEF: usize = 20;
 
 /// Relocation of a wide immediate (`Documentation/bpf/llvm_reloc.rst`).
 pub const R_BPF_64_64: u32 = 1;
+/// Relocation of 8 bytes of data with an address; the addend stands in them
+/// (`Documentation/bpf/llvm_reloc.rst`).
+pub const R_BPF_64_ABS64: u32 = 2;
 /// Relocation of a call (`Documentation/bpf/llvm_reloc.rst`).
 pub const R_BPF_64_32: u32 = 10;

@@ -12,6 +12,9 @@ pub struct LoadPlan {
     pub maps: Vec<MapPlan>,
     /// Programs, in the order of loading.
     pub programs: Vec<ProgramPlan>,
+    /// BTF to load before anything else (`BPF_BTF_LOAD`), which programs and maps refer to by type
+    /// ids; empty for none.
+    pub btf: Vec<u8>,
 }
 
 /// One map with its contents.
@@ -63,6 +66,17 @@ pub struct ProgramPlan {
     pub functions: Vec<FunctionStart>,
     /// The `ld_imm64` instructions whose immediate the loader replaces by a map's descriptor.
     pub map_refs: Vec<MapRef>,
+    /// What BTF says about each function, by ascending slot; empty for a program without BTF.
+    pub func_info: Vec<FuncInfo>,
+}
+
+/// `struct bpf_func_info` of `include/uapi/linux/bpf.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FuncInfo {
+    /// Slot of the function's first instruction.
+    pub slot: u32,
+    /// Id of its `BTF_KIND_FUNC` in [`LoadPlan::btf`].
+    pub type_id: u32,
 }
 
 /// Start of a function inside a program.
@@ -72,6 +86,9 @@ pub struct FunctionStart {
     pub name: String,
     /// Slot of its first instruction.
     pub slot: usize,
+    /// Whether its symbol is global and visible; static otherwise. It means something to the kernel
+    /// where there is BTF: a program without it has static functions alone.
+    pub global: bool,
 }
 
 /// An instruction that refers to a map.

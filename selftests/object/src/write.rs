@@ -2,9 +2,10 @@
 //!
 //! As there: little endian, `EM_BPF`, `SHT_REL` with the addends in the instructions; subprograms
 //! in `.text`; a section for each kind of program; `.jumptables` without flags, alignment or
-//! relocations, with one global `STT_OBJECT` symbol a table. Static functions are referred to over
-//! their section's symbol, and without a relocation from a call in the same section; global
-//! functions, tables and maps over their own symbol.
+//! relocations, with one global `STT_OBJECT` symbol a table; data in `.rodata` and the like, with
+//! `R_BPF_64_ABS64` where it points to functions. Static functions and data are referred to over
+//! their section's symbol, and without a relocation from a call in the same section; global ones,
+//! tables and maps over their own symbol.
 
 use std::collections::HashMap;
 
@@ -17,7 +18,7 @@ use object::{
 };
 use thiserror::Error;
 
-use crate::names::{JUMP_TABLE_ENTRY, JUMP_TABLES, LICENSE, MAP_DEF, MAPS, TEXT};
+use crate::names::{JUMP_TABLE_ENTRY, JUMP_TABLES, LICENSE, MAP_DEF, MAPS, R_BPF_64_ABS64, TEXT};
 
 /// Why a unit cannot be written as an object.
 #[derive(Debug, Error)]
@@ -46,6 +47,16 @@ pub enum WriteError {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// A pointer in data that cannot be made.
+    #[error("cannot write the pointer at offset {offset} of `{object}`: {reason}")]
+    Pointer {
+        /// The object of data that holds it.
+        object: String,
+        /// Bytes from the object's start.
+        offset: usize,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
     /// The ELF writer failed.
     #[error("cannot lay out the object: {0}")]
     Elf(#[from] object::write::Error),
@@ -65,11 +76,17 @@ pub fn write(unit: &Unit) -> Result<Vec<u8>, WriteError> {
     let mut writer = Writer { object, sections: HashMap::new(), symbols: HashMap::new() };
     writer.functions(unit)?;
     writer.jump_tables(unit)?;
+    writer.data(unit)?;
     writer.maps(unit)?;
     writer.license();
     writer.code(unit)?;
     Ok(writer.object.write()?)
 }
+
+/// Bytes of a pointer in data.
+const DATA_POINTER: usize = 8;
+/// Alignment of each object of data in its section.
+const DATA_ALIGN: u64 = 8;
 
 struct Writer<'u> {
     object: Object<'u>,
@@ -90,7 +107,18 @@ struct Placed<'u> {
 enum Kind {
     StaticFunction,
     GlobalFunction,
+    StaticData,
     Data,
+}
+
+impl Kind {
+    fn is_function(self) -> bool {
+        matches!(self, Self::StaticFunction | Self::GlobalFunction)
+    }
+
+    fn is_static(self) -> bool {
+        matches!(self, Self::StaticFunction | Self::StaticData)
+    }
 }
 
 impl<'u> Writer<'u> {
@@ -125,17 +153,15 @@ impl<'u> Writer<'u> {
         range: std::ops::Range<u64>,
         kind: Kind,
     ) -> Result<(), WriteError> {
-        let bind = match kind {
-            Kind::StaticFunction => elf::STB_LOCAL,
-            Kind::GlobalFunction | Kind::Data => elf::STB_GLOBAL,
+        let (bind, scope) = if kind.is_static() {
+            (elf::STB_LOCAL, SymbolScope::Compilation)
+        } else {
+            (elf::STB_GLOBAL, SymbolScope::Dynamic)
         };
-        let (st_type, symbol_kind) = match kind {
-            Kind::Data => (elf::STT_OBJECT, SymbolKind::Data),
-            _ => (elf::STT_FUNC, SymbolKind::Text),
-        };
-        let scope = match kind {
-            Kind::StaticFunction => SymbolScope::Compilation,
-            _ => SymbolScope::Dynamic,
+        let (st_type, symbol_kind) = if kind.is_function() {
+            (elf::STT_FUNC, SymbolKind::Text)
+        } else {
+            (elf::STT_OBJECT, SymbolKind::Data)
         };
         let id = self.object.add_symbol(Symbol {
             name: name.into(),
@@ -165,7 +191,7 @@ impl<'u> Writer<'u> {
         for table in &unit.jump_tables {
             let function = self.symbols.get(table.function.as_str());
             let base = function
-                .filter(|function| function.kind != Kind::Data)
+                .filter(|function| function.kind.is_function())
                 .ok_or_else(|| WriteError::TableFunction {
                     table: table.name.clone(),
                     function: table.function.clone(),
@@ -195,6 +221,81 @@ impl<'u> Writer<'u> {
             self.symbol(&map.name, MAPS, start..start + MAP_DEF as u64, Kind::Data)?;
         }
         Ok(())
+    }
+
+    fn data(&mut self, unit: &'u Unit) -> Result<(), WriteError> {
+        for data in &unit.data {
+            let kind = match data.section.as_str() {
+                name if name.starts_with(".data.rel.ro") => SectionKind::ReadOnlyDataWithRel,
+                name if name.starts_with(".rodata") => SectionKind::ReadOnlyData,
+                _ => SectionKind::Data,
+            };
+            let section = self.section(&data.section, kind);
+            let mut bytes = data.bytes.clone();
+            let mut relocations = Vec::with_capacity(data.pointers.len());
+            for pointer in &data.pointers {
+                let fail = |reason: String| WriteError::Pointer {
+                    object: data.name.clone(),
+                    offset: pointer.offset,
+                    reason,
+                };
+                let place = bytes
+                    .get_mut(pointer.offset..)
+                    .and_then(|rest| rest.first_chunk_mut::<DATA_POINTER>())
+                    .ok_or_else(|| fail("its 8 bytes are not all in the object".to_owned()))?;
+                let function = self
+                    .symbols
+                    .get(pointer.function.as_str())
+                    .copied()
+                    .filter(|placed| placed.kind.is_function())
+                    .ok_or_else(|| {
+                        fail(format!("no function is named `{}`; define it", pointer.function))
+                    })?;
+                let (symbol, addend) = if pointer.own_symbol {
+                    (function.id, 0)
+                } else {
+                    self.symbol_and_offset(function)
+                };
+                *place = addend.to_le_bytes();
+                relocations.push((pointer.offset as u64, symbol));
+            }
+            let start = self.object.append_section_data(section, &bytes, DATA_ALIGN);
+            for (offset, symbol) in relocations {
+                self.relocate(
+                    section,
+                    start + offset,
+                    symbol,
+                    elf::RelocationType(R_BPF_64_ABS64),
+                )?;
+            }
+            let kind = if data.global { Kind::Data } else { Kind::StaticData };
+            let range = start..start + bytes.len() as u64;
+            self.symbol(&data.name, &data.section, range, kind)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a relocation whose addend stands in the section's bytes already, where BPF has it: the
+    /// ELF writer would fill all the 64 bits of an instruction.
+    fn relocate(
+        &mut self,
+        section: SectionId,
+        offset: u64,
+        symbol: SymbolId,
+        r_type: elf::RelocationType,
+    ) -> Result<(), WriteError> {
+        let flags = RelocationFlags::Elf { r_type };
+        let relocation = object::write::Relocation { offset, symbol, addend: 0, flags };
+        Ok(self.object.add_relocation(section, relocation)?)
+    }
+
+    /// The symbol over which something is referred to, and its offset from there.
+    fn symbol_and_offset(&mut self, placed: Placed<'u>) -> (SymbolId, u64) {
+        if placed.kind.is_static() {
+            (self.object.section_symbol(self.sections[placed.section]), placed.offset)
+        } else {
+            (placed.id, 0)
+        }
     }
 
     fn license(&mut self) {
@@ -236,17 +337,7 @@ impl<'u> Writer<'u> {
                     RelocationKind::Address => elf::R_BPF_64_64,
                     RelocationKind::Call => elf::R_BPF_64_32,
                 };
-                self.object.add_relocation(
-                    section,
-                    object::write::Relocation {
-                        offset,
-                        symbol,
-                        // It stands in the instruction already, where BPF has it: not in all the
-                        // 64 bits that the ELF writer would fill.
-                        addend: 0,
-                        flags: RelocationFlags::Elf { r_type },
-                    },
-                )?;
+                self.relocate(section, offset, symbol, r_type)?;
             }
             let data: Vec<u8> = insns.into_iter().flat_map(Insn::to_bytes).collect();
             self.object.append_section_data(section, &data, Insn::SIZE as u64);
@@ -260,12 +351,7 @@ impl<'u> Writer<'u> {
         placed: Placed<'u>,
         relocation: &Relocation,
     ) -> (SymbolId, Result<i32, String>) {
-        let (symbol, offset) = match placed.kind {
-            Kind::StaticFunction => {
-                (self.object.section_symbol(self.sections[placed.section]), placed.offset)
-            }
-            Kind::GlobalFunction | Kind::Data => (placed.id, 0),
-        };
+        let (symbol, offset) = self.symbol_and_offset(placed);
         let bytes = i128::from(offset) + i128::from(relocation.addend);
         let addend = match relocation.kind {
             RelocationKind::Address => bytes,

@@ -4,7 +4,7 @@
 //! `.into()`. The two are types of their own: a rejected case has no result to state, and an
 //! accepted one no `errno`.
 
-use bpf_object::LoadPlan;
+use bpf_object::{BtfUse, LoadPlan};
 
 use crate::case::{Case, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run};
 
@@ -89,6 +89,7 @@ fn blank(name: String, about: String, source: String) -> Case {
         about,
         source,
         needs: Vec::new(),
+        btf: BtfUse::Auto,
         adjust: None,
         load: LoadOptions::default(),
         fixed_by: None,
@@ -105,6 +106,13 @@ macro_rules! shared_words {
             #[must_use]
             pub fn needs(mut self, feature: Feature) -> Self {
                 self.case.needs.push(feature);
+                self
+            }
+
+            /// States which programs get BTF, where it is not those that need it.
+            #[must_use]
+            pub fn btf(mut self, btf: BtfUse) -> Self {
+                self.case.btf = btf;
                 self
             }
 

@@ -1,6 +1,6 @@
 //! What a case is: a program, inputs, and what must come of them.
 
-use bpf_object::LoadPlan;
+use bpf_object::{BtfUse, CompileError, LoadPlan, compile_with};
 
 /// One test case.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Case {
     pub source: String,
     /// What the kernel must support before the case means anything.
     pub needs: Vec<Feature>,
+    /// Which of its programs get BTF.
+    pub btf: BtfUse,
     /// Change made to the plan after linking, for what an object file cannot express.
     pub adjust: Option<fn(&mut LoadPlan)>,
     /// Privileges and load flags.
@@ -25,6 +27,21 @@ pub struct Case {
     pub blinding_fails: bool,
     /// What must come of it.
     pub expect: Expect,
+}
+
+impl Case {
+    /// The plan that is loaded and modelled: assembled, linked, adjusted.
+    ///
+    /// # Errors
+    ///
+    /// If the source cannot be assembled or linked.
+    pub fn plan(&self) -> Result<LoadPlan, CompileError> {
+        let mut plan = compile_with(&self.source, self.btf)?;
+        if let Some(adjust) = self.adjust {
+            adjust(&mut plan);
+        }
+        Ok(plan)
+    }
 }
 
 /// A capability of the kernel under test. Probed in each mode, never assumed.

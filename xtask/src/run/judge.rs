@@ -274,6 +274,7 @@ fn compare(
 /// A step as the field names it.
 fn describe(role: Role) -> String {
     match role {
+        Role::LoadBtf => "BPF_BTF_LOAD".to_owned(),
         Role::CreateMap(index) => format!("BPF_MAP_CREATE of map {index}"),
         Role::UpdateElem(index) => format!("BPF_MAP_UPDATE_ELEM of map {index}"),
         Role::Freeze(index) => format!("BPF_MAP_FREEZE of map {index}"),

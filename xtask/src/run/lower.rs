@@ -11,6 +11,8 @@ const PACKET_HEADROOM: u32 = 256;
 /// What a step is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
+    /// Loads the BTF.
+    LoadBtf,
     /// Creates the map with this index.
     CreateMap(usize),
     /// Writes an element of the map with this index.
@@ -37,6 +39,9 @@ pub(crate) struct Lowered {
 /// Lowers a case. `dump` asks for the translated instructions of every program.
 pub(crate) fn lower(case: &Case, plan: &LoadPlan, dump: bool) -> Lowered {
     let mut steps = Vec::new();
+    if !plan.btf.is_empty() {
+        steps.push((Role::LoadBtf, Step::LoadBtf { data: plan.btf.clone() }));
+    }
     for (index, map) in plan.maps.iter().enumerate() {
         create_map(index, map, &mut steps);
     }
@@ -110,8 +115,14 @@ fn load_program(program: &ProgramPlan, options: &LoadOptions, dump: bool) -> Ste
         license: program.license.clone(),
         insns: program.insns.iter().flat_map(|insn| insn.to_bytes()).collect(),
         map_refs: program.map_refs.iter().map(|r| (r.slot as u32, r.map as u32)).collect(),
-        btf: None,
-        func_info: Vec::new(),
+        // The only one of the batch.
+        btf: (!program.func_info.is_empty()).then_some(0),
+        func_info: program
+            .func_info
+            .iter()
+            .flat_map(|info| [info.slot, info.type_id])
+            .flat_map(u32::to_le_bytes)
+            .collect(),
         log_level: 0,
         without_caps: options.without_caps.clone(),
         dump,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use bpf_object::LoadPlan;
+use bpf_object::BtfUse;
 use bpf_suites::{Case, Expect, Feature, LoadOptions, Run};
 use bpf_wire::{Mode, Output};
 
@@ -82,6 +82,7 @@ fn probe_case(what: &str, source: &str) -> Case {
         about: format!("whether the kernel supports {what}"),
         source: source.to_owned(),
         needs: Vec::new(),
+        btf: BtfUse::Auto,
         adjust: None,
         load: LoadOptions::default(),
         fixed_by: None,
@@ -92,8 +93,7 @@ fn probe_case(what: &str, source: &str) -> Case {
 
 /// Tries a probe; the reason why it does not work, if it does not.
 fn attempt(executor: &mut dyn Executor, mode: Mode, case: &Case) -> Result<Option<String>> {
-    let plan: LoadPlan = bpf_object::compile(&case.source)
-        .with_context(|| format!("failed to compile {}", case.name))?;
+    let plan = case.plan().with_context(|| format!("failed to compile {}", case.name))?;
     let what = case.name.trim_start_matches("probe/");
     let lowered = lower(case, &plan, true);
     let report = match executor.execute(&case.name, mode, lowered.steps)? {

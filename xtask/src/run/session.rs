@@ -65,13 +65,7 @@ pub(crate) struct Prepared {
 
 /// Compiles and links a case.
 pub(crate) fn prepare(case: Case) -> Prepared {
-    let plan =
-        bpf_object::compile(&case.source).map_err(|error| error.to_string()).map(|mut plan| {
-            if let Some(adjust) = case.adjust {
-                adjust(&mut plan);
-            }
-            plan
-        });
+    let plan = case.plan().map_err(|error| error.to_string());
     Prepared { case, plan }
 }
 

@@ -1,6 +1,8 @@
-//! Parses the lines that define something: `.prog`, `.func`, `.global`, `.jumptable`, `.map`.
+//! Parses the lines that define something: `.prog`, `.func`, `.global`, `.jumptable`, `.data`,
+//! `.map`.
 
 use super::cursor::register;
+use super::data::{self, NamedData};
 use super::error::Problem;
 use super::lex::{continues_name, starts_name};
 use crate::map_type::map_type_by_name;
@@ -15,6 +17,8 @@ pub(super) enum Directive<'s> {
     JumpTable { name: &'s str, targets: &'s str },
     /// A map.
     Map(NamedMap<'s>),
+    /// An object of data.
+    Data(NamedData<'s>),
 }
 
 /// A map with its name as it stands in the source.
@@ -37,6 +41,7 @@ pub(super) fn parse(code: &str) -> Result<Option<Directive<'_>>, Problem> {
         ".global" => Directive::Function { name: only_name(rest)?, section: TEXT, global: true },
         ".jumptable" => jump_table(rest)?,
         ".map" => Directive::Map(map(rest)?),
+        ".data" => Directive::Data(data::parse(rest)?),
         _ => return Ok(None),
     }))
 }
@@ -142,7 +147,7 @@ fn number(text: &str) -> Option<u32> {
     }
 }
 
-/// A jump table's target given as a number: 64 bits, in two's complement if negative.
+/// A number as it stands in a table or in data: 64 bits, in two's complement if negative.
 pub(super) fn target(text: &str) -> Option<u64> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

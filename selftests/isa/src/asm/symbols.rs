@@ -1,4 +1,4 @@
-//! The names of a source: functions, jump tables, maps, and who refers to them.
+//! The names of a source: functions, jump tables, data, maps, and who refers to them.
 
 use std::collections::HashMap;
 
@@ -22,6 +22,7 @@ enum Kind {
     Function,
     Table,
     Map,
+    Data,
 }
 
 /// All symbols that a source defines and refers to.
@@ -30,6 +31,8 @@ pub(super) struct Symbols<'s> {
     defined: HashMap<&'s str, (Kind, Line<'s>)>,
     /// By the index of the function that refers.
     references: Vec<(usize, Vec<Reference<'s>>)>,
+    /// Objects of data by their index, and where they are defined.
+    data: Vec<(usize, Line<'s>)>,
 }
 
 impl<'s> Symbols<'s> {
@@ -49,12 +52,21 @@ impl<'s> Symbols<'s> {
         self.define(name, Kind::Map, line)
     }
 
+    pub(super) fn define_data(&mut self, name: &'s str, line: Line<'s>) -> Result<(), AsmError> {
+        self.define(name, Kind::Data, line)
+    }
+
+    /// Notes an object of data, whose pointers have to name functions.
+    pub(super) fn point(&mut self, object: usize, line: Line<'s>) {
+        self.data.push((object, line));
+    }
+
     fn define(&mut self, name: &'s str, kind: Kind, line: Line<'s>) -> Result<(), AsmError> {
         match self.defined.insert(name, (kind, line)) {
             None => Ok(()),
             Some((_, first)) => Err(line.fail(Problem::new(
                 format!("`{name}` is defined in line {} already", first.number + 1),
-                "a name once among functions, jump tables and maps",
+                "a name once among functions, jump tables, data and maps",
             ))),
         }
     }
@@ -65,6 +77,16 @@ impl<'s> Symbols<'s> {
 
     /// Turns the references into relocations, and calls of helpers into plain instructions.
     pub(super) fn resolve(self, unit: &mut Unit) -> Result<(), AsmError> {
+        for &(object, line) in &self.data {
+            for pointer in &unit.data[object].pointers {
+                let name = pointer.function.as_str();
+                match self.defined.get(name) {
+                    Some((Kind::Function, _)) => {}
+                    Some(_) => return Err(line.fail(no_function(name))),
+                    None => return Err(line.fail(unknown(name, "a function of this source"))),
+                }
+            }
+        }
         for (function, references) in self.references {
             let function = &mut unit.functions[function];
             for reference in references {
@@ -81,10 +103,7 @@ impl<'s> Symbols<'s> {
                         continue;
                     }
                     (RelocationKind::Call, Some(_)) => {
-                        return Err(line.fail(Problem::new(
-                            format!("`{symbol}` is no function"),
-                            "a function of this source, or a helper by name or number",
-                        )));
+                        return Err(line.fail(no_function(symbol)));
                     }
                     (RelocationKind::Address, Some(Kind::Map)) => {
                         if insn.src != PSEUDO_MAP_FD {
@@ -96,12 +115,12 @@ impl<'s> Symbols<'s> {
                     {
                         return Err(line.fail(Problem::new(
                             format!("`{symbol}` is no map"),
-                            "`map NAME ll` with a map or a jump table; `NAME ll` for a function",
+                            "`map NAME ll` with a map, a jump table or data; `NAME ll` for a function",
                         )));
                     }
                     (RelocationKind::Address, Some(_)) => {}
                     (RelocationKind::Address, None) => {
-                        let accepted = "a function, jump table or map of this source";
+                        let accepted = "a function, jump table, map or data of this source";
                         return Err(line.fail(unknown(symbol, accepted)));
                     }
                 }
@@ -115,4 +134,11 @@ impl<'s> Symbols<'s> {
 
 fn unknown(symbol: &str, accepted: &str) -> Problem {
     Problem::new(format!("nothing is named `{symbol}`"), accepted)
+}
+
+fn no_function(symbol: &str) -> Problem {
+    Problem::new(
+        format!("`{symbol}` is no function"),
+        "a function of this source, or, in a call, a helper by name or number",
+    )
 }

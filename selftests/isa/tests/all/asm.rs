@@ -1,7 +1,8 @@
 //! What the assembler makes of a source.
 
 use bpf_isa::{
-    Function, Insn, JumpTable, MapDef, Relocation, RelocationKind, Unit, assemble, disassemble,
+    DataPointer, Function, Insn, JumpTable, MapDef, Relocation, RelocationKind, Unit, assemble,
+    disassemble,
 };
 
 fn unit(source: &str) -> Unit {
@@ -176,4 +177,41 @@ fn long_sources_assemble() {
         source.push_str(&format!("L{line}: r1 += {line}\nif r1 > 7 goto L{line}\n"));
     }
     assert_eq!(unit(&source).functions[0].insns.len(), 100_000);
+}
+
+#[test]
+fn data_is_numbers_and_pointers() {
+    let unit = unit(
+        "
+        .data numbers .rodata: u8 0xff, u8 -128, u16 65535, u32 -1, 0x1122334455667788, -2 ; end
+        .data table .data.rel.ro global: u32 7, f, zero 3, symbol f
+        .data none .rodata.cst16:
+        r1 = table + 4 ll
+        r2 = map numbers ll
+        exit
+        .func f
+        exit
+        ",
+    );
+    let [numbers, table, none] = unit.data.as_slice() else { panic!("{:?}", unit.data) };
+    assert_eq!((numbers.name.as_str(), numbers.section.as_str()), ("numbers", ".rodata"));
+    assert!(!numbers.global && numbers.pointers.is_empty());
+    let mut bytes = vec![0xff, 0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    bytes.extend_from_slice(&0x1122_3344_5566_7788_u64.to_le_bytes());
+    bytes.extend_from_slice(&(-2i64).to_le_bytes());
+    assert_eq!(numbers.bytes, bytes);
+    assert_eq!((table.section.as_str(), table.global), (".data.rel.ro", true));
+    let pointer = |offset, own_symbol| DataPointer { offset, function: "f".to_owned(), own_symbol };
+    assert_eq!(table.pointers, [pointer(4, false), pointer(15, true)]);
+    let mut bytes = vec![0; 23];
+    bytes[0] = 7;
+    assert_eq!(table.bytes, bytes);
+    assert_eq!((none.section.as_str(), none.bytes.len()), (".rodata.cst16", 0));
+    let relocations: Vec<_> = unit.functions[0]
+        .relocations
+        .iter()
+        .map(|relocation| (relocation.slot, relocation.symbol.as_str(), relocation.addend))
+        .collect();
+    assert_eq!(relocations, [(0, "table", 4), (2, "numbers", 0)]);
+    assert_eq!([0, 2].map(|slot: usize| unit.functions[0].insns[slot].src), [0, 1]);
 }

@@ -75,7 +75,7 @@ proptest! {
     }
 }
 
-const WORDS: [&str; 56] = [
+const WORDS: [&str; 57] = [
     "r1",
     "w2",
     "r10",
@@ -126,6 +126,7 @@ const WORDS: [&str; 56] = [
     ".prog",
     ".func",
     ".global",
+    ".data",
     ".jumptable",
     ".map",
     "syscall",

@@ -38,6 +38,11 @@ pub(crate) fn mov_reg(dst: u8, src: u8) -> Insn {
     insn(0xbf, dst, src, 0, 0)
 }
 
+/// A static function.
+pub(crate) fn function(name: &str, slot: usize) -> FunctionStart {
+    FunctionStart { name: name.into(), slot, global: false }
+}
+
 /// A plan of one `syscall` program.
 pub(crate) fn plan(insns: &[Insn]) -> LoadPlan {
     plan_of(SYSCALL, insns)
@@ -54,9 +59,11 @@ pub(crate) fn plan_of(prog_type: u32, insns: &[Insn]) -> LoadPlan {
             flags: 0,
             license: "GPL".into(),
             insns: insns.to_vec(),
-            functions: vec![FunctionStart { name: "main".into(), slot: 0 }],
+            functions: vec![function("main", 0)],
             map_refs: Vec::new(),
+            func_info: Vec::new(),
         }],
+        btf: Vec::new(),
     }
 }
 

@@ -171,7 +171,7 @@ fn a_frame_is_dead_after_its_return() {
 }
 
 #[test]
-fn eight_frames_and_one_more() {
+fn sixteen_frames_and_one_more() {
     // Calls itself while r1 is not 0.
     let recursive = |depth: i32| {
         let mut insns = vec![mov(1, depth), insn(0x85, 0, 1, 0, 1), EXIT];
@@ -179,8 +179,8 @@ fn eight_frames_and_one_more() {
         insns.extend([insn(0x85, 0, 1, 0, -4), EXIT]);
         plan(&insns)
     };
-    assert_eq!(r0(&recursive(6)), 5);
-    assert_eq!(trap(&recursive(7)), (6, TrapKind::CallDepth));
+    assert_eq!(r0(&recursive(14)), 5);
+    assert_eq!(trap(&recursive(15)), (6, TrapKind::CallDepth));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn callx_calls_the_function_in_the_register() {
     insns[1] = mov(3, 0);
     // Still two functions, but r2 is a number.
     let mut direct = plan(&insns);
-    direct.programs[0].functions.push(bpf_object::FunctionStart { name: "f".into(), slot: 5 });
+    direct.programs[0].functions.push(crate::common::function("f", 5));
     let found = ValueKind::Scalar;
     assert_eq!(trap(&direct), (3, TrapKind::NotFunctionAddress { reg: 2, found }));
 }

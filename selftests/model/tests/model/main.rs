@@ -3,6 +3,7 @@
 mod alu;
 mod common;
 mod control;
+mod data;
 mod maps;
 mod memory;
 mod notation;

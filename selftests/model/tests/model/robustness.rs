@@ -87,7 +87,7 @@ fn plans() -> impl Strategy<Value = LoadPlan> {
             program.map_refs.extend(wide.map(|(slot, _)| MapRef { slot, map: slot % 3 }));
             program.functions = starts
                 .into_iter()
-                .map(|slot| FunctionStart { name: String::new(), slot })
+                .map(|slot| FunctionStart { name: String::new(), slot, global: false })
                 .collect();
             plan
         },

@@ -2,15 +2,17 @@
 //!
 //! The order is that of `bpf_object__reloc_code` and `bpf_object__append_subprog_code` in
 //! `tools/lib/bpf/libbpf.c`: a subprogram is appended where it is first referred to, and its own
-//! references are followed before those that come after it in the caller.
+//! references are followed before those that come after it in the caller. Functions that only data
+//! points to come last, in the order of the pointers.
 
 use std::collections::HashMap;
 
 use bpf_isa::Insn;
 use bpf_isa::opcode::{
-    CALL_IMM, LD_IMM64, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE,
+    CALL_IMM, CALLX, LD_IMM64, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE,
 };
 
+use super::data::{Used, is_data};
 use super::error::{LinkError, Location};
 use super::functions::Function;
 use super::tables::Owner;
@@ -29,6 +31,18 @@ pub(super) struct Layout<'l, 'o> {
     placed: HashMap<usize, usize>,
     /// The functions that are being followed, the innermost last.
     open: Vec<Open>,
+    /// The sections of data that the program uses, in the order of the first reference.
+    data: Vec<Used>,
+    /// Whether the kernel takes the program only with BTF, or takes it for another one without.
+    needs_btf: bool,
+}
+
+/// A program that is laid out.
+pub(super) struct LaidOut {
+    pub(super) insns: Vec<Insn>,
+    pub(super) starts: Vec<FunctionStart>,
+    pub(super) map_refs: Vec<MapRef>,
+    pub(super) needs_btf: bool,
 }
 
 /// A function whose references are being followed.
@@ -50,19 +64,46 @@ impl<'l, 'o> Layout<'l, 'o> {
             map_refs: Vec::new(),
             placed: HashMap::new(),
             open: Vec::new(),
+            data: Vec::new(),
+            needs_btf: false,
         };
         layout.place(entry)?;
         Ok(layout)
     }
 
-    pub(super) fn finish(self) -> (Vec<Insn>, Vec<FunctionStart>, Vec<MapRef>) {
-        let mut map_refs = self.map_refs;
+    pub(super) fn finish(self) -> LaidOut {
+        let Self { insns, starts, mut map_refs, needs_btf, .. } = self;
         map_refs.sort_by_key(|reference| reference.slot);
-        (self.insns, self.starts, map_refs)
+        LaidOut { insns, starts, map_refs, needs_btf }
     }
 
-    /// Follows all references. The depth is held in `open`, not in the stack of this process.
+    /// Follows all references, those in data after those in code.
+    ///
+    /// A program without `callx` cannot call what data points to, and the kernel does not look for
+    /// pointers in its data: functions that only data points to are left out of it.
     pub(super) fn run(&mut self) -> Result<(), LinkError> {
+        self.follow()?;
+        if self.insns.iter().any(|insn| insn.code == CALLX) {
+            // A function that is placed may use another section.
+            let mut next = 0;
+            while let Some(used) = self.data.get(next) {
+                next += 1;
+                for pointer in used.pointers.clone() {
+                    self.needs_btf |= !self.placed.contains_key(&pointer.function);
+                    self.place(pointer.function)?;
+                    self.follow()?;
+                }
+            }
+        }
+        for used in &self.data {
+            used.fill(&self.placed, &mut self.linker.plan.maps);
+        }
+        Ok(())
+    }
+
+    /// Follows the references in code. The depth is held in `open`, not in the stack of this
+    /// process.
+    fn follow(&mut self) -> Result<(), LinkError> {
         while let Some(open) = self.open.last_mut() {
             let Open { function, start, next } = *open;
             if next >= self.linker.functions[function].len() {
@@ -97,7 +138,12 @@ impl<'l, 'o> Layout<'l, 'o> {
         };
         (budget.slots, budget.functions) = (slots_left, functions_left);
         self.insns.extend(slots(found.code));
-        self.starts.push(FunctionStart { name: found.name.to_owned(), slot: start });
+        self.needs_btf |= found.global && start > 0;
+        self.starts.push(FunctionStart {
+            name: found.name.to_owned(),
+            slot: start,
+            global: found.global,
+        });
         self.placed.insert(function, start);
         self.open.push(Open { function, start, next: 0 });
         Ok(start)
@@ -286,10 +332,18 @@ impl<'l, 'o> Layout<'l, 'o> {
                 "maps that BTF describes (section `.maps`) are not supported yet; define them in \
                  section `maps`",
             ));
+        } else if is_data(&object.sections[section]) {
+            let map = self.data_map(section)?;
+            let source = if insn.src == PSEUDO_MAP_FD { PSEUDO_MAP_FD } else { PSEUDO_MAP_VALUE };
+            (
+                map,
+                source,
+                i64::try_from(found.value).unwrap_or(i64::MAX).saturating_add(insn.imm.into()),
+            )
         } else {
             return Err(location.error(format!(
-                "the symbol `{}` lies in section `{name}`; only functions in `.text`, jump tables \
-                 and maps can be referred to, data not yet",
+                "the symbol `{}` lies in section `{name}`; only functions in `.text`, jump tables, \
+                 maps and data in `.rodata…`, `.data.rel.ro…` and `.data…` can be referred to",
                 found.name
             )));
         };
@@ -301,6 +355,18 @@ impl<'l, 'o> Layout<'l, 'o> {
         self.insns[slot + 1].imm = offset;
         self.map_refs.push(MapRef { slot, map });
         Ok(())
+    }
+
+    /// Index of the map of a section of data.
+    fn data_map(&mut self, section: usize) -> Result<usize, LinkError> {
+        if let Some(used) = self.data.iter().find(|used| used.section == section) {
+            return Ok(used.map);
+        }
+        let Linker { object, functions, data, plan, .. } = &mut *self.linker;
+        let used = data.used(object, functions, section, &mut plan.maps)?;
+        let map = used.map;
+        self.data.push(used);
+        Ok(map)
     }
 
     fn function_address(
@@ -322,6 +388,7 @@ impl<'l, 'o> Layout<'l, 'o> {
         let start = self.callee(at, section, callee, target)?;
         let distance = self.distance(at, start)?;
         let slot = at.start + at.next;
+        self.needs_btf = true;
         self.insns[slot].src = PSEUDO_FUNC;
         self.insns[slot].imm = distance;
         self.insns[slot + 1].imm = 0;

@@ -7,14 +7,17 @@ use bpf_object::{LoadPlan, Object, SymbolPlace, compile_elf, link, read};
 
 const SWITCH: &[u8] = include_bytes!("../data/switch.o");
 const CALLS: &[u8] = include_bytes!("../data/calls.o");
+const DATA: &[u8] = include_bytes!("../data/data.o");
 const SWITCH_SOURCE: &str = include_str!("../data/switch.bpf");
 const CALLS_SOURCE: &str = include_str!("../data/calls.bpf");
+const DATA_SOURCE: &str = include_str!("../data/data.bpf");
 
 /// What the linker sees of an object: code, tables, symbols and relocations, by name.
 fn facts(object: &Object<'_>) -> BTreeSet<String> {
     let mut facts = BTreeSet::new();
     for section in &object.sections {
-        let interesting = section.flags & 4 != 0 || section.name == ".jumptables";
+        let interesting =
+            section.flags & 4 != 0 || matches!(section.name, ".jumptables" | ".rodata");
         if !interesting {
             continue;
         }
@@ -72,6 +75,7 @@ fn assert_same(clang: &[u8], source: &str) {
 fn the_writer_writes_what_clang_writes() {
     assert_same(SWITCH, SWITCH_SOURCE);
     assert_same(CALLS, CALLS_SOURCE);
+    assert_same(DATA, DATA_SOURCE);
 }
 
 fn linked(bytes: &[u8]) -> LoadPlan {
@@ -139,4 +143,30 @@ fn calls_of_clang_lead_to_their_functions() {
     let starts: Vec<_> =
         second.functions.iter().map(|start| (start.name.as_str(), start.slot)).collect();
     assert_eq!(starts, [("second", 0), ("shown", 3), ("leaf", 8)]);
+}
+
+#[test]
+fn data_of_clang_points_to_functions() {
+    let plan = linked(DATA);
+    let program = &plan.programs[0];
+    let starts: Vec<_> = program
+        .functions
+        .iter()
+        .map(|start| (start.name.as_str(), start.slot, start.global))
+        .collect();
+    assert_eq!(starts, [("prog", 0, true), ("g", 33, true), ("a", 36, false), ("b", 39, false)]);
+    let [map] = plan.maps.as_slice() else { panic!("{:?}", plan.maps) };
+    assert_eq!(
+        (map.name.as_str(), map.value_size, map.flags, map.frozen),
+        (".rodata", 72, 128, true)
+    );
+    let value = &map.contents[0].value;
+    let words: Vec<u64> =
+        value.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word)).collect();
+    let shorts = 0x0003_0002_0001;
+    assert_eq!(words, [1000, 33 * 8, 7, 36 * 8, 39 * 8, shorts, 2000, 36 * 8, 9]);
+    let offsets = [4, 7, 11, 27].map(|slot| (program.insns[slot].src, program.insns[slot + 1].imm));
+    assert_eq!(offsets, [(2, 48), (2, 0), (2, 24), (2, 40)]);
+    let slots: Vec<u32> = program.func_info.iter().map(|info| info.slot).collect();
+    assert_eq!(slots, [0, 33, 36, 39]);
 }

@@ -189,7 +189,7 @@ fn maps_have_the_documented_layout() {
 }
 
 #[test]
-fn data_is_refused_for_now() {
+fn data_has_its_sections() {
     // The symbol of the map in the section of the license.
     let source = "r1 = map m ll\nexit\n.map m array key=4 value=8 entries=1";
     let license = |elf: &mut Vec<u8>| {
@@ -199,8 +199,8 @@ fn data_is_refused_for_now() {
     assert_eq!(
         refusal(source, license),
         "cannot link section `syscall`, symbol `main` at offset 0x0: the symbol `m` lies in \
-         section `license`; only functions in `.text`, jump tables and maps can be referred to, \
-         data not yet"
+         section `license`; only functions in `.text`, jump tables, maps and data in `.rodata…`, \
+         `.data.rel.ro…` and `.data…` can be referred to"
     );
 }
 

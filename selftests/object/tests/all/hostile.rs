@@ -3,7 +3,11 @@
 use bpf_object::{compile_elf, link, read};
 use proptest::prelude::*;
 
-const CLANG: [&[u8]; 2] = [include_bytes!("../data/switch.o"), include_bytes!("../data/calls.o")];
+const CLANG: [&[u8]; 3] = [
+    include_bytes!("../data/switch.o"),
+    include_bytes!("../data/calls.o"),
+    include_bytes!("../data/data.o"),
+];
 
 fn object() -> impl Strategy<Value = Vec<u8>> {
     let ours = compile_elf(
@@ -13,6 +17,8 @@ fn object() -> impl Strategy<Value = Vec<u8>> {
         r2 = map m ll
         r3 = f ll
         call f
+        r4 = d + 8 ll
+        callx r4
         exit
         .jumptable t: 0, 7
         .func f
@@ -22,10 +28,11 @@ fn object() -> impl Strategy<Value = Vec<u8>> {
         r1 = u ll
         exit
         .jumptable u: 0
+        .data d .rodata: u8 1, zero 7, f, g
         ",
     )
     .unwrap();
-    proptest::sample::select(vec![ours, CLANG[0].to_vec(), CLANG[1].to_vec()])
+    proptest::sample::select(vec![ours, CLANG[0].to_vec(), CLANG[1].to_vec(), CLANG[2].to_vec()])
 }
 
 /// Bytes that are often at the edge of what fits.
@@ -80,7 +87,7 @@ proptest! {
         let headers = u64::from_le_bytes(*elf[40..].first_chunk().unwrap()) as usize;
         places.extend(headers..headers + 64 * object.sections.len());
         for section in &object.sections {
-            if matches!(section.section_type, 2 | 9) || section.name == ".jumptables" {
+            if matches!(section.section_type, 2 | 9) || matches!(section.name, ".jumptables" | ".rodata") {
                 let start = section.data.as_ptr() as usize - elf.as_ptr() as usize;
                 places.extend(start..start + section.data.len());
             }

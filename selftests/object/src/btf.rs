@@ -1,0 +1,166 @@
+//! Writes BTF: as much of `Documentation/bpf/btf.rst` as functions and maps need.
+
+/// `BTF_KIND_*` of `include/uapi/linux/btf.h`.
+mod kind {
+    pub(super) const INT: u32 = 1;
+    pub(super) const FUNC: u32 = 12;
+    pub(super) const FUNC_PROTO: u32 = 13;
+}
+
+const MAGIC: u16 = 0xeb9f;
+const VERSION: u8 = 1;
+/// Bytes of the header as kernels have taken it from the first on.
+const HEADER: u32 = 24;
+/// Bytes of the longest name that the kernel takes (`KSYM_NAME_LEN`, final zero included).
+const MAX_NAME: usize = 511;
+
+/// Linkage of a function (`enum btf_func_linkage`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linkage {
+    /// Verified where it is called.
+    Static = 0,
+    /// Verified by itself, against nothing but its prototype.
+    Global = 1,
+}
+
+/// BTF that is being written. Types get their ids, from 1, in the order in which they are added.
+#[derive(Clone, Debug)]
+pub struct Btf {
+    types: Vec<u8>,
+    strings: Vec<u8>,
+    last: u32,
+}
+
+impl Default for Btf {
+    fn default() -> Self {
+        // The first string is the empty one.
+        Self { types: Vec::new(), strings: vec![0], last: 0 }
+    }
+}
+
+impl Btf {
+    /// Adds an integer; gives its id.
+    pub fn int(&mut self, name: &str, bytes: u32, signed: bool) -> u32 {
+        let id = self.add(name, kind::INT, 0, bytes);
+        self.word((u32::from(signed) << 24) | (bytes * 8));
+        id
+    }
+
+    /// Adds the prototype of a function: type of its result, name and type of its parameters.
+    pub fn func_proto(&mut self, returns: u32, params: &[(&str, u32)]) -> u32 {
+        let id = self.add("", kind::FUNC_PROTO, params.len() as u32, returns);
+        for &(name, param) in params {
+            let name = self.string(name);
+            self.word(name);
+            self.word(param);
+        }
+        id
+    }
+
+    /// Adds a function of a prototype.
+    pub fn func(&mut self, name: &str, proto: u32, linkage: Linkage) -> u32 {
+        self.add(name, kind::FUNC, linkage as u32, proto)
+    }
+
+    /// The BTF as `BPF_BTF_LOAD` takes it.
+    pub fn finish(self) -> Vec<u8> {
+        let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
+        let mut out = Vec::with_capacity((HEADER + types + strings) as usize);
+        out.extend_from_slice(&MAGIC.to_le_bytes());
+        out.extend_from_slice(&[VERSION, 0]);
+        for word in [HEADER, 0, types, types, strings] {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
+        out.extend_from_slice(&self.types);
+        out.extend_from_slice(&self.strings);
+        out
+    }
+
+    /// `struct btf_type`; `last` is its size or the type that it is made of.
+    fn add(&mut self, name: &str, kind: u32, vlen: u32, last: u32) -> u32 {
+        let name = self.string(name);
+        self.word(name);
+        self.word((kind << 24) | vlen);
+        self.word(last);
+        self.last += 1;
+        self.last
+    }
+
+    fn word(&mut self, word: u32) {
+        self.types.extend_from_slice(&word.to_le_bytes());
+    }
+
+    fn string(&mut self, name: &str) -> u32 {
+        if name.is_empty() {
+            return 0;
+        }
+        let offset = self.strings.len() as u32;
+        self.strings.extend_from_slice(identifier(name).as_bytes());
+        self.strings.push(0);
+        offset
+    }
+}
+
+/// A name as the kernel takes it (`btf_name_valid_identifier()` in `kernel/bpf/btf.c`): other
+/// characters become `_`, and so does what stands behind the longest.
+fn identifier(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for char in name.chars().take(MAX_NAME) {
+        let fits = char.is_ascii_alphabetic() || matches!(char, '_' | '.');
+        if char.is_ascii_digit() && out.is_empty() {
+            out.push('_');
+        }
+        out.push(if fits || char.is_ascii_digit() { char } else { '_' });
+    }
+    out.truncate(MAX_NAME);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_those_of_the_format() {
+        let mut btf = Btf::default();
+        let int = btf.int("int", 4, true);
+        let proto = btf.func_proto(int, &[("a", int)]);
+        let func = btf.func("f", proto, Linkage::Global);
+        assert_eq!((int, proto, func), (1, 2, 3));
+        let words: [u32; 18] = [
+            // Header, its offsets from its end.
+            0x0001_eb9f,
+            24,
+            0,
+            48,
+            48,
+            9,
+            // INT, signed, 32 bits.
+            1,
+            1 << 24,
+            4,
+            (1 << 24) | 32,
+            // FUNC_PROTO of a parameter, returns type 1.
+            0,
+            (13 << 24) | 1,
+            1,
+            5,
+            1,
+            // FUNC, global.
+            7,
+            (12 << 24) | 1,
+            2,
+        ];
+        let mut expected: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+        expected.extend_from_slice(b"\0int\0a\0f\0");
+        assert_eq!(btf.finish(), expected);
+    }
+
+    #[test]
+    fn names_become_what_the_kernel_takes() {
+        assert_eq!(identifier("_R.ok7"), "_R.ok7");
+        assert_eq!(identifier("a::b<$u8>\u{e9}"), "a__b__u8__");
+        assert_eq!(identifier("7up"), "_7up");
+        assert_eq!(identifier(&"x".repeat(9000)).len(), MAX_NAME);
+    }
+}

@@ -1,0 +1,181 @@
+//! Sections of data: each becomes an array map with one entry, its value the section's bytes.
+//!
+//! As `bpf_object__init_internal_map` in `tools/lib/bpf/libbpf.c`, and beyond it: where data points
+//! to functions (`R_BPF_64_ABS64`), the pointer becomes the byte offset of the function's first
+//! instruction in the program. That differs from program to program, so each program that uses such
+//! a section has a map of its own, which the kernel demands anyway.
+
+use std::collections::HashMap;
+
+use bpf_isa::Insn;
+use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_PROGBITS};
+
+use super::error::{LinkError, Location};
+use super::functions::Functions;
+use crate::names::{DATA, R_BPF_64_ABS64, READ_ONLY_DATA};
+use crate::plan::{MapElement, MapPlan};
+use crate::read::{Object, Section, SymbolPlace};
+
+/// Most bytes of all maps that are made of sections of data together.
+pub(super) const MAX_DATA: usize = 1 << 26;
+
+const MAP_TYPE_ARRAY: u32 = 2;
+const KEY_SIZE: u32 = 4;
+const BPF_F_RDONLY_PROG: u32 = 1 << 7;
+/// Bytes of a pointer.
+const POINTER: usize = 8;
+
+/// The data of an object, and the maps that programs share.
+pub(super) struct Data {
+    /// Maps of the sections that point to no function, by number of the section.
+    shared: HashMap<usize, usize>,
+    budget: usize,
+}
+
+/// A pointer to a function.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pointer {
+    /// Where it starts in the section, in bytes.
+    pub(super) offset: usize,
+    /// Number of the function.
+    pub(super) function: usize,
+}
+
+/// A section as one program uses it.
+pub(super) struct Used {
+    /// Number of the section.
+    pub(super) section: usize,
+    /// Index of its map in the plan.
+    pub(super) map: usize,
+    /// Its pointers by their offsets.
+    pub(super) pointers: Vec<Pointer>,
+}
+
+/// Whether a section holds data that a program may use.
+pub(super) fn is_data(section: &Section<'_>) -> bool {
+    let alloc = section.flags & u64::from(SHF_ALLOC | SHF_EXECINSTR) == u64::from(SHF_ALLOC);
+    section.section_type == SHT_PROGBITS
+        && alloc
+        && (is_read_only(section.name) || section.name.starts_with(DATA))
+}
+
+/// Whether nobody writes the data of a section, by its name.
+fn is_read_only(name: &str) -> bool {
+    READ_ONLY_DATA.iter().any(|start| name.starts_with(start))
+}
+
+impl Data {
+    pub(super) fn new() -> Self {
+        Self { shared: HashMap::new(), budget: MAX_DATA }
+    }
+
+    /// The map of a section as one program uses it: the one that all programs share if the section
+    /// points to no function, otherwise a new one whose pointers are filled in later.
+    pub(super) fn used(
+        &mut self,
+        object: &Object<'_>,
+        functions: &Functions<'_>,
+        section: usize,
+        maps: &mut Vec<MapPlan>,
+    ) -> Result<Used, LinkError> {
+        if let Some(&map) = self.shared.get(&section) {
+            return Ok(Used { section, map, pointers: Vec::new() });
+        }
+        let found = &object.sections[section];
+        self.budget = self.budget.checked_sub(found.data.len()).ok_or_else(|| {
+            Location::new(found.name, "", 0).error(format!(
+                "the data of all programs has more than {MAX_DATA} bytes; use less of it"
+            ))
+        })?;
+        let pointers = pointers(object, functions, section)?;
+        let read_only = is_read_only(found.name);
+        let map = maps.len();
+        maps.push(MapPlan {
+            name: found.name.to_owned(),
+            map_type: MAP_TYPE_ARRAY,
+            key_size: KEY_SIZE,
+            // A file is no longer than MAX_FILE, which is far below 32 bits.
+            value_size: u32::try_from(found.data.len()).unwrap_or(u32::MAX),
+            max_entries: 1,
+            flags: if read_only { BPF_F_RDONLY_PROG } else { 0 },
+            contents: vec![MapElement {
+                key: vec![0; KEY_SIZE as usize],
+                value: found.data.into(),
+            }],
+            frozen: read_only,
+        });
+        if pointers.is_empty() {
+            self.shared.insert(section, map);
+        }
+        Ok(Used { section, map, pointers })
+    }
+}
+
+impl Used {
+    /// Writes the pointers into the map: byte offsets of functions in the program, 0 for one that
+    /// the program does not have.
+    pub(super) fn fill(&self, placed: &HashMap<usize, usize>, maps: &mut [MapPlan]) {
+        let value = maps.get_mut(self.map).and_then(|map| map.contents.first_mut());
+        let Some(MapElement { value, .. }) = value else { return };
+        for pointer in &self.pointers {
+            let slot = placed.get(&pointer.function).copied().unwrap_or(0);
+            let place = value.get_mut(pointer.offset..pointer.offset + POINTER);
+            if let Some(place) = place {
+                place.copy_from_slice(&((slot * Insn::SIZE) as u64).to_le_bytes());
+            }
+        }
+    }
+}
+
+/// The functions that a section points to.
+fn pointers(
+    object: &Object<'_>,
+    functions: &Functions<'_>,
+    number: usize,
+) -> Result<Vec<Pointer>, LinkError> {
+    let section = &object.sections[number];
+    let mut pointers: Vec<Pointer> = Vec::with_capacity(section.relocations.len());
+    for relocation in &section.relocations {
+        let symbol = &object.symbols[relocation.symbol];
+        let location = || Location::new(section.name, symbol.name, relocation.offset);
+        if relocation.relocation_type != R_BPF_64_ABS64 {
+            return Err(location().error(format!(
+                "a relocation of type {} in data; R_BPF_64_ABS64 (2) is expected",
+                relocation.relocation_type
+            )));
+        }
+        let offset = usize::try_from(relocation.offset).unwrap_or(usize::MAX);
+        let addend = section.data.get(offset..).and_then(|rest| rest.first_chunk::<POINTER>());
+        let Some(&addend) = addend else {
+            return Err(location().error("the 8 bytes of the pointer reach out of the section"));
+        };
+        if pointers.last().is_some_and(|last| last.offset + POINTER > offset) {
+            return Err(location().error("the pointer overlaps with the one before it"));
+        }
+        let SymbolPlace::Section(target) = symbol.place else {
+            return Err(location().error(format!(
+                "the symbol `{}` is not defined in this object; define it here",
+                symbol.name
+            )));
+        };
+        let name = object.sections[target].name;
+        if !functions.is_text(target) {
+            return Err(location().error(format!(
+                "data points into section `{name}`; it can point to functions in `.text` alone, as \
+                 nothing else has an address before the program is loaded"
+            )));
+        }
+        let size = Insn::SIZE as i128;
+        let address = i128::from(symbol.value) + i128::from(i64::from_le_bytes(addend));
+        let found = if address % size == 0 { functions.at(target, address / size) } else { None };
+        let Some(function) = found.filter(|&function| functions[function].start as i128 == address)
+        else {
+            return Err(location().error(format!(
+                "no function starts at {address:#x} of section `{name}`; functions are pointed to \
+                 by their start"
+            )));
+        };
+        pointers.push(Pointer { offset, function });
+    }
+    Ok(pointers)
+}
