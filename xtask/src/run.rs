@@ -1,5 +1,6 @@
 //! Running cases: lower them to steps, execute them in the guest and by the model, judge.
 
+mod checks;
 pub(crate) mod guest;
 pub(crate) mod judge;
 pub(crate) mod lower;

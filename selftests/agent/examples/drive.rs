@@ -271,6 +271,7 @@ fn map(map_type: u32, value_size: u32, max_entries: u32) -> Step {
         value_size,
         max_entries,
         flags: 0,
+        btf: None,
     }
 }
 

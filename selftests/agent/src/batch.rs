@@ -4,10 +4,11 @@ mod load;
 mod slots;
 
 use bpf_wire::{Batch, BatchReport, Failure, Output, Step};
-use nix::errno::Errno;
+use std::os::fd::AsRawFd;
 
 use crate::kernel::Kernel;
-use crate::kernel::bpf::{self, CallError, Map, MapSpec, RunArgs};
+use crate::kernel::bpf::{self, CallError, RunArgs};
+use crate::kernel::map::{Map, MapSpec};
 use slots::Objects;
 
 /// Bytes for the log of a BTF object that was refused: one line for each type at most.
@@ -25,9 +26,7 @@ enum StepError {
 impl From<CallError> for StepError {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Kernel(errno) => {
-                Self::Refused(Failure { errno: errno as i32, log: String::new() })
-            }
+            CallError::Kernel(errno) => Self::Refused(Failure { errno, log: String::new() }),
             CallError::Misuse(message) => Self::Trouble(message),
         }
     }
@@ -81,8 +80,12 @@ fn perform(kernel: &mut Kernel, objects: &mut Objects, step: Step) -> Result<Out
             let btf = load_btf(&data)?;
             objects.btfs.add(btf);
         }
-        Step::CreateMap { name, map_type, key_size, value_size, max_entries, flags } => {
-            let spec = MapSpec { name, map_type, key_size, value_size, max_entries, flags };
+        Step::CreateMap { name, map_type, key_size, value_size, max_entries, flags, btf } => {
+            let btf = match btf {
+                Some(btf) => Some((objects.btfs.get(btf.btf)?.as_raw_fd(), btf.key, btf.value)),
+                None => None,
+            };
+            let spec = MapSpec { name, map_type, key_size, value_size, max_entries, flags, btf };
             objects.maps.add(Map::create(spec)?);
         }
         Step::UpdateElem { map, key, value, flags } => {
@@ -107,6 +110,19 @@ fn perform(kernel: &mut Kernel, objects: &mut Objects, step: Step) -> Result<Out
             let value = objects.maps.get(map)?.lookup(&key)?;
             return Ok(Output::Elements(vec![(key, value)]));
         }
+        Step::LookupBatch { map } => {
+            return Ok(Output::Elements(objects.maps.get(map)?.lookup_batch()?));
+        }
+        Step::ReadMapped { map } => {
+            return Ok(Output::Bytes(objects.maps.get(map)?.mapped()?));
+        }
+        Step::Attempt(step) => {
+            return match perform(kernel, objects, *step) {
+                Ok(_) => Ok(Output::Attempted(None)),
+                Err(StepError::Refused(failure)) => Ok(Output::Attempted(Some(failure))),
+                Err(trouble) => Err(trouble),
+            };
+        }
     }
     Ok(Output::Done)
 }
@@ -121,7 +137,7 @@ fn load_btf(data: &[u8]) -> Result<std::os::fd::OwnedFd, StepError> {
     let mut log = vec![0; BTF_LOG_SIZE];
     // The reason is in the log whether or not the second attempt fails the same way.
     drop(bpf::load_btf(data, &mut log));
-    Err(StepError::Refused(Failure { errno: errno as i32, log: load::text(&log) }))
+    Err(StepError::Refused(Failure { errno, log: load::text(&log) }))
 }
 
 fn dump(map: &Map) -> Result<Output, StepError> {
@@ -131,13 +147,13 @@ fn dump(map: &Map) -> Result<Output, StepError> {
     for _ in 0..=map.max_entries() {
         let key = match map.next_key(last.as_deref()) {
             Ok(key) => key,
-            Err(CallError::Kernel(Errno::ENOENT)) => return Ok(Output::Elements(elements)),
+            Err(CallError::Kernel(libc::ENOENT)) => return Ok(Output::Elements(elements)),
             Err(error) => return Err(error.into()),
         };
         match map.lookup(&key) {
             Ok(value) => elements.push((key.clone(), value)),
             // An array of programs has keys without values.
-            Err(CallError::Kernel(Errno::ENOENT)) => {}
+            Err(CallError::Kernel(libc::ENOENT)) => {}
             Err(error) => return Err(error.into()),
         }
         last = Some(key);
@@ -178,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_says_is_no_trouble() {
-        assert_eq!(StepError::from(CallError::Kernel(Errno::EBUSY)), refused(16));
+        assert_eq!(StepError::from(CallError::Kernel(libc::EBUSY)), refused(16));
         let misuse = CallError::Misuse("key of 3 bytes".to_owned());
         assert_eq!(StepError::from(misuse), StepError::Trouble("key of 3 bytes".to_owned()));
     }

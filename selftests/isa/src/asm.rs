@@ -104,6 +104,7 @@ impl<'s> Assembler<'s> {
             Directive::Map(map) => {
                 let directive::NamedMap { name, def } = map;
                 self.symbols.define_map(name, line)?;
+                self.symbols.hold_programs(self.unit.maps.len(), line);
                 self.unit.maps.push(def);
                 Ok(())
             }

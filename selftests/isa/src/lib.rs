@@ -18,7 +18,7 @@ pub use disasm::{disassemble, disassemble_one};
 pub use encode::{Encoded, encode};
 pub use helpers::{helper_id, helper_name};
 pub use insn::Insn;
-pub use map_type::{MAP_TYPE_INSN_ARRAY, map_type_by_name, map_type_name};
+pub use map_type::{MAP_TYPE_INSN_ARRAY, MAP_TYPE_PROG_ARRAY, map_type_by_name, map_type_name};
 pub use op::{AluOp, AtomicOp, Cond, EndianKind, Imm64, Op, Operand, Reg, Size, Width};
 pub use unit::{
     DataObject, DataPointer, Function, JumpTable, MapDef, Relocation, RelocationKind, Unit,

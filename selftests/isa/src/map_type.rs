@@ -3,6 +3,9 @@
 /// `BPF_MAP_TYPE_INSN_ARRAY`: the map that a jump table becomes.
 pub const MAP_TYPE_INSN_ARRAY: u32 = 34;
 
+/// `BPF_MAP_TYPE_PROG_ARRAY`: programs for tail calls.
+pub const MAP_TYPE_PROG_ARRAY: u32 = 3;
+
 /// Index: `enum bpf_map_type`.
 const NAMES: [&str; 36] = [
     "unspec",

@@ -68,7 +68,7 @@ pub struct JumpTable {
 }
 
 /// A map that the object defines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapDef {
     /// Symbol name.
     pub name: String,
@@ -82,6 +82,10 @@ pub struct MapDef {
     pub max_entries: u32,
     /// `BPF_F_*` creation flags.
     pub flags: u32,
+    /// Offset in bytes of the `struct bpf_spin_lock` in each value, if there is one.
+    pub spin_lock: Option<u32>,
+    /// Programs by entry, for a prog array; `None` leaves an entry empty.
+    pub programs: Vec<Option<String>>,
 }
 
 /// An object of data: numbers and pointers to functions, in a section such as `.rodata`.

@@ -5,12 +5,12 @@
 
 use crate::arith::{self, Arith};
 use crate::code::{Code, Opc};
-use crate::helpers::{self, Scratch};
+use crate::helpers::{self, Effect, Scratch};
 use crate::lower::Program;
 use crate::maps::Maps;
 use crate::memory::Memory;
 use crate::number::*;
-use crate::state::State;
+use crate::state::{After, Callback, State};
 use crate::trace::Tracer;
 use crate::trap::TrapKind;
 use crate::value::{Prov, Value, ValueKind};
@@ -18,7 +18,7 @@ use crate::{atomic, packet};
 
 /// What a run works on besides its state.
 pub(crate) struct World<'a> {
-    pub(crate) program: &'a Program,
+    pub(crate) programs: &'a [Program],
     pub(crate) memory: &'a mut Memory,
     pub(crate) maps: &'a mut Maps,
     pub(crate) scratch: &'a mut Scratch,
@@ -33,8 +33,9 @@ pub(crate) fn run<const TRACE: bool>(
     budget: u64,
     tracer: &mut Tracer,
 ) -> Result<(), TrapKind> {
-    let World { program, memory, maps, scratch } = world;
-    let codes = &program.codes[..];
+    let World { programs, memory, maps, scratch } = world;
+    let mut program = of(programs, state.program)?;
+    let mut codes = &program.codes[..];
     let mut pc = 0usize;
     let mut steps = 0u64;
 
@@ -51,6 +52,23 @@ pub(crate) fn run<const TRACE: bool>(
             match $result {
                 Ok(value) => value,
                 Err(kind) => trap!(kind),
+            }
+        };
+    }
+    // Goes on where another function is to start or to go on.
+    macro_rules! go_on {
+        ($after:expr) => {
+            match $after {
+                After::Finished => break,
+                After::Code(number, target) => {
+                    if number != state.program || memory.program != number {
+                        program = check!(of(programs, number));
+                        codes = &program.codes[..];
+                        state.program = number;
+                        memory.program = number;
+                    }
+                    pc = target;
+                }
             }
         };
     }
@@ -281,10 +299,7 @@ pub(crate) fn run<const TRACE: bool>(
                 state.clobber();
                 state.regs[0] = Value::scalar(loaded.unwrap_or(0));
                 if loaded.is_none() {
-                    match state.leave(memory) {
-                        Some(ret) => pc = ret,
-                        None => break,
-                    }
+                    go_on!(check!(state.end_function(memory)));
                 }
             }
             // RFC 9669 section 4.3.
@@ -356,20 +371,25 @@ pub(crate) fn run<const TRACE: bool>(
                 pc = target;
             }
             Opc::CallHelper => {
-                let result = helpers::call(code.imm as i32, &state.regs, memory, maps, scratch);
-                state.regs[0] = check!(result);
-                state.clobber();
-            }
-            Opc::Exit => match state.depth {
-                0 => {
-                    check!(arith::readable(0, state.regs[0]));
-                    break;
+                let id = code.imm as i32;
+                match check!(helpers::call(id, state, memory, maps, scratch)) {
+                    Effect::Returns(value) => {
+                        state.regs[0] = value;
+                        state.clobber();
+                    }
+                    Effect::Loop { slot, count, ctx } => {
+                        let start = check!(function_start(program, slot));
+                        let callback = Callback { start, count, ctx, index: 0 };
+                        check!(state.enter_callback(pc, callback, memory));
+                        pc = start;
+                    }
+                    Effect::TailCall(number) => {
+                        state.tail_call(number, memory);
+                        go_on!(After::Code(number, 0));
+                    }
                 }
-                _ => match state.leave(memory) {
-                    Some(ret) => pc = ret,
-                    None => break,
-                },
-            },
+            }
+            Opc::Exit => go_on!(check!(state.end_function(memory))),
             Opc::Refused => trap!(refusal(program, code)),
             Opc::BadTarget => {
                 steps = steps.saturating_sub(1);
@@ -417,11 +437,22 @@ fn callx(program: &Program, code: Code, target: Value) -> Result<usize, TrapKind
     if target.kind() != ValueKind::Function {
         return Err(TrapKind::NotFunctionAddress { reg: code.dst, found: target.kind() });
     }
-    let slot = target.prov.selector();
+    function_start(program, target.prov.selector())
+}
+
+/// The code of the function that starts at a slot.
+fn function_start(program: &Program, slot: u32) -> Result<usize, TrapKind> {
     program
         .function_start(slot as usize)
         .map(|index| index as usize)
         .ok_or(TrapKind::BadJumpTarget { target: i64::from(slot), why: "no function starts there" })
+}
+
+/// The program with a number.
+fn of(programs: &[Program], number: usize) -> Result<&Program, TrapKind> {
+    programs
+        .get(number)
+        .ok_or_else(|| TrapKind::Unsupported(format!("there is no program {number}").into()))
 }
 
 #[cold]

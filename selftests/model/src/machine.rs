@@ -137,9 +137,10 @@ impl Machine {
         tracer: &mut Tracer,
     ) -> Result<Outcome, Box<Trap>> {
         let Self { programs, insns, maps, memory, scratch } = self;
-        let (Some(program), Some(insns)) = (programs.get(number), insns.get(number)) else {
+        let Some(program) = programs.get(number) else {
             return Err(Box::new(Trap {
                 kind: TrapKind::Unsupported(format!("there is no program {number}").into()),
+                program: number,
                 slot: 0,
                 insn: String::new(),
                 regs: [Value::UNINIT; 11],
@@ -149,16 +150,19 @@ impl Machine {
         };
         memory.begin_run(number);
         let r1 = set_up(program.prog_type, memory, input);
-        let mut state = State::new(*r1.as_ref().unwrap_or(&Value::UNINIT), memory);
-        let world = World { program, memory, maps, scratch };
+        let mut state = State::new(number, *r1.as_ref().unwrap_or(&Value::UNINIT), memory);
+        let world = World { programs, memory, maps, scratch };
         let ran = r1.and_then(|_| exec::run::<TRACE>(world, &mut state, budget, tracer));
         if let Err(kind) = ran {
-            let slot = program.slot_of.get(state.at).copied().unwrap_or_default() as usize;
+            // A tail call may have led to another program.
+            let slot_of = programs.get(state.program).map_or(&[][..], |program| &program.slot_of);
+            let slot = slot_of.get(state.at).copied().unwrap_or_default() as usize;
             let mut regs = [Value::UNINIT; 11];
             regs.copy_from_slice(&state.regs[..11]);
             return Err(Box::new(Trap {
-                insn: disassemble(insns, slot),
+                insn: insns.get(state.program).map_or_else(String::new, |i| disassemble(i, slot)),
                 kind,
+                program: state.program,
                 slot,
                 regs,
                 steps: state.steps,

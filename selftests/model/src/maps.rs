@@ -19,12 +19,16 @@ pub(crate) mod map_type {
     pub(crate) const ARRAY: u32 = 2;
     pub(crate) const PERCPU_ARRAY: u32 = 6;
     pub(crate) use bpf_isa::MAP_TYPE_INSN_ARRAY as INSN_ARRAY;
+    pub(crate) use bpf_isa::MAP_TYPE_PROG_ARRAY as PROG_ARRAY;
 }
 
 pub(crate) const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 const BPF_F_WRONLY_PROG: u32 = 1 << 8;
 const BPF_NOEXIST: u64 = 1;
 const BPF_EXIST: u64 = 2;
+
+/// Bytes of a `struct bpf_spin_lock`, and its alignment.
+pub(crate) const LOCK: usize = 4;
 
 /// Bytes that all maps of a plan may have together.
 const MAX_BYTES: u64 = 1 << 28;
@@ -68,6 +72,10 @@ pub(crate) struct Map {
     max_entries: u32,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// Programs by entry, of a prog array.
+    pub(crate) programs: HashMap<u32, usize>,
+    /// Offset of the `bpf_spin_lock` in each value.
+    lock: Option<u32>,
     /// Object that holds the values, or the jump table; none for types the model does not know.
     object: Option<u32>,
     hash: HashSlots,
@@ -140,6 +148,8 @@ impl Map {
             max_entries: plan.max_entries,
             readable: plan.flags & BPF_F_WRONLY_PROG == 0,
             writable: plan.flags & BPF_F_RDONLY_PROG == 0,
+            programs: plan.programs.iter().copied().collect(),
+            lock: plan.spin_lock,
             object: None,
             hash: HashSlots { fresh: 1, ..HashSlots::default() },
         };
@@ -176,13 +186,28 @@ impl Map {
                 Err("an array has keys of 4 bytes")
             }
             map_type::HASH if self.key_size > 512 => Err("keys have at most 512 bytes"),
+            map_type::HASH | map_type::ARRAY => Ok(()),
+            _ if self.lock.is_some() => Err("a map of this type has no lock in its values"),
+            _ => Ok(()),
+        }?;
+        match self.lock {
+            Some(lock) if !lock.is_multiple_of(LOCK as u32) => Err("the lock is not aligned"),
+            Some(lock) if lock as usize + LOCK > self.value_size => {
+                Err("the lock reaches out of the value")
+            }
+            Some(_) if !self.readable || !self.writable => {
+                Err("a map with a lock is one that programs read and write")
+            }
             _ => Ok(()),
         }
     }
 
     /// Bytes of an element, number of elements, kind of the object.
     fn layout(&self, index: u32) -> (usize, u64, Kind) {
-        let kind = Kind::Values { map: index, read: self.readable, write: self.writable };
+        let kind = match self.lock {
+            Some(lock) => Kind::Guarded { map: index, lock },
+            None => Kind::Values { map: index, read: self.readable, write: self.writable },
+        };
         match self.map_type {
             // bpf_insn_array: one object with the addresses, whatever the value's size.
             map_type::INSN_ARRAY => {
@@ -358,6 +383,10 @@ impl MapValues for MapLoader<'_> {
     fn value(&self, map: usize, off: u32) -> Result<Value, TrapKind> {
         let Some(map) = self.maps.0.get(map) else { return Err(no_such_map()) };
         match (map.map_type, map.object) {
+            // array_map_direct_value_addr().
+            (map_type::ARRAY, _) if map.max_entries != 1 => Err(TrapKind::InvalidInstruction {
+                why: "the address of a value in an array of more than one entry".into(),
+            }),
             (map_type::INSN_ARRAY | map_type::ARRAY | map_type::PERCPU_ARRAY, Some(object)) => {
                 let start = self.memory.pointer(object, 0);
                 Ok(Value { bits: start.bits.wrapping_add(u64::from(off)), ..start })

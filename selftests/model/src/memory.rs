@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 use crate::context::Context;
 use crate::functions::FunctionTable;
+use crate::maps::LOCK;
 use crate::trap::TrapKind;
 use crate::value::{Prov, Value};
 
@@ -36,6 +37,8 @@ pub(crate) enum Kind {
     Plain(Region),
     /// The values of a map, `stride` bytes apart; the pointer's selector is the element.
     Values { map: u32, read: bool, write: bool },
+    /// As `Values`, readable and writable, with a `bpf_spin_lock` at byte `lock` of each.
+    Guarded { map: u32, lock: u32 },
     /// The addresses of a jump table, 8 bytes each; read-only.
     JumpTable { map: u32 },
     /// The value of a read-only map with pointers to functions of one program.
@@ -364,6 +367,10 @@ impl Memory {
                     None => Err(self.fault(base, off, size)),
                 }
             }
+            Kind::Guarded { lock, .. } => {
+                self.beside_lock(base, index, size, lock)?;
+                Ok(Value::scalar(bits))
+            }
             Kind::Functions { map } => {
                 let within = index - object.start;
                 match self.functions.get(&map) {
@@ -389,7 +396,47 @@ impl Memory {
             self.leaked |= value.prov.is_address();
             return self.context.store(index.wrapping_sub(object.start), size, value.bits);
         }
+        if let Kind::Guarded { lock, .. } = object.kind {
+            let (index, _) = self.locate(base, off, size)?;
+            self.beside_lock(base, index, size, lock)?;
+            self.leaked |= value.prov.is_address();
+            if let Some(bytes) = self.bytes.get_mut(index..index + size) {
+                bytes.copy_from_slice(&value.bits.to_le_bytes()[..size]);
+            }
+            return Ok(());
+        }
         Err(TrapKind::ReadOnly { object: self.describe(base) })
+    }
+
+    /// Offset of a place in the arena from the start of its element.
+    fn in_element(&self, base: Value, index: usize) -> usize {
+        let start = self.range(base.prov.object() as u32, base.prov.selector());
+        index.wrapping_sub(start.map_or(0, |range| range.start))
+    }
+
+    /// Checks that an access does not touch the lock of its element: `check_map_access()`.
+    fn beside_lock(
+        &self,
+        base: Value,
+        index: usize,
+        size: usize,
+        lock: u32,
+    ) -> Result<(), TrapKind> {
+        let (within, lock) = (self.in_element(base, index), lock as usize);
+        if within < lock + LOCK && lock < within + size {
+            return Err(TrapKind::Lock { why: "is accessed directly" });
+        }
+        Ok(())
+    }
+
+    /// Whether a value is the address of the lock in an element of a map.
+    pub(crate) fn is_lock(&self, value: Value) -> bool {
+        match self.locate(value, 0, LOCK) {
+            Ok((index, Kind::Guarded { lock, .. })) => {
+                self.in_element(value, index) == lock as usize
+            }
+            _ => false,
+        }
     }
 
     /// Copies out `size` bytes that a helper reads through a pointer argument.
@@ -404,6 +451,10 @@ impl Memory {
             Kind::Stack => self.stack_range_prov(index, size)?.is_address(),
             Kind::Plain(_) | Kind::Values { read: true, .. } => false,
             Kind::Values { .. } => return Err(TrapKind::WriteOnly { object: self.describe(base) }),
+            Kind::Guarded { lock, .. } => {
+                self.beside_lock(base, index, size, lock)?;
+                false
+            }
             Kind::Functions { map } => {
                 let within = index - self.objects[base.prov.object()].start;
                 if let Some(table) = self.functions.get(&map) {
@@ -467,7 +518,9 @@ impl Memory {
             Some(Kind::Stack) => format!("stack frame {}", base.prov.object()).into(),
             Some(Kind::Plain(Region::SyscallContext) | Kind::Context) => "the context".into(),
             Some(Kind::Plain(Region::Packet)) => "the packet".into(),
-            Some(Kind::Values { map, .. }) => format!("element {element} of map {map}").into(),
+            Some(Kind::Values { map, .. } | Kind::Guarded { map, .. }) => {
+                format!("element {element} of map {map}").into()
+            }
             Some(Kind::Functions { map }) => format!("the data in map {map}").into(),
             Some(Kind::JumpTable { map }) => format!("the jump table in map {map}").into(),
             None => "no object".into(),

@@ -1,5 +1,6 @@
 //! Registers and frames of a run.
 
+use crate::arith::readable;
 use crate::memory::{FRAMES, Memory};
 use crate::trap::TrapKind;
 use crate::value::Value;
@@ -8,6 +9,9 @@ use crate::value::Value;
 /// (`BPF_MAX_LOOPS`, `include/linux/bpf.h`).
 const MAX_LOOPS: u64 = 8 * 1024 * 1024;
 
+/// Programs that may follow each other by tail calls (`MAX_TAIL_CALL_CNT`, `include/linux/bpf.h`).
+const MAX_TAIL_CALLS: u32 = 33;
+
 /// Registers, frames and position of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
@@ -15,6 +19,14 @@ pub(crate) struct State {
     pub(crate) regs: [Value; 16],
     pub(crate) frames: [Frame; FRAMES],
     pub(crate) depth: usize,
+    /// Number of the program that is being executed.
+    pub(crate) program: usize,
+    /// The context, as the first program got it in r1.
+    ctx: Value,
+    /// Tail calls so far.
+    tail_calls: u32,
+    /// The `bpf_spin_lock` that is held.
+    pub(crate) lock: Option<Value>,
     /// Code that was executed last: the one that trapped, after a trap.
     pub(crate) at: usize,
     pub(crate) steps: u64,
@@ -29,21 +41,59 @@ pub(crate) struct State {
 pub(crate) struct Frame {
     /// Code to go on with after the return.
     ret: usize,
+    /// Number of the program that this code belongs to: after a tail call it is another one.
+    program: usize,
+    /// Set where a helper has called the function.
+    callback: Option<Callback>,
     /// r6 to r10 of the caller.
     saved: [Value; 5],
     /// How often `may_goto` still falls through.
     pub(crate) may_goto: u64,
 }
 
+/// A function that `bpf_loop` calls again and again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Callback {
+    /// Its first code.
+    pub(crate) start: usize,
+    /// Times that it is called at most; not 0.
+    pub(crate) count: u32,
+    /// Its second argument.
+    pub(crate) ctx: Value,
+    /// Times that it was called before.
+    pub(crate) index: u32,
+}
+
+/// Where a run goes on after the end of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Nowhere: it was the entry function.
+    Finished,
+    /// At a code of the program with this number.
+    Code(usize, usize),
+}
+
 impl State {
     /// The state before the first instruction.
-    pub(crate) fn new(r1: Value, memory: &mut Memory) -> Self {
+    pub(crate) fn new(program: usize, r1: Value, memory: &mut Memory) -> Self {
         let mut regs = [Value::UNINIT; 16];
         regs[1] = r1;
         regs[10] = memory.enter_frame(0);
         let mut frames = [Frame::default(); FRAMES];
         frames[0].may_goto = MAX_LOOPS;
-        Self { regs, frames, depth: 0, at: 0, steps: 0, leaked: false, may_goto_spent: false }
+        Self {
+            regs,
+            frames,
+            depth: 0,
+            program,
+            ctx: r1,
+            tail_calls: 0,
+            lock: None,
+            at: 0,
+            steps: 0,
+            leaked: false,
+            may_goto_spent: false,
+        }
     }
 
     /// Enters a function: its r1 to r5 are the caller's, nothing else is.
@@ -54,24 +104,94 @@ impl State {
         self.depth += 1;
         let mut saved = [Value::UNINIT; 5];
         saved.copy_from_slice(&self.regs[6..11]);
-        self.frames[self.depth] = Frame { ret, saved, may_goto: MAX_LOOPS };
-        self.regs[0] = Value::UNINIT;
-        self.regs[6..10].fill(Value::UNINIT);
-        self.regs[10] = memory.enter_frame(self.depth);
+        let program = self.program;
+        self.frames[self.depth] = Frame { ret, program, callback: None, saved, may_goto: 0 };
+        self.begin_function(memory);
         Ok(())
     }
 
-    /// Returns from a function; gives where to go on, none from the entry function.
-    pub(crate) fn leave(&mut self, memory: &mut Memory) -> Option<usize> {
-        memory.leave_frame(self.depth);
+    /// Enters a function that a helper calls.
+    pub(crate) fn enter_callback(
+        &mut self,
+        ret: usize,
+        callback: Callback,
+        memory: &mut Memory,
+    ) -> Result<(), TrapKind> {
+        self.enter(ret, memory)?;
+        self.frames[self.depth].callback = Some(callback);
+        self.pass_to_callback(callback);
+        Ok(())
+    }
+
+    /// `set_loop_callback_state()` of `kernel/bpf/verifier.c`: the rest is not readable.
+    fn pass_to_callback(&mut self, callback: Callback) {
+        self.clobber();
+        self.regs[1] = Value::scalar(callback.index.into());
+        self.regs[2] = callback.ctx;
+    }
+
+    /// The frame of the current depth is a new one.
+    fn begin_function(&mut self, memory: &mut Memory) {
+        self.frames[self.depth].may_goto = MAX_LOOPS;
+        self.regs[0] = Value::UNINIT;
+        self.regs[6..10].fill(Value::UNINIT);
+        self.regs[10] = memory.enter_frame(self.depth);
+    }
+
+    /// Ends the current function with the result in r0.
+    pub(crate) fn end_function(&mut self, memory: &mut Memory) -> Result<After, TrapKind> {
         if self.depth == 0 {
-            return None;
+            readable(0, self.regs[0])?;
+            if self.lock.is_some() {
+                return Err(TrapKind::Lock { why: "is held at the end of the program" });
+            }
+            memory.leave_frame(0);
+            return Ok(After::Finished);
         }
+        let Some(mut callback) = self.frames[self.depth].callback else {
+            return Ok(self.leave(memory));
+        };
+        readable(0, self.regs[0])?;
+        self.leaked |= self.regs[0].prov.is_address();
+        callback.index += 1;
+        if self.regs[0].bits != 0 || callback.index == callback.count {
+            let after = self.leave(memory);
+            self.regs[0] = Value::scalar(callback.index.into());
+            return Ok(after);
+        }
+        memory.leave_frame(self.depth);
+        self.frames[self.depth].callback = Some(callback);
+        self.begin_function(memory);
+        self.pass_to_callback(callback);
+        Ok(After::Code(self.program, callback.start))
+    }
+
+    /// Returns from a function that is not the entry.
+    fn leave(&mut self, memory: &mut Memory) -> After {
+        memory.leave_frame(self.depth);
         let frame = self.frames[self.depth];
         self.depth -= 1;
         self.regs[6..11].copy_from_slice(&frame.saved);
         self.clobber();
-        Some(frame.ret)
+        After::Code(frame.program, frame.ret)
+    }
+
+    /// Whether another tail call may be made, and r1 is what it needs.
+    pub(crate) fn may_tail_call(&self) -> Result<bool, &'static str> {
+        if self.regs[1] != self.ctx {
+            return Err("is not the context");
+        }
+        Ok(self.tail_calls < MAX_TAIL_CALLS)
+    }
+
+    /// Replaces the current function by another program, which starts with r1 alone.
+    pub(crate) fn tail_call(&mut self, program: usize, memory: &mut Memory) {
+        self.tail_calls += 1;
+        self.program = program;
+        memory.leave_frame(self.depth);
+        self.clobber();
+        self.regs[1] = self.ctx;
+        self.begin_function(memory);
     }
 
     /// A call leaves r1 to r5 unreadable.

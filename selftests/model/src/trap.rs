@@ -111,6 +111,12 @@ pub enum TrapKind {
         /// What it held.
         found: ValueKind,
     },
+    /// A `bpf_spin_lock` that is not used as the kernel demands.
+    #[error("the spin lock {why}")]
+    Lock {
+        /// What is wrong.
+        why: &'static str,
+    },
     /// More than 16 frames (`MAX_CALL_FRAMES`, `include/linux/bpf_verifier.h`).
     #[error("call depth exceeds 16 frames")]
     CallDepth,
@@ -159,6 +165,8 @@ impl TrapKind {
 pub struct Trap {
     /// Why.
     pub kind: TrapKind,
+    /// Number of the program that was running: after a tail call it is not the one that was started.
+    pub program: usize,
     /// Slot of the instruction in the program.
     pub slot: usize,
     /// The instruction in the notation of the verifier's log.

@@ -3,6 +3,7 @@
 /// `BTF_KIND_*` of `include/uapi/linux/btf.h`.
 mod kind {
     pub(super) const INT: u32 = 1;
+    pub(super) const STRUCT: u32 = 4;
     pub(super) const FUNC: u32 = 12;
     pub(super) const FUNC_PROTO: u32 = 13;
 }
@@ -43,6 +44,18 @@ impl Btf {
     pub fn int(&mut self, name: &str, bytes: u32, signed: bool) -> u32 {
         let id = self.add(name, kind::INT, 0, bytes);
         self.word((u32::from(signed) << 24) | (bytes * 8));
+        id
+    }
+
+    /// Adds a struct of `size` bytes: name, type and offset in bytes of its members.
+    pub fn structure(&mut self, name: &str, size: u32, members: &[(&str, u32, u32)]) -> u32 {
+        let id = self.add(name, kind::STRUCT, members.len() as u32, size);
+        for &(name, member, offset) in members {
+            let name = self.string(name);
+            self.word(name);
+            self.word(member);
+            self.word(offset.wrapping_mul(8));
+        }
         id
     }
 

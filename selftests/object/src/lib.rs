@@ -10,6 +10,8 @@ pub mod write;
 
 pub use compile::{CompileError, compile, compile_elf, compile_with};
 pub use link::{BtfUse, LinkError, link, link_with};
-pub use plan::{FuncInfo, FunctionStart, LoadPlan, MapElement, MapPlan, MapRef, ProgramPlan};
+pub use plan::{
+    FuncInfo, FunctionStart, LoadPlan, MapElement, MapPlan, MapRef, MapTypes, ProgramPlan,
+};
 pub use read::{Object, ReadError, Section, SectionRelocation, Symbol, SymbolPlace, read};
 pub use write::{WriteError, write};

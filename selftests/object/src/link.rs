@@ -25,7 +25,7 @@ use layout::{LaidOut, Layout};
 use maps::Maps;
 use sections::program_kind;
 use tables::Tables;
-use types::FunctionTypes;
+use types::Types;
 
 /// Most slots of all programs of an object together. The kernel takes 1,000,000 a program
 /// (`BPF_COMPLEXITY_LIMIT_INSNS`); the rest is room for cases that it has to refuse.
@@ -89,11 +89,12 @@ pub fn link_with(bytes: &[u8], btf: BtfUse) -> Result<LoadPlan, LinkError> {
     let object = read(bytes)?;
     let license = license(&object)?;
     let functions = Functions::collect(&object)?;
-    let maps = Maps::collect(&object)?;
+    let mut types = Types::default();
+    let maps = Maps::collect(&object, &functions, &mut types)?;
     let mut linker = Linker {
         tables: Tables::collect(&object),
         data: Data::new(),
-        types: FunctionTypes::default(),
+        types,
         plan: LoadPlan { maps: maps.plans(), ..LoadPlan::default() },
         object: &object,
         functions: &functions,
@@ -117,7 +118,7 @@ struct Linker<'o> {
     maps: &'o Maps,
     tables: Tables,
     data: Data,
-    types: FunctionTypes,
+    types: Types,
     plan: LoadPlan,
     budget: Budget,
 }
@@ -147,7 +148,8 @@ impl Linker<'_> {
         let mut layout = Layout::new(self, entry)?;
         layout.run()?;
         let LaidOut { insns, starts, map_refs, needs_btf } = layout.finish();
-        let func_info = if btf.is_wanted(needs_btf) { self.types.of(&starts) } else { Vec::new() };
+        let func_info =
+            if btf.is_wanted(needs_btf) { self.types.of_program(&starts) } else { Vec::new() };
         self.plan.programs.push(ProgramPlan {
             name: function.name.to_owned(),
             prog_type: kind.prog_type,

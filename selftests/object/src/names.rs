@@ -9,6 +9,9 @@ pub const JUMP_TABLES: &str = ".jumptables";
 ///
 /// A definition is `struct bpf_map_def` of libbpf before 1.0: five numbers of 32 bits in little
 /// endian, in this order: type, bytes of a key, bytes of a value, number of entries, flags.
+/// It may go on, as it might there, with what BTF would say in [`BTF_MAPS`]: a number of 32 bits
+/// that is 0, or 1 more than the offset of the `struct bpf_spin_lock` in each value; then 8 bytes
+/// for each entry of a prog array, relocated ([`R_BPF_64_ABS64`]) where it holds a program.
 pub const MAPS: &str = "maps";
 /// Section of the map definitions that BTF describes.
 pub const BTF_MAPS: &str = ".maps";
@@ -22,8 +25,12 @@ pub const DATA: &str = ".data";
 
 /// Bytes of an entry of [`JUMP_TABLES`].
 pub const JUMP_TABLE_ENTRY: usize = 8;
-/// Bytes of a definition in [`MAPS`].
+/// Bytes of a definition in [`MAPS`], as long as it says nothing more.
 pub const MAP_DEF: usize = 20;
+/// Bytes of a definition with the number for the lock, and without entries.
+pub const LONG_MAP_DEF: usize = 24;
+/// Bytes of a pointer in data or in a definition.
+pub const POINTER: usize = 8;
 
 /// Relocation of a wide immediate (`Documentation/bpf/llvm_reloc.rst`).
 pub const R_BPF_64_64: u32 = 1;

@@ -18,7 +18,7 @@ pub struct LoadPlan {
 }
 
 /// One map with its contents.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapPlan {
     /// Name, of which the kernel takes the first 15 bytes of `[A-Za-z0-9_.]`.
     pub name: String,
@@ -36,6 +36,23 @@ pub struct MapPlan {
     pub contents: Vec<MapElement>,
     /// Whether to freeze the map (`BPF_MAP_FREEZE`) before programs are loaded.
     pub frozen: bool,
+    /// Entries of a prog array and the programs that they hold, by index into
+    /// [`LoadPlan::programs`]; written when all programs are loaded.
+    pub programs: Vec<(u32, usize)>,
+    /// Offset in bytes of the `struct bpf_spin_lock` in each value, if there is one. The kernel
+    /// knows it from the type of the value.
+    pub spin_lock: Option<u32>,
+    /// Ids of the types of key and value in [`LoadPlan::btf`], if the map has BTF.
+    pub types: Option<MapTypes>,
+}
+
+/// The types of a map's key and value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapTypes {
+    /// `btf_key_type_id`.
+    pub key: u32,
+    /// `btf_value_type_id`.
+    pub value: u32,
 }
 
 /// One element of a map.

@@ -18,7 +18,9 @@ use object::{
 };
 use thiserror::Error;
 
-use crate::names::{JUMP_TABLE_ENTRY, JUMP_TABLES, LICENSE, MAP_DEF, MAPS, R_BPF_64_ABS64, TEXT};
+use crate::names::{
+    JUMP_TABLE_ENTRY, JUMP_TABLES, LICENSE, LONG_MAP_DEF, MAPS, POINTER, R_BPF_64_ABS64, TEXT,
+};
 
 /// Why a unit cannot be written as an object.
 #[derive(Debug, Error)]
@@ -47,10 +49,10 @@ pub enum WriteError {
         /// What is wrong and what would be right.
         reason: String,
     },
-    /// A pointer in data that cannot be made.
+    /// A pointer in data or in a map's definition that cannot be made.
     #[error("cannot write the pointer at offset {offset} of `{object}`: {reason}")]
     Pointer {
-        /// The object of data that holds it.
+        /// The object of data or the map that holds it.
         object: String,
         /// Bytes from the object's start.
         offset: usize,
@@ -83,8 +85,6 @@ pub fn write(unit: &Unit) -> Result<Vec<u8>, WriteError> {
     Ok(writer.object.write()?)
 }
 
-/// Bytes of a pointer in data.
-const DATA_POINTER: usize = 8;
 /// Alignment of each object of data in its section.
 const DATA_ALIGN: u64 = 8;
 
@@ -216,9 +216,29 @@ impl<'u> Writer<'u> {
         let section = self.section(MAPS, SectionKind::Data);
         for map in &unit.maps {
             let fields = [map.map_type, map.key_size, map.value_size, map.max_entries, map.flags];
-            let data: Vec<u8> = fields.into_iter().flat_map(u32::to_le_bytes).collect();
+            let mut data: Vec<u8> = fields.into_iter().flat_map(u32::to_le_bytes).collect();
+            if map.spin_lock.is_some() || !map.programs.is_empty() {
+                let lock = map.spin_lock.map_or(0, |offset| offset.wrapping_add(1));
+                data.extend_from_slice(&lock.to_le_bytes());
+                data.resize(LONG_MAP_DEF + map.programs.len() * POINTER, 0);
+            }
             let start = self.object.append_section_data(section, &data, 4);
-            self.symbol(&map.name, MAPS, start..start + MAP_DEF as u64, Kind::Data)?;
+            self.symbol(&map.name, MAPS, start..start + data.len() as u64, Kind::Data)?;
+            for (entry, program) in map.programs.iter().enumerate() {
+                let Some(program) = program else { continue };
+                let offset = LONG_MAP_DEF + entry * POINTER;
+                let placed = self.symbols.get(program.as_str());
+                let placed =
+                    placed.filter(|placed| placed.kind.is_function()).ok_or_else(|| {
+                        WriteError::Pointer {
+                            object: map.name.clone(),
+                            offset,
+                            reason: format!("no function is named `{program}`; define it"),
+                        }
+                    })?;
+                let r_type = elf::RelocationType(R_BPF_64_ABS64);
+                self.relocate(section, start + offset as u64, placed.id, r_type)?;
+            }
         }
         Ok(())
     }
@@ -241,7 +261,7 @@ impl<'u> Writer<'u> {
                 };
                 let place = bytes
                     .get_mut(pointer.offset..)
-                    .and_then(|rest| rest.first_chunk_mut::<DATA_POINTER>())
+                    .and_then(|rest| rest.first_chunk_mut::<POINTER>())
                     .ok_or_else(|| fail("its 8 bytes are not all in the object".to_owned()))?;
                 let function = self
                     .symbols

@@ -6,7 +6,7 @@
 
 use bpf_object::{BtfUse, LoadPlan};
 
-use crate::case::{Case, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run};
+use crate::case::{Act, Case, Check, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run};
 
 /// `errno` values that cases expect (`asm-generic/errno-base.h`, the same on every architecture).
 pub mod errno {
@@ -40,6 +40,14 @@ pub mod load_flag {
     pub const TEST_RND_HI32: u32 = 1 << 2;
     /// `BPF_F_TEST_STATE_FREQ`: the verifier keeps a state at every pruning point.
     pub const TEST_STATE_FREQ: u32 = 1 << 3;
+}
+
+/// Flags of `BPF_MAP_CREATE` (`linux/bpf.h`).
+pub mod map_flag {
+    /// `BPF_F_RDONLY_PROG`: programs only read.
+    pub const RDONLY_PROG: u32 = 1 << 7;
+    /// `BPF_F_MMAPABLE`: user space may map the values.
+    pub const MMAPABLE: u32 = 1 << 10;
 }
 
 /// A case that the kernel must load and run. Made by [`accepts`].
@@ -94,6 +102,8 @@ fn blank(name: String, about: String, source: String) -> Case {
         load: LoadOptions::default(),
         fixed_by: None,
         blinding_fails: false,
+        interp_refuses: None,
+        checks: Vec::new(),
         expect: Expect::Accepted(Vec::new()),
     }
 }
@@ -158,6 +168,14 @@ impl Accepted {
         self
     }
 
+    /// States that the program needs the JIT: in the mode `interp` its load must fail with `EINVAL`
+    /// and say this.
+    #[must_use]
+    pub fn interp_refuses(mut self, log: &'static str) -> Self {
+        self.case.interp_refuses = Some(log);
+        self
+    }
+
     /// Runs the program on a context (`syscall` programs) and states its 32-bit result.
     #[must_use]
     pub fn run(self, ctx: Vec<u8>, returns: u32) -> Self {
@@ -180,6 +198,30 @@ impl Accepted {
     #[must_use]
     pub fn runs(self, pairs: &[(u64, u32)]) -> Self {
         pairs.iter().fold(self, |case, &(word, returns)| case.run(ctx_u64s(&[word]), returns))
+    }
+
+    /// States that user space cannot write the map of this name (see [`errno`]).
+    #[must_use]
+    pub fn update_fails(self, map: &str, errno: i32) -> Self {
+        self.check(map, Act::UpdateFails(errno))
+    }
+
+    /// States that a batch reads from the map of this name what single look-ups read.
+    #[must_use]
+    pub fn reads_in_batch(self, map: &str) -> Self {
+        self.check(map, Act::LookupBatch)
+    }
+
+    /// States that the map of this name, mapped into user space, holds what look-ups read. The map
+    /// has to have [`map_flag::MMAPABLE`], which [`Accepted::adjust`] gives to a section's map.
+    #[must_use]
+    pub fn reads_mapped(self, map: &str) -> Self {
+        self.check(map, Act::Mmap)
+    }
+
+    fn check(mut self, map: &str, act: Act) -> Self {
+        self.case.checks.push(Check { map: map.to_owned(), act });
+        self
     }
 
     fn push(

@@ -25,8 +25,35 @@ pub struct Case {
     /// Whether constant blinding fails on the program, so that in the mode `jit-hardened` the
     /// kernel has to fall back to the interpreter.
     pub blinding_fails: bool,
+    /// A piece of the verifier's log where the program cannot run in the interpreter: there its load
+    /// must fail with `EINVAL` and say so.
+    pub interp_refuses: Option<&'static str>,
+    /// What must hold when all runs are over.
+    pub checks: Vec<Check>,
     /// What must come of it.
     pub expect: Expect,
+}
+
+/// What must hold of a map after the last run, beside its contents, which are always compared with
+/// the model's: reading them one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Name of the map; the first one of that name in the plan.
+    pub map: String,
+    /// What is done with it.
+    pub act: Act,
+}
+
+/// What user space does with a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Writes its first element, which fails with this `errno`.
+    UpdateFails(i32),
+    /// Reads all elements with one `BPF_MAP_LOOKUP_BATCH`: they are the model's.
+    LookupBatch,
+    /// Reads the array through `mmap(2)`: the values are the model's. The map has to have
+    /// `BPF_F_MMAPABLE`.
+    Mmap,
 }
 
 impl Case {

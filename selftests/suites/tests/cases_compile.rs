@@ -51,3 +51,14 @@ fn accepted_cases_have_the_inputs_of_their_program_type() {
         }
     }
 }
+
+#[test]
+fn checks_name_maps_of_the_plan() {
+    for case in bpf_suites::all() {
+        let plan = plan(&case);
+        for check in &case.checks {
+            let known = plan.maps.iter().any(|map| map.name == check.map);
+            assert!(known, "{}: no map {}", case.name, check.map);
+        }
+    }
+}

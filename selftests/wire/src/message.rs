@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Bumped whenever a message changes shape; host and agent must agree on it.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Host to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +123,8 @@ pub enum Step {
         max_entries: u32,
         /// `BPF_F_*`.
         flags: u32,
+        /// Types of key and value, if any.
+        btf: Option<MapBtf>,
     },
     /// `BPF_MAP_UPDATE_ELEM`. Answered by [`Output::Done`].
     UpdateElem {
@@ -189,6 +191,31 @@ pub enum Step {
         /// Key.
         key: Vec<u8>,
     },
+    /// Reads every element of a map with one `BPF_MAP_LOOKUP_BATCH`. Answered by
+    /// [`Output::Elements`].
+    LookupBatch {
+        /// Index of the map.
+        map: u32,
+    },
+    /// Reads all values of an array through `mmap(2)`, in multiples of 8 bytes each. Answered by
+    /// [`Output::Bytes`].
+    ReadMapped {
+        /// Index of the map.
+        map: u32,
+    },
+    /// Takes a step whose refusal does not end the batch. Answered by [`Output::Attempted`].
+    Attempt(Box<Step>),
+}
+
+/// The types of a map's key and value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapBtf {
+    /// Index of the BTF object.
+    pub btf: u32,
+    /// `btf_key_type_id`.
+    pub key: u32,
+    /// `btf_value_type_id`.
+    pub value: u32,
 }
 
 /// What `BPF_PROG_LOAD` is given.
@@ -262,6 +289,10 @@ pub enum Output {
     },
     /// Elements of a map as `(key, value)`.
     Elements(Vec<(Vec<u8>, Vec<u8>)>),
+    /// Bytes of memory.
+    Bytes(Vec<u8>),
+    /// A step was attempted; how the kernel refused it, if it did.
+    Attempted(Option<Failure>),
 }
 
 /// What a step that did not work gave.

@@ -31,6 +31,8 @@ fn output() -> impl Strategy<Value = Output> {
             ctx
         }),
         prop::collection::vec((bytes(), bytes()), 0..4).prop_map(Output::Elements),
+        bytes().prop_map(Output::Bytes),
+        Just(Output::Attempted(None)),
     ]
 }
 

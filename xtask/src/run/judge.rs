@@ -5,6 +5,7 @@ use bpf_suites::{Case, Expect, RejectedAt, Rejection, Run};
 use bpf_wire::{BatchReport, Failure, Mode, Output};
 use nix::errno::Errno;
 
+use super::checks::one_check;
 use super::lower::{Lowered, Role};
 use super::model::{Expected, is_the_kernels_choice};
 
@@ -21,7 +22,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(text: impl Into<String>) -> Self {
+    pub(super) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), log: String::new() }
     }
 }
@@ -39,6 +40,14 @@ pub(crate) fn judge(
     sysctls(mode, report, &mut problems);
     match &case.expect {
         Expect::Rejected(rejection) => rejected(rejection, lowered, report, &mut problems),
+        Expect::Accepted(_) if mode == Mode::Interp && case.interp_refuses.is_some() => {
+            let rejection = Rejection {
+                at: RejectedAt::LoadProgram(0),
+                errno: Errno::EINVAL as i32,
+                log: case.interp_refuses.iter().map(|&piece| piece.to_owned()).collect(),
+            };
+            rejected(&rejection, lowered, report, &mut problems);
+        }
         Expect::Accepted(runs) => {
             accepted(case, plan, mode, runs, lowered, report, expected, &mut problems);
         }
@@ -94,6 +103,11 @@ fn accepted(
             }
             (Role::DumpMap(index), Ok(Output::Elements(elements))) => {
                 one_map(*index, plan, elements, expected, problems);
+            }
+            (Role::Check(index), Ok(output)) => {
+                if let Some(check) = case.checks.get(*index) {
+                    one_check(check, plan, output, expected, problems);
+                }
             }
             _ => {}
         }
@@ -155,7 +169,7 @@ fn one_run(
     }
 }
 
-fn one_map(
+pub(super) fn one_map(
     index: usize,
     plan: &LoadPlan,
     elements: &[(Vec<u8>, Vec<u8>)],
@@ -280,7 +294,9 @@ fn describe(role: Role) -> String {
         Role::Freeze(index) => format!("BPF_MAP_FREEZE of map {index}"),
         Role::Load(index) => format!("BPF_PROG_LOAD of program {index}"),
         Role::Run(index) => format!("BPF_PROG_TEST_RUN {index}"),
+        Role::UpdateProgArray(index) => format!("BPF_MAP_UPDATE_ELEM of prog array {index}"),
         Role::DumpMap(index) => format!("BPF_MAP_LOOKUP_ELEM of map {index}"),
+        Role::Check(index) => format!("check {index}"),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Lowers a case and its load plan to the steps that the agent executes.
 
-use bpf_isa::MAP_TYPE_INSN_ARRAY;
+use super::checks::{act, named};
+use bpf_isa::{MAP_TYPE_INSN_ARRAY, MAP_TYPE_PROG_ARRAY};
 use bpf_object::{LoadPlan, MapPlan, ProgramPlan};
 use bpf_suites::{Case, Expect, LoadOptions};
-use bpf_wire::{ProgramLoad, Step};
+use bpf_wire::{MapBtf, ProgramLoad, Step};
 
 /// Bytes that a program may add to a packet and that are still taken back.
 const PACKET_HEADROOM: u32 = 256;
@@ -23,8 +24,12 @@ pub(crate) enum Role {
     Load(usize),
     /// Makes the run with this index.
     Run(usize),
+    /// Writes an entry of the prog array with this index.
+    UpdateProgArray(usize),
     /// Reads the map with this index.
     DumpMap(usize),
+    /// Makes the check with this index.
+    Check(usize),
 }
 
 /// Steps and, for each, its role.
@@ -48,6 +53,12 @@ pub(crate) fn lower(case: &Case, plan: &LoadPlan, dump: bool) -> Lowered {
     for (index, program) in plan.programs.iter().enumerate() {
         steps.push((Role::Load(index), load_program(program, &case.load, dump)));
     }
+    for (index, map) in plan.maps.iter().enumerate() {
+        for &(key, prog) in &map.programs {
+            let step = Step::UpdateProgArray { map: index as u32, key, prog: prog as u32 };
+            steps.push((Role::UpdateProgArray(index), step));
+        }
+    }
     if let Expect::Accepted(runs) = &case.expect {
         for (index, run) in runs.iter().enumerate() {
             let step = Step::TestRun {
@@ -67,15 +78,20 @@ pub(crate) fn lower(case: &Case, plan: &LoadPlan, dump: bool) -> Lowered {
                 steps.push((Role::DumpMap(index), Step::DumpMap { map: index as u32 }));
             }
         }
+        for (index, check) in case.checks.iter().enumerate() {
+            if let Some((map, plan)) = named(plan, &check.map) {
+                steps.push((Role::Check(index), act(check.act, map as u32, plan)));
+            }
+        }
     }
     let (roles, steps) = steps.into_iter().unzip();
     Lowered { steps, roles }
 }
 
 /// Whether what a map holds is the program's business and is compared with the model. The offsets
-/// in an instruction array are the kernel's to choose.
+/// in an instruction array are the kernel's to choose, and so are the ids of programs.
 pub(crate) fn is_data(map: &MapPlan) -> bool {
-    map.map_type != MAP_TYPE_INSN_ARRAY
+    !matches!(map.map_type, MAP_TYPE_INSN_ARRAY | MAP_TYPE_PROG_ARRAY)
 }
 
 fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
@@ -88,6 +104,7 @@ fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
             value_size: map.value_size,
             max_entries: map.max_entries,
             flags: map.flags,
+            btf: map.types.map(|types| MapBtf { btf: 0, key: types.key, value: types.value }),
         },
     ));
     for element in &map.contents {

@@ -87,6 +87,8 @@ fn probe_case(what: &str, source: &str) -> Case {
         load: LoadOptions::default(),
         fixed_by: None,
         blinding_fails: false,
+        interp_refuses: None,
+        checks: Vec::new(),
         expect: Expect::Accepted(vec![run]),
     }
 }

@@ -21,7 +21,7 @@ const MAX_LOG_SIZE: usize = 16 << 20;
 const LOG_OF_FAILURE: u32 = 1;
 
 /// `ENOSPC` of a log that was cut.
-const ENOSPC: nix::errno::Errno = nix::errno::Errno::ENOSPC;
+const ENOSPC: i32 = libc::ENOSPC;
 
 /// `BPF_PROG_LOAD` as the step asks for it.
 pub(super) fn load(
@@ -56,7 +56,7 @@ pub(super) fn load(
     let fd = match fd {
         Ok(fd) => fd,
         Err(CallError::Kernel(errno)) => {
-            return Err(StepError::Refused(Failure { errno: errno as i32, log }));
+            return Err(StepError::Refused(Failure { errno, log }));
         }
         Err(error) => return Err(error.into()),
     };
@@ -140,13 +140,11 @@ pub(super) fn text(log: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nix::errno::Errno;
-
     use super::*;
 
     /// A verifier that writes a log of `log` bytes and refuses with `verdict`, if any.
     /// Gives the outcome, and `(level, size)` of every attempt.
-    fn verify(level: u32, log: usize, verdict: Option<Errno>) -> (Outcome, Vec<(u32, usize)>) {
+    fn verify(level: u32, log: usize, verdict: Option<i32>) -> (Outcome, Vec<(u32, usize)>) {
         let mut attempts = Vec::new();
         let outcome = with_log(level, |level, buffer| {
             attempts.push((level, buffer.len()));
@@ -173,8 +171,8 @@ mod tests {
 
     #[test]
     fn a_refused_program_is_loaded_again_for_its_log() {
-        let ((fd, log), attempts) = verify(0, 5, Some(Errno::EACCES));
-        assert_eq!(fd.unwrap_err(), CallError::Kernel(Errno::EACCES));
+        let ((fd, log), attempts) = verify(0, 5, Some(libc::EACCES));
+        assert_eq!(fd.unwrap_err(), CallError::Kernel(libc::EACCES));
         assert_eq!((log.as_str(), attempts), ("xxxxx", vec![(0, 0), (1, FIRST_LOG_SIZE)]));
     }
 
@@ -188,8 +186,8 @@ mod tests {
 
     #[test]
     fn a_log_without_end_does_not_hide_the_verdict() {
-        let ((fd, log), attempts) = verify(2, 40 << 20, Some(Errno::E2BIG));
-        assert_eq!(fd.unwrap_err(), CallError::Kernel(Errno::E2BIG));
+        let ((fd, log), attempts) = verify(2, 40 << 20, Some(libc::E2BIG));
+        assert_eq!(fd.unwrap_err(), CallError::Kernel(libc::E2BIG));
         assert!(log.starts_with("[the log has 41943041 bytes; only its end is here]\nxxx"));
         assert_eq!(attempts, [(2, FIRST_LOG_SIZE), (2, MAX_LOG_SIZE), (0, 0)]);
     }

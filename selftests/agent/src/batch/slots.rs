@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use crate::kernel::bpf::Map;
+use crate::kernel::map::Map;
 
 /// A loaded program.
 #[derive(Debug)]

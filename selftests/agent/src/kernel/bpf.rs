@@ -1,4 +1,4 @@
-//! `bpf(2)`, one safe function a command.
+//! `bpf(2)`, one safe function a command; those on maps are in [`super::map`].
 //!
 //! The kernel reads and writes memory by sizes that it keeps itself; the types here keep the same
 //! sizes, so that no call reaches past a buffer whatever the host asked for.
@@ -12,8 +12,7 @@ use std::ptr;
 use nix::errno::Errno;
 
 use super::uapi::{
-    BPF_PROG_TYPE_SYSCALL, BtfLoad, InfoByFd, MapCreate, MapElem, NAME_LEN, PER_CPU_MAPS, ProgInfo,
-    ProgLoad, TestRun, cmd,
+    BPF_PROG_TYPE_SYSCALL, BtfLoad, InfoByFd, NAME_LEN, ProgInfo, ProgLoad, TestRun, cmd,
 };
 
 /// Most bytes of packet data that a test run hands back; a record can hold no more.
@@ -22,17 +21,27 @@ const MAX_DATA_OUT: u32 = 64 << 20;
 /// Why a call gave nothing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CallError {
-    /// The kernel said so.
-    Kernel(Errno),
+    /// The kernel said so: its `errno`, which need not have a name in user space (`ENOTSUPP`, 524).
+    Kernel(i32),
     /// The call was never made, since its arguments make no sense.
     Misuse(String),
 }
 
 impl From<Errno> for CallError {
     fn from(errno: Errno) -> Self {
+        Self::Kernel(errno as i32)
+    }
+}
+
+impl From<RawErrno> for CallError {
+    fn from(RawErrno(errno): RawErrno) -> Self {
         Self::Kernel(errno)
     }
 }
+
+/// An `errno` with or without a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RawErrno(pub(super) i32);
 
 /// Calls `bpf(2)`.
 ///
@@ -40,11 +49,14 @@ impl From<Errno> for CallError {
 ///
 /// `T` is the front of the attribute of `command`, and every address in it is valid for what the
 /// command does with it.
-unsafe fn bpf<T>(command: u32, attr: &mut T) -> Result<RawFd, Errno> {
+pub(super) unsafe fn bpf<T>(command: u32, attr: &mut T) -> Result<RawFd, RawErrno> {
     // SAFETY: `attr` is as long as told, the rest is for the caller to promise.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, command, ptr::from_mut(attr), size_of::<T>()) };
-    Errno::result(result).map(|result| result as RawFd)
+    match result {
+        -1 => Err(RawErrno(Errno::last_raw())),
+        result => Ok(result as RawFd),
+    }
 }
 
 /// Calls a command that gives a descriptor.
@@ -52,23 +64,23 @@ unsafe fn bpf<T>(command: u32, attr: &mut T) -> Result<RawFd, Errno> {
 /// # Safety
 ///
 /// As for [`bpf`].
-unsafe fn bpf_fd<T>(command: u32, attr: &mut T) -> Result<OwnedFd, Errno> {
+pub(super) unsafe fn bpf_fd<T>(command: u32, attr: &mut T) -> Result<OwnedFd, RawErrno> {
     // SAFETY: the caller's promise.
     let fd = unsafe { bpf(command, attr)? };
     // SAFETY: the kernel made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn number(fd: &impl AsRawFd) -> u32 {
+pub(super) fn number(fd: &impl AsRawFd) -> u32 {
     fd.as_raw_fd().cast_unsigned()
 }
 
 /// The kernel wants no address where there are no bytes.
-fn address(bytes: &[u8]) -> u64 {
+pub(super) fn address(bytes: &[u8]) -> u64 {
     if bytes.is_empty() { 0 } else { bytes.as_ptr().addr() as u64 }
 }
 
-fn address_mut(bytes: &mut [u8]) -> u64 {
+pub(super) fn address_mut(bytes: &mut [u8]) -> u64 {
     if bytes.is_empty() { 0 } else { bytes.as_mut_ptr().expose_provenance() as u64 }
 }
 
@@ -78,7 +90,7 @@ fn length(bytes: &[u8]) -> Result<u32, CallError> {
 }
 
 /// The first 15 bytes and a NUL.
-fn object_name(name: &str) -> [u8; NAME_LEN] {
+pub(super) fn object_name(name: &str) -> [u8; NAME_LEN] {
     let mut bytes = [0; NAME_LEN];
     for (to, from) in bytes[..NAME_LEN - 1].iter_mut().zip(name.bytes()) {
         *to = from;
@@ -98,128 +110,6 @@ pub(crate) fn load_btf(data: &[u8], log: &mut [u8]) -> Result<OwnedFd, CallError
     };
     // SAFETY: both buffers live through the call and are as long as told.
     Ok(unsafe { bpf_fd(cmd::BTF_LOAD, &mut attr)? })
-}
-
-/// What a map is to look like.
-#[derive(Clone, Debug)]
-pub(crate) struct MapSpec {
-    /// Name, cut to 15 bytes.
-    pub(crate) name: String,
-    /// `enum bpf_map_type`.
-    pub(crate) map_type: u32,
-    /// Bytes of a key.
-    pub(crate) key_size: u32,
-    /// Bytes of a value.
-    pub(crate) value_size: u32,
-    /// Number of entries.
-    pub(crate) max_entries: u32,
-    /// `BPF_F_*`.
-    pub(crate) flags: u32,
-}
-
-/// A map, with the sizes that the kernel uses for its elements.
-#[derive(Debug)]
-pub(crate) struct Map {
-    fd: OwnedFd,
-    spec: MapSpec,
-}
-
-impl AsRawFd for Map {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-}
-
-impl Map {
-    /// `BPF_MAP_CREATE`.
-    pub(crate) fn create(spec: MapSpec) -> Result<Self, CallError> {
-        let mut attr = MapCreate {
-            map_type: spec.map_type,
-            key_size: spec.key_size,
-            value_size: spec.value_size,
-            max_entries: spec.max_entries,
-            map_flags: spec.flags,
-            map_name: object_name(&spec.name),
-            ..MapCreate::default()
-        };
-        // SAFETY: the attribute holds no address.
-        let fd = unsafe { bpf_fd(cmd::MAP_CREATE, &mut attr)? };
-        Ok(Self { fd, spec })
-    }
-
-    /// Number of entries that the map was created with.
-    pub(crate) fn max_entries(&self) -> u32 {
-        self.spec.max_entries
-    }
-
-    fn elem(&self, key: &[u8]) -> Result<MapElem, CallError> {
-        self.check("key", key.len(), self.spec.key_size)?;
-        Ok(MapElem { map_fd: number(self), key: address(key), ..MapElem::default() })
-    }
-
-    fn check(&self, what: &str, given: usize, size: u32) -> Result<(), CallError> {
-        if PER_CPU_MAPS.contains(&self.spec.map_type) {
-            return Err(CallError::Misuse(format!(
-                "map {} has a value for each CPU (type {}), which the agent neither reads nor writes",
-                self.spec.name, self.spec.map_type
-            )));
-        }
-        if given == size as usize {
-            return Ok(());
-        }
-        Err(CallError::Misuse(format!(
-            "{what} of {given} bytes for map {}, whose {what}s have {size}",
-            self.spec.name
-        )))
-    }
-
-    /// `BPF_MAP_UPDATE_ELEM`.
-    pub(crate) fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), CallError> {
-        self.check("value", value.len(), self.spec.value_size)?;
-        let mut attr = MapElem { value: address(value), flags, ..self.elem(key)? };
-        // SAFETY: key and value are as long as the map's.
-        unsafe { bpf(cmd::MAP_UPDATE_ELEM, &mut attr)? };
-        Ok(())
-    }
-
-    /// `BPF_MAP_DELETE_ELEM`.
-    pub(crate) fn delete(&self, key: &[u8]) -> Result<(), CallError> {
-        let mut attr = self.elem(key)?;
-        // SAFETY: the key is as long as the map's.
-        unsafe { bpf(cmd::MAP_DELETE_ELEM, &mut attr)? };
-        Ok(())
-    }
-
-    /// `BPF_MAP_LOOKUP_ELEM`.
-    pub(crate) fn lookup(&self, key: &[u8]) -> Result<Vec<u8>, CallError> {
-        let mut attr = self.elem(key)?;
-        let mut value = vec![0; self.spec.value_size as usize];
-        attr.value = address_mut(&mut value);
-        // SAFETY: key and value are as long as the map's.
-        unsafe { bpf(cmd::MAP_LOOKUP_ELEM, &mut attr)? };
-        Ok(value)
-    }
-
-    /// `BPF_MAP_GET_NEXT_KEY`: the first key for `None`; no key is `ENOENT`.
-    pub(crate) fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, CallError> {
-        let mut attr = match key {
-            Some(key) => self.elem(key)?,
-            None => MapElem { map_fd: number(self), ..MapElem::default() },
-        };
-        let mut next = vec![0; self.spec.key_size as usize];
-        attr.value = address_mut(&mut next);
-        // SAFETY: both keys are as long as the map's.
-        unsafe { bpf(cmd::MAP_GET_NEXT_KEY, &mut attr)? };
-        Ok(next)
-    }
-
-    /// `BPF_MAP_FREEZE`.
-    pub(crate) fn freeze(&self) -> Result<(), CallError> {
-        let mut attr = MapElem { map_fd: number(self), ..MapElem::default() };
-        // SAFETY: the attribute holds no address.
-        unsafe { bpf(cmd::MAP_FREEZE, &mut attr)? };
-        Ok(())
-    }
 }
 
 /// What a program is to be loaded from.
@@ -254,7 +144,7 @@ pub(crate) struct Loaded {
 
 /// `BPF_PROG_LOAD`, with a log if `log_level` is not 0.
 pub(crate) fn load_program(spec: &ProgramSpec<'_>, log_level: u32, log: &mut [u8]) -> Loaded {
-    let mut attempt = || -> Result<(Result<OwnedFd, Errno>, u32), CallError> {
+    let mut attempt = || -> Result<(Result<OwnedFd, RawErrno>, u32), CallError> {
         let insns = spec.insns.as_flattened();
         let func_info = spec.func_info.as_flattened();
         let mut attr = ProgLoad {
@@ -334,7 +224,7 @@ pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallEr
     Ok(info)
 }
 
-fn raw_info(program: &OwnedFd, mut info: ProgInfo) -> Result<ProgInfo, Errno> {
+fn raw_info(program: &OwnedFd, mut info: ProgInfo) -> Result<ProgInfo, RawErrno> {
     let mut attr = InfoByFd {
         bpf_fd: number(program),
         info_len: size_of::<ProgInfo>() as u32,

@@ -16,6 +16,7 @@ pub(super) mod cmd {
     pub(crate) const OBJ_GET_INFO_BY_FD: u32 = 15;
     pub(crate) const BTF_LOAD: u32 = 18;
     pub(crate) const MAP_FREEZE: u32 = 22;
+    pub(crate) const MAP_LOOKUP_BATCH: u32 = 24;
 }
 
 /// `enum bpf_prog_type`: its test run takes the context in and out through one buffer.
@@ -40,6 +41,25 @@ pub(super) struct MapCreate {
     pub(super) inner_map_fd: u32,
     pub(super) numa_node: u32,
     pub(super) map_name: [u8; NAME_LEN],
+    pub(super) map_ifindex: u32,
+    pub(super) btf_fd: u32,
+    pub(super) btf_key_type_id: u32,
+    pub(super) btf_value_type_id: u32,
+}
+
+/// `BPF_MAP_*_BATCH`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct MapBatch {
+    pub(super) in_batch: u64,
+    pub(super) out_batch: u64,
+    pub(super) keys: u64,
+    pub(super) values: u64,
+    /// In and out: number of elements.
+    pub(super) count: u32,
+    pub(super) map_fd: u32,
+    pub(super) elem_flags: u64,
+    pub(super) flags: u64,
 }
 
 /// `BPF_MAP_*_ELEM`, `BPF_MAP_GET_NEXT_KEY` and `BPF_MAP_FREEZE`.
@@ -196,6 +216,9 @@ mod tests {
         assert_eq!(offset_of!(TestRun, ctx_size_in), 40);
         assert_eq!(offset_of!(TestRun, ctx_in), 48);
         assert_eq!(offset_of!(TestRun, ctx_out), 56);
+        assert_eq!(offset_of!(MapCreate, btf_fd), 48);
+        assert_eq!(offset_of!(MapBatch, count), 32);
+        assert_eq!(offset_of!(MapBatch, elem_flags), 40);
         assert_eq!(offset_of!(InfoByFd, info), 8);
         assert_eq!(offset_of!(BtfLoad, btf_size), 16);
         assert_eq!(offset_of!(BtfLoad, btf_log_true_size), 28);
@@ -210,7 +233,8 @@ mod tests {
     /// A hole would be read by the kernel with whatever the stack held.
     #[test]
     fn no_struct_ends_in_padding() {
-        assert_eq!(size_of::<MapCreate>(), 44);
+        assert_eq!(size_of::<MapCreate>(), 60);
+        assert_eq!(size_of::<MapBatch>(), 56);
         assert_eq!(size_of::<MapElem>(), 32);
         assert_eq!(size_of::<ProgLoad>(), 144);
         assert_eq!(size_of::<TestRun>(), 64);

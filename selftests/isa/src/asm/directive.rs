@@ -89,8 +89,12 @@ fn jump_table(rest: &str) -> Result<Directive<'_>, Problem> {
 }
 
 fn map(rest: &str) -> Result<NamedMap<'_>, Problem> {
-    const ACCEPTED: &str =
-        "`.map NAME TYPE key=4 value=8 entries=1 flags=0`; `flags` may be missing";
+    const ACCEPTED: &str = "`.map NAME TYPE key=4 value=8 entries=1 flags=0 lock=4`, where `flags` and `lock` may be \
+         missing; `: first, -, third` behind it for the programs of a prog array";
+    let (rest, programs) = match rest.split_once(':') {
+        Some((rest, programs)) => (rest, Some(programs)),
+        None => (rest, None),
+    };
     let mut words = rest.split_whitespace();
     let (Some(word), Some(map_type)) = (words.next(), words.next()) else {
         return Err(Problem::new("a map has a name and a type", ACCEPTED));
@@ -105,7 +109,8 @@ fn map(rest: &str) -> Result<NamedMap<'_>, Problem> {
             )
         })?,
     };
-    let (mut key_size, mut value_size, mut max_entries, mut flags) = (None, None, None, None);
+    let (mut key_size, mut value_size, mut max_entries) = (None, None, None);
+    let (mut flags, mut spin_lock) = (None, None);
     for word in words {
         let (field, value) = word
             .split_once('=')
@@ -115,6 +120,7 @@ fn map(rest: &str) -> Result<NamedMap<'_>, Problem> {
             "value" => &mut value_size,
             "entries" => &mut max_entries,
             "flags" => &mut flags,
+            "lock" => &mut spin_lock,
             _ => return Err(Problem::new(format!("a map has no field `{field}`"), ACCEPTED)),
         };
         let value = number(value).ok_or_else(|| {
@@ -134,8 +140,23 @@ fn map(rest: &str) -> Result<NamedMap<'_>, Problem> {
         value_size: required("value", value_size)?,
         max_entries: required("entries", max_entries)?,
         flags: flags.unwrap_or(0),
+        spin_lock,
+        programs: match programs {
+            Some(list) => {
+                list.split(',').map(|word| entry(word.trim())).collect::<Result<_, _>>()?
+            }
+            None => Vec::new(),
+        },
     };
     Ok(NamedMap { name, def })
+}
+
+/// An entry of a prog array: a program's name, or `-` for none.
+fn entry(word: &str) -> Result<Option<String>, Problem> {
+    match word {
+        "-" => Ok(None),
+        word => Ok(Some(name(word)?.to_owned())),
+    }
 }
 
 /// A number of 32 bits without sign.

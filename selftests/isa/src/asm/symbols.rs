@@ -33,6 +33,8 @@ pub(super) struct Symbols<'s> {
     references: Vec<(usize, Vec<Reference<'s>>)>,
     /// Objects of data by their index, and where they are defined.
     data: Vec<(usize, Line<'s>)>,
+    /// Maps by their index, and where they are defined.
+    maps: Vec<(usize, Line<'s>)>,
 }
 
 impl<'s> Symbols<'s> {
@@ -61,6 +63,11 @@ impl<'s> Symbols<'s> {
         self.data.push((object, line));
     }
 
+    /// Notes a map, whose programs have to be functions.
+    pub(super) fn hold_programs(&mut self, map: usize, line: Line<'s>) {
+        self.maps.push((map, line));
+    }
+
     fn define(&mut self, name: &'s str, kind: Kind, line: Line<'s>) -> Result<(), AsmError> {
         match self.defined.insert(name, (kind, line)) {
             None => Ok(()),
@@ -75,16 +82,25 @@ impl<'s> Symbols<'s> {
         self.references.push((function, references));
     }
 
+    /// Checks that a name is that of a function.
+    fn function(&self, name: &str, line: Line<'s>) -> Result<(), AsmError> {
+        match self.defined.get(name) {
+            Some((Kind::Function, _)) => Ok(()),
+            Some(_) => Err(line.fail(no_function(name))),
+            None => Err(line.fail(unknown(name, "a function of this source"))),
+        }
+    }
+
     /// Turns the references into relocations, and calls of helpers into plain instructions.
     pub(super) fn resolve(self, unit: &mut Unit) -> Result<(), AsmError> {
         for &(object, line) in &self.data {
             for pointer in &unit.data[object].pointers {
-                let name = pointer.function.as_str();
-                match self.defined.get(name) {
-                    Some((Kind::Function, _)) => {}
-                    Some(_) => return Err(line.fail(no_function(name))),
-                    None => return Err(line.fail(unknown(name, "a function of this source"))),
-                }
+                self.function(&pointer.function, line)?;
+            }
+        }
+        for &(map, line) in &self.maps {
+            for program in unit.maps[map].programs.iter().flatten() {
+                self.function(program, line)?;
             }
         }
         for (function, references) in self.references {

@@ -138,6 +138,7 @@ fn symbols_become_relocations() {
         value_size,
         max_entries,
         flags,
+        ..MapDef::default()
     };
     assert_eq!(unit.maps, [map("counts", 2, 4, 16, 2, 0x80), map("odd", 99, 1, 2, 3, 0)]);
 }
@@ -214,4 +215,23 @@ fn data_is_numbers_and_pointers() {
         .collect();
     assert_eq!(relocations, [(0, "table", 4), (2, "numbers", 0)]);
     assert_eq!([0, 2].map(|slot: usize| unit.functions[0].insns[slot].src), [0, 1]);
+}
+
+#[test]
+fn maps_have_locks_and_programs() {
+    let unit = unit(
+        "
+        .map guarded hash key=8 value=16 entries=2 lock=12
+        .map progs prog_array key=4 value=4 entries=3: f, -, main
+        .map empty prog_array key=4 value=4 entries=3
+        exit
+        .prog f xdp
+        exit
+        ",
+    );
+    let locks: Vec<_> = unit.maps.iter().map(|map| map.spin_lock).collect();
+    assert_eq!(locks, [Some(12), None, None]);
+    let program = |name: &str| Some(name.to_owned());
+    assert_eq!(unit.maps[1].programs, [program("f"), None, program("main")]);
+    assert!(unit.maps[0].programs.is_empty() && unit.maps[2].programs.is_empty());
 }

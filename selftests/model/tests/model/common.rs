@@ -84,8 +84,7 @@ pub(crate) fn map(map_type: u32, key_size: u32, value_size: u32, max_entries: u3
         value_size,
         max_entries,
         flags: 0,
-        contents: Vec::new(),
-        frozen: false,
+        ..MapPlan::default()
     }
 }
 

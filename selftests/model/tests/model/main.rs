@@ -1,6 +1,7 @@
 //! Tests of the model through its public interface.
 
 mod alu;
+mod callbacks;
 mod common;
 mod control;
 mod data;

@@ -12,7 +12,7 @@ use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_PROGBITS};
 
 use super::error::{LinkError, Location};
 use super::functions::Functions;
-use crate::names::{DATA, R_BPF_64_ABS64, READ_ONLY_DATA};
+use crate::names::{DATA, POINTER, R_BPF_64_ABS64, READ_ONLY_DATA};
 use crate::plan::{MapElement, MapPlan};
 use crate::read::{Object, Section, SymbolPlace};
 
@@ -22,8 +22,6 @@ pub(super) const MAX_DATA: usize = 1 << 26;
 const MAP_TYPE_ARRAY: u32 = 2;
 const KEY_SIZE: u32 = 4;
 const BPF_F_RDONLY_PROG: u32 = 1 << 7;
-/// Bytes of a pointer.
-const POINTER: usize = 8;
 
 /// The data of an object, and the maps that programs share.
 pub(super) struct Data {
@@ -103,6 +101,7 @@ impl Data {
                 value: found.data.into(),
             }],
             frozen: read_only,
+            ..MapPlan::default()
         });
         if pointers.is_empty() {
             self.shared.insert(section, map);

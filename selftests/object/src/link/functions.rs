@@ -98,6 +98,14 @@ impl<'o> Functions<'o> {
         (0..self.functions.len()).filter(|&at| Some(self.functions[at].section) != self.text)
     }
 
+    /// Number, among the programs, of the one that starts at an offset of a section.
+    pub(super) fn program(&self, section: usize, offset: u64) -> Option<usize> {
+        self.entries().position(|at| {
+            let function = &self.functions[at];
+            (function.section, function.start as u64) == (section, offset)
+        })
+    }
+
     /// Whether the section holds the subprograms.
     pub(super) fn is_text(&self, section: usize) -> bool {
         Some(section) == self.text

@@ -1,13 +1,16 @@
 //! The maps that an object defines.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use goblin::elf::sym::{STT_NOTYPE, STT_OBJECT};
 
 use super::error::{LinkError, Location};
-use crate::names::{MAP_DEF, MAPS};
+use super::functions::Functions;
+use super::types::Types;
+use crate::names::{LONG_MAP_DEF, MAP_DEF, MAPS, POINTER, R_BPF_64_ABS64};
 use crate::plan::MapPlan;
-use crate::read::{Object, SymbolPlace};
+use crate::read::{Object, Section, SectionRelocation, SymbolPlace};
 
 /// The maps of the section `maps`, in the order of their offsets.
 pub(super) struct Maps {
@@ -17,7 +20,11 @@ pub(super) struct Maps {
 }
 
 impl Maps {
-    pub(super) fn collect(object: &Object<'_>) -> Result<Self, LinkError> {
+    pub(super) fn collect(
+        object: &Object<'_>,
+        functions: &Functions<'_>,
+        types: &mut Types,
+    ) -> Result<Self, LinkError> {
         let Some((number, section)) = object.section(MAPS) else {
             return Ok(Self { section: None, maps: Vec::new(), by_offset: HashMap::new() });
         };
@@ -32,22 +39,25 @@ impl Maps {
         let mut by_offset = HashMap::new();
         for symbol in symbols {
             let location = || Location::new(MAPS, symbol.name, symbol.value);
-            if symbol.size != MAP_DEF as u64 {
+            let size = usize::try_from(symbol.size).unwrap_or(usize::MAX);
+            let long = size >= LONG_MAP_DEF && (size - LONG_MAP_DEF).is_multiple_of(POINTER);
+            if size != MAP_DEF && !long {
                 return Err(location().error(format!(
-                    "a map definition of {} bytes; {MAP_DEF} are expected: type, key_size, \
-                     value_size, max_entries, flags",
-                    symbol.size
+                    "a map definition of {size} bytes; {MAP_DEF} are expected: type, key_size, \
+                     value_size, max_entries, flags; or {LONG_MAP_DEF} and {POINTER} for each \
+                     entry of a prog array"
                 )));
             }
-            let start = usize::try_from(symbol.value).ok();
-            let data = start.and_then(|start| section.data.get(start..)?.first_chunk::<MAP_DEF>());
+            let start = usize::try_from(symbol.value).unwrap_or(usize::MAX);
+            let data = start.checked_add(size).and_then(|end| section.data.get(start..end));
             let Some(data) = data else {
                 return Err(location().error("the map definition reaches out of its section"));
             };
             let field = |at: usize| {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|byte| data[4 * at + byte]);
-                u32::from_le_bytes([a, b, c, d])
+                let word = data.get(4 * at..).and_then(|rest| rest.first_chunk());
+                word.map_or(0, |&word| u32::from_le_bytes(word))
             };
+            let spin_lock = field(5).checked_sub(1);
             if by_offset.insert(symbol.value, maps.len()).is_some() {
                 return Err(location().error("two maps at one offset"));
             }
@@ -58,8 +68,10 @@ impl Maps {
                 value_size: field(2),
                 max_entries: field(3),
                 flags: field(4),
-                contents: Vec::new(),
-                frozen: false,
+                spin_lock,
+                types: spin_lock.map(|lock| types.of_locked_map(field(1), field(2), lock)),
+                programs: programs(object, functions, section, start..start + size, symbol.name)?,
+                ..MapPlan::default()
             });
         }
         Ok(Self { section: Some(number), maps, by_offset })
@@ -79,4 +91,49 @@ impl Maps {
     pub(super) fn at(&self, offset: u64) -> Option<usize> {
         self.by_offset.get(&offset).copied()
     }
+}
+
+/// Entry and program of what a definition says about a prog array; `range` is the definition.
+fn programs(
+    object: &Object<'_>,
+    functions: &Functions<'_>,
+    section: &Section<'_>,
+    range: Range<usize>,
+    name: &str,
+) -> Result<Vec<(u32, usize)>, LinkError> {
+    let relocations = &section.relocations;
+    let first = relocations.partition_point(|relocation| relocation.offset < range.start as u64);
+    let inside = |relocation: &&SectionRelocation| relocation.offset < range.end as u64;
+    let mut programs: Vec<(u32, usize)> = Vec::new();
+    for relocation in relocations[first..].iter().take_while(inside) {
+        let location = || Location::new(MAPS, name, relocation.offset);
+        // The section has all these bytes, so that they fit usize.
+        let offset = relocation.offset as usize - range.start;
+        let entry = offset.checked_sub(LONG_MAP_DEF).filter(|at| at.is_multiple_of(POINTER));
+        let (Some(entry), R_BPF_64_ABS64) = (entry, relocation.relocation_type) else {
+            return Err(location().error(format!(
+                "a relocation of type {} at byte {offset} of a map definition; R_BPF_64_ABS64 (2) \
+                 of an entry of a prog array is expected",
+                relocation.relocation_type
+            )));
+        };
+        // Far below 32 bits, as the file is.
+        let entry = u32::try_from(entry / POINTER).unwrap_or(u32::MAX);
+        if programs.last().is_some_and(|&(last, _)| last == entry) {
+            return Err(location().error("two relocations of one entry"));
+        }
+        let symbol = &object.symbols[relocation.symbol];
+        let program = match symbol.place {
+            SymbolPlace::Section(section) => functions.program(section, symbol.value),
+            _ => None,
+        };
+        let program = program.ok_or_else(|| {
+            location().error(format!(
+                "the symbol `{}` is no program; prog arrays hold functions outside of `.text`",
+                symbol.name
+            ))
+        })?;
+        programs.push((entry, program));
+    }
+    Ok(programs)
 }

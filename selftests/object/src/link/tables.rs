@@ -166,6 +166,7 @@ impl Tables {
             flags: 0,
             contents,
             frozen: true,
+            ..MapPlan::default()
         })
     }
 }

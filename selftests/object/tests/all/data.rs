@@ -53,6 +53,7 @@ fn a_section_becomes_a_frozen_map() {
         flags,
         contents: vec![MapElement { key: vec![0; 4], value: value.to_vec() }],
         frozen,
+        ..MapPlan::default()
     };
     assert_eq!(
         plan.maps,

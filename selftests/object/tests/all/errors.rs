@@ -177,9 +177,15 @@ fn functions_consist_of_slots_of_their_own() {
 fn maps_have_the_documented_layout() {
     let source = "exit\n.map m array key=4 value=8 entries=1";
     assert_eq!(
+        refusal(source, |elf| patch::symbol(elf, "m", 16, &[28])),
+        "cannot link section `maps`, symbol `m` at offset 0x0: a map definition of 28 bytes; 20 \
+         are expected: type, key_size, value_size, max_entries, flags; or 24 and 8 for each entry \
+         of a prog array"
+    );
+    assert_eq!(
         refusal(source, |elf| patch::symbol(elf, "m", 16, &[24])),
-        "cannot link section `maps`, symbol `m` at offset 0x0: a map definition of 24 bytes; 20 \
-         are expected: type, key_size, value_size, max_entries, flags"
+        "cannot link section `maps`, symbol `m` at offset 0x0: the map definition reaches out of \
+         its section"
     );
     assert_eq!(
         refusal(source, |elf| patch::symbol(elf, "m", 8, &[4])),

@@ -12,7 +12,8 @@ const CLANG: [&[u8]; 3] = [
 fn object() -> impl Strategy<Value = Vec<u8>> {
     let ours = compile_elf(
         "
-        .map m array key=4 value=8 entries=1
+        .map m array key=4 value=8 entries=1 lock=4
+        .map p prog_array key=4 value=4 entries=3: main, -, main
         r1 = t + 8 ll
         r2 = map m ll
         r3 = f ll
@@ -87,7 +88,7 @@ proptest! {
         let headers = u64::from_le_bytes(*elf[40..].first_chunk().unwrap()) as usize;
         places.extend(headers..headers + 64 * object.sections.len());
         for section in &object.sections {
-            if matches!(section.section_type, 2 | 9) || matches!(section.name, ".jumptables" | ".rodata") {
+            if matches!(section.section_type, 2 | 9) || matches!(section.name, ".jumptables" | ".rodata" | "maps") {
                 let start = section.data.as_ptr() as usize - elf.as_ptr() as usize;
                 places.extend(start..start + section.data.len());
             }

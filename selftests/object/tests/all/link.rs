@@ -130,8 +130,7 @@ fn maps_are_created_and_referred_to() {
         value_size,
         max_entries,
         flags,
-        contents: vec![],
-        frozen: false,
+        ..MapPlan::default()
     };
     assert_eq!(plan.maps, [map("counts", 2, 4, 16, 2, 0x80), map("other", 1, 8, 8, 9, 0)]);
     let program = &plan.programs[0];
@@ -171,4 +170,67 @@ fn deep_chains_do_not_exhaust_the_stack() {
     }
     source.push_str(".func f20000\nexit\n");
     assert_eq!(plan(&source).programs[0].functions.len(), 20_002);
+}
+
+const PROGRAMS: &str = "
+    .map progs prog_array key=4 value=4 entries=3: second, -, first
+    .map guarded hash key=8 value=16 entries=2 lock=8
+    .map plain array key=4 value=4 entries=1
+    .prog first syscall
+        r1 = map progs ll
+        r2 = map guarded ll
+        r3 = plain ll
+        exit
+    .prog second xdp
+        exit
+    .func f
+        exit
+";
+
+#[test]
+fn maps_hold_programs_and_locks() {
+    let plan = plan(PROGRAMS);
+    let [progs, guarded, plain] = plan.maps.as_slice() else { panic!("{:?}", plan.maps) };
+    assert_eq!(progs.programs, [(0, 1), (2, 0)]);
+    assert_eq!((progs.spin_lock, progs.types), (None, None));
+    assert_eq!((guarded.spin_lock, plain.spin_lock), (Some(8), None));
+    let types = guarded.types.unwrap();
+    assert!(plain.types.is_none() && types.key > 0 && types.value > 0);
+    // struct value { struct bpf_spin_lock lock at bit 64; } of 16 bytes.
+    let word = |at: usize| u32::from_le_bytes(*plan.btf[at..].first_chunk().unwrap());
+    let bytes = plan.btf.windows(4).rposition(|four| four == 16u32.to_le_bytes()).unwrap();
+    assert_eq!((word(bytes - 4), word(bytes + 12)), ((4 << 24) | 1, 64));
+    assert_eq!(word(bytes + 8), types.value - 1);
+    assert!(plan.programs.iter().all(|program| program.func_info.is_empty()));
+}
+
+#[test]
+fn prog_arrays_hold_programs_alone() {
+    let refusal = |source: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut elf = bpf_object::compile_elf(source).unwrap();
+        change(&mut elf);
+        bpf_object::link(&elf).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refusal(&PROGRAMS.replace("second, -", "f, -"), &|_| {}),
+        "cannot link section `maps`, symbol `progs` at offset 0x18: the symbol `f` is no program; \
+         prog arrays hold functions outside of `.text`"
+    );
+    let relocation = |at: usize, byte: u8| {
+        refusal(PROGRAMS, &move |elf| crate::patch::section(elf, ".relmaps", at, &[byte]))
+    };
+    assert_eq!(
+        relocation(0, 0x14),
+        "cannot link section `maps`, symbol `progs` at offset 0x14: a relocation of type 2 at byte \
+         20 of a map definition; R_BPF_64_ABS64 (2) of an entry of a prog array is expected"
+    );
+    assert_eq!(
+        relocation(8, 1),
+        "cannot link section `maps`, symbol `progs` at offset 0x18: a relocation of type 1 at byte \
+         24 of a map definition; R_BPF_64_ABS64 (2) of an entry of a prog array is expected"
+    );
+    assert_eq!(
+        relocation(16, 0x18),
+        "cannot link section `maps`, symbol `progs` at offset 0x18: two relocations of one entry"
+    );
 }

@@ -10,6 +10,7 @@ mod program_types;
 mod registers;
 mod removed_instructions;
 mod subprograms;
+mod surroundings;
 mod table_entries;
 pub(super) mod tables;
 
@@ -25,6 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
         pointers::cases(),
         control_flow::cases(),
         subprograms::cases(),
+        surroundings::cases(),
         removed_instructions::cases(),
         patched_instructions::cases(),
         patched_accesses::cases(),
