@@ -137,3 +137,22 @@ fn data_cannot_be_written() {
     let code = "r2 = T ll\n*(u64 *)(r2 +8) = 0\nexit\ncallx r2";
     assert!(matches!(trap(&compiled(code, "a, 3")), (2, TrapKind::ReadOnly { .. })));
 }
+
+#[test]
+fn pointers_are_those_of_the_first_program_with_callx() {
+    use bpf_model::{Input, Machine};
+    let program = |name: &str| {
+        format!(
+            ".prog {name} syscall\nr2 = T ll\nr0 = 7\nr2 = *(u64 *)(r2 +0)\nr1 = 7\ncallx r2\nexit\n"
+        )
+    };
+    let code = program("one") + &program("two");
+    let mut plan = compiled(&code, "a");
+    // Each has a map of its own; the kernel refuses that they share one.
+    assert_eq!(plan.maps.len(), 2);
+    plan.programs[1].map_refs[0].map = 0;
+    let mut machine = Machine::new(&plan).unwrap();
+    assert_eq!(machine.run(0, &Input::default(), 100).unwrap().r0, 8);
+    let trap = machine.run(1, &Input::default(), 100).unwrap_err();
+    assert_eq!(trap.kind, TrapKind::NotFunctionAddress { reg: 2, found: ValueKind::Scalar });
+}
