@@ -6,9 +6,12 @@
 
 use bpf_object::{BtfUse, LoadPlan};
 
-use crate::case::{Act, Case, Check, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run};
+use crate::case::{
+    Act, Blinding, Case, Check, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run,
+};
 
-/// `errno` values that cases expect (`asm-generic/errno-base.h`, the same on every architecture).
+/// `errno` values that cases expect (`asm-generic/errno-base.h` where nothing else is said, the same
+/// on every architecture).
 pub mod errno {
     /// Operation not permitted.
     pub const EPERM: i32 = 1;
@@ -22,6 +25,9 @@ pub mod errno {
     pub const EINVAL: i32 = 22;
     /// Numerical result out of range.
     pub const ERANGE: i32 = 34;
+    /// Operation is not supported: the kernel's own (`include/linux/errno.h`), which no user space
+    /// header has.
+    pub const ENOTSUPP: i32 = 524;
 }
 
 /// Capability numbers (`linux/capability.h`).
@@ -101,7 +107,7 @@ fn blank(name: String, about: String, source: String) -> Case {
         adjust: None,
         load: LoadOptions::default(),
         fixed_by: None,
-        blinding_fails: false,
+        blinding: Blinding::Works,
         interp_refuses: None,
         checks: Vec::new(),
         expect: Expect::Accepted(Vec::new()),
@@ -164,7 +170,15 @@ impl Accepted {
     /// States that constants cannot be blinded, so that the interpreter has to take over.
     #[must_use]
     pub fn blinding_fails(mut self) -> Self {
-        self.case.blinding_fails = true;
+        self.case.blinding = Blinding::FallsBack;
+        self
+    }
+
+    /// States that constants cannot be blinded and that the interpreter cannot take over either:
+    /// where blinding is tried, the load fails with this `errno`.
+    #[must_use]
+    pub fn blinding_refused(mut self, errno: i32) -> Self {
+        self.case.blinding = Blinding::Refused(errno);
         self
     }
 

@@ -22,9 +22,8 @@ pub struct Case {
     /// Subject of the patch of our series without which the kernel gets the case wrong, most often
     /// by a crash. On a kernel known to lack the patch the case is not run.
     pub fixed_by: Option<&'static str>,
-    /// Whether constant blinding fails on the program, so that in the mode `jit-hardened` the
-    /// kernel has to fall back to the interpreter.
-    pub blinding_fails: bool,
+    /// What comes of constant blinding, which is tried in the mode `jit-hardened`.
+    pub blinding: Blinding,
     /// A piece of the verifier's log where the program cannot run in the interpreter: there its load
     /// must fail with `EINVAL` and say so.
     pub interp_refuses: Option<&'static str>,
@@ -69,6 +68,18 @@ impl Case {
         }
         Ok(plan)
     }
+}
+
+/// What comes of constant blinding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Blinding {
+    /// It succeeds.
+    #[default]
+    Works,
+    /// It fails, and the kernel has to fall back to the interpreter.
+    FallsBack,
+    /// It fails, and as the program needs the JIT its load has to fail with this `errno`.
+    Refused(i32),
 }
 
 /// A capability of the kernel under test. Probed in each mode, never assumed.

@@ -2,17 +2,19 @@
 
 mod accepted;
 mod base_faults;
+mod fixes;
 mod rejected;
 mod shape;
 
 use crate::{Case, Feature};
 
 /// The cases of the suite: what must work first, then what must be refused, then what
-/// the base gets wrong.
+/// the base gets wrong, and how its faults are mended.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = accepted::cases();
     cases.extend(rejected::cases());
     cases.extend(base_faults::cases());
+    cases.extend(fixes::cases());
     for case in &mut cases {
         case.needs.push(Feature::Gotox);
     }

@@ -8,5 +8,7 @@ mod case;
 mod gotox;
 mod registry;
 
-pub use case::{Act, Case, Check, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run};
+pub use case::{
+    Act, Blinding, Case, Check, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run,
+};
 pub use registry::all;

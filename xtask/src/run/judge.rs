@@ -1,7 +1,7 @@
 //! Compares what the kernel did with what the case states and what the model computed.
 
 use bpf_object::LoadPlan;
-use bpf_suites::{Case, Expect, RejectedAt, Rejection, Run};
+use bpf_suites::{Blinding, Case, Expect, RejectedAt, Rejection, Run};
 use bpf_wire::{BatchReport, Failure, Mode, Output};
 use nix::errno::Errno;
 
@@ -40,19 +40,25 @@ pub(crate) fn judge(
     sysctls(mode, report, &mut problems);
     match &case.expect {
         Expect::Rejected(rejection) => rejected(rejection, lowered, report, &mut problems),
-        Expect::Accepted(_) if mode == Mode::Interp && case.interp_refuses.is_some() => {
-            let rejection = Rejection {
-                at: RejectedAt::LoadProgram(0),
-                errno: Errno::EINVAL as i32,
-                log: case.interp_refuses.iter().map(|&piece| piece.to_owned()).collect(),
-            };
-            rejected(&rejection, lowered, report, &mut problems);
-        }
         Expect::Accepted(runs) => {
+            if let Some(rejection) = refused_in(mode, case) {
+                rejected(&rejection, lowered, report, &mut problems);
+                return problems;
+            }
             accepted(case, plan, mode, runs, lowered, report, expected, &mut problems);
         }
     }
     problems
+}
+
+/// The refusal that an accepted case states for this mode, if it states one.
+fn refused_in(mode: Mode, case: &Case) -> Option<Rejection> {
+    let (errno, log) = match (mode, case.interp_refuses, case.blinding) {
+        (Mode::Interp, Some(piece), _) => (Errno::EINVAL as i32, vec![piece.to_owned()]),
+        (Mode::JitHardened, _, Blinding::Refused(errno)) => (errno, Vec::new()),
+        _ => return None,
+    };
+    Some(Rejection { at: RejectedAt::LoadProgram(0), errno, log })
 }
 
 /// The mode that the kernel was in, read back by the agent.
@@ -84,7 +90,8 @@ fn accepted(
     expected: &Expected,
     problems: &mut Vec<Problem>,
 ) {
-    let interpreted = mode == Mode::Interp || (mode == Mode::JitHardened && case.blinding_fails);
+    let interpreted =
+        mode == Mode::Interp || (mode == Mode::JitHardened && case.blinding == Blinding::FallsBack);
     for (role, step) in lowered.roles.iter().zip(&report.steps) {
         match (role, step) {
             (role, Err(failure)) => problems.push(refused(*role, failure)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use bpf_object::BtfUse;
-use bpf_suites::{Case, Expect, Feature, LoadOptions, Run};
+use bpf_suites::{Blinding, Case, Expect, Feature, LoadOptions, Run};
 use bpf_wire::{Mode, Output};
 
 use super::judge::errno_name;
@@ -86,7 +86,7 @@ fn probe_case(what: &str, source: &str) -> Case {
         adjust: None,
         load: LoadOptions::default(),
         fixed_by: None,
-        blinding_fails: false,
+        blinding: Blinding::Works,
         interp_refuses: None,
         checks: Vec::new(),
         expect: Expect::Accepted(vec![run]),

@@ -10,13 +10,15 @@ use crate::Case;
 use crate::builder::{accepts, cap, ctx_u64s, errno, frame, rejects};
 use crate::gotox::shape::dispatch;
 
-const REMOVED_NOP: &str = "bpf: Keep jump table entries that point to a removed nop";
-const PROLOGUE: &str = "bpf: Do not run a prologue again on a jump to the first instruction";
-const UNKNOWN_EDGE: &str = "bpf: Reject indirect jumps that the CFG does not know";
-const TIMED_MAY_GOTO: &str = "bpf: Do not use timed may_goto in the interpreter";
+pub(super) const REMOVED_NOP: &str = "bpf: Keep jump table entries that point to a removed nop";
+pub(super) const PROLOGUE: &str =
+    "bpf: Do not run a prologue again on a jump to the first instruction";
+pub(super) const UNKNOWN_EDGE: &str = "bpf: Reject indirect jumps that the CFG does not know";
+pub(super) const TIMED_MAY_GOTO: &str = "bpf: Do not use timed may_goto in the interpreter";
 const HELPERS: &str = "bpf: Do not let helpers read instruction arrays";
 const ARRAY_SIZE: &str = "bpf: Bound pointers into instruction arrays by the size of the array";
-const BLINDING: &str = "bpf: Restore instruction arrays when constant blinding is rolled back";
+pub(super) const BLINDING: &str =
+    "bpf: Restore instruction arrays when constant blinding is rolled back";
 
 /// All of them, the plainest first.
 pub(crate) fn cases() -> Vec<Case> {
@@ -286,7 +288,7 @@ fn foreign_tables() -> Vec<Case> {
 
 /// Lets the first entry of the table `FOREIGN` lead to this slot, in another function: no object
 /// says so, as the entries of a table all belong to the section of one function.
-fn redirect_foreign(plan: &mut LoadPlan, slot: u32) {
+pub(super) fn redirect_foreign(plan: &mut LoadPlan, slot: u32) {
     let tables = plan.maps.iter_mut().filter(|map| map.name.starts_with("FOREIGN"));
     for element in tables.filter_map(|map| map.contents.first_mut()) {
         element.value[..4].copy_from_slice(&slot.to_le_bytes());
@@ -355,59 +357,63 @@ fn privileges() -> Vec<Case> {
     ]
 }
 
-/// A jump so far that, with a few hundred instructions more for blinded constants, its offset does
-/// not fit 16 bits. The kernel
-/// gives blinding up half-way, after it has moved the table's entries, and interprets the program.
+/// The kernel gives blinding up half-way, after it has moved the table's entries, and interprets the
+/// program.
 fn blinding() -> Vec<Case> {
-    let source = |before: &str, after: &str| {
-        let constants = "r0 += 1\n".repeat(200);
-        let distance = "r0 += r2\n".repeat(32_300);
-        format!(
-            "
-                {before}
-                r4 = *(u64 *)(r1 +0)
-                if r4 == 9 goto far
-                {dispatch}
-            a:
-                r0 = 1
-                exit
-            b:
-                r0 = 2
-                exit
-            c:
-                r0 = 0
-                r2 = 0
-                {constants}
-                {distance}
-                exit
-            far:
-                r0 = 4
-                exit
-            .jumptable JT: a, b, c, c
-                {after}
-            ",
-            dispatch = dispatch("JT", 3)
-        )
-    };
-    let runs = [(0, 1), (1, 2), (2, 200), (9, 4)];
     vec![
         accepts(
             "gotox/blinding_fails",
             "constants cannot be blinded: the table's entries, already moved, have to move back",
-            source("", ""),
+            unblindable("", ""),
         )
         .blinding_fails()
-        .runs(&runs)
+        .runs(&UNBLINDABLE_RUNS)
         .fixed_by(BLINDING)
         .into(),
         accepts(
             "gotox/blinding_fails_with_subprograms",
             "as blinding_fails, where jit_subprogs has to give up",
-            source("r6 = r1\n call twice\n r1 = r6", ".func twice\n r0 = 0x1234567\n exit"),
+            unblindable("r6 = r1\n call twice\n r1 = r6", ".func twice\n r0 = 0x1234567\n exit"),
         )
         .blinding_fails()
-        .runs(&runs)
+        .runs(&UNBLINDABLE_RUNS)
         .fixed_by(BLINDING)
         .into(),
     ]
+}
+
+/// What [`unblindable`] returns for its first context word.
+pub(super) const UNBLINDABLE_RUNS: [(u64, u32); 4] = [(0, 1), (1, 2), (2, 200), (9, 4)];
+
+/// A program with a jump so far that, with a few hundred instructions more for blinded constants, its
+/// offset does not fit 16 bits. `before` is put in front of it, `after` behind it.
+pub(super) fn unblindable(before: &str, after: &str) -> String {
+    let constants = "r0 += 1\n".repeat(200);
+    let distance = "r0 += r2\n".repeat(32_300);
+    format!(
+        "
+            {before}
+            r4 = *(u64 *)(r1 +0)
+            if r4 == 9 goto far
+            {dispatch}
+        a:
+            r0 = 1
+            exit
+        b:
+            r0 = 2
+            exit
+        c:
+            r0 = 0
+            r2 = 0
+            {constants}
+            {distance}
+            exit
+        far:
+            r0 = 4
+            exit
+        .jumptable JT: a, b, c, c
+            {after}
+        ",
+        dispatch = dispatch("JT", 3)
+    )
 }

@@ -168,6 +168,23 @@ fn a_fall_back_to_the_interpreter_holds_only_where_it_is_stated() {
 }
 
 #[test]
+fn a_program_that_needs_the_jit_is_refused_where_it_cannot_be_blinded() {
+    let verdict = |mode, does| {
+        let case = accepts("t/refused", "cannot be blinded", "r0 = 7\nexit")
+            .blinding_refused(errno::ENOTSUPP)
+            .run(vec![], 7)
+            .into();
+        records(vec![case], &rules(&[mode]), &mut Fake::new([does]))[0].verdict
+    };
+    let hardened = Mode::JitHardened;
+    assert_eq!(verdict(hardened, Does::Refuses(errno::ENOTSUPP, "")), Verdict::Held);
+    assert_eq!(verdict(hardened, Does::Refuses(errno::EINVAL, "")), Verdict::Failed);
+    assert_eq!(verdict(hardened, Does::Interprets(7)), Verdict::Failed);
+    assert_eq!(verdict(Mode::Jit, Does::Returns(7)), Verdict::Held);
+    assert_eq!(verdict(Mode::Jit, Does::Refuses(errno::ENOTSUPP, "")), Verdict::Failed);
+}
+
+#[test]
 fn a_refusal_has_to_have_the_errno_and_the_words() {
     let with = |errno, log| verdicts(vec![refused()], [Does::Refuses(errno, log)])[0];
     assert_eq!(with(errno::EINVAL, "0: R0 !read_ok"), Verdict::Held);
