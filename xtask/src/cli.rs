@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Doctor),
     /// Work on the kernel series: check it out, write it back, prove it.
     Patches(commands::patches::Patches),
+    /// Prove that the cases notice deliberate faults in the kernel.
+    Mutate(commands::mutate::Mutate),
     /// Build a kernel and say where it is.
     Kernel(commands::kernel::Kernel),
 }
@@ -46,6 +48,7 @@ impl Command {
             Self::Bench(command) => command.run(),
             Self::Doctor(command) => command.run(),
             Self::Patches(command) => command.run(),
+            Self::Mutate(command) => command.run(),
             Self::Kernel(command) => command.run(),
         }
     }

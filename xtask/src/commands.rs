@@ -4,5 +4,6 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod kernel;
+pub(crate) mod mutate;
 pub(crate) mod patches;
 pub(crate) mod test;

@@ -2,7 +2,7 @@
 
 pub(crate) mod bases;
 pub(crate) mod build;
-mod cache;
+pub(crate) mod cache;
 mod config;
 pub(crate) mod git;
 mod key;

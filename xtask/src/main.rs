@@ -7,6 +7,7 @@ mod host;
 mod image;
 mod interrupt;
 mod kernel;
+mod mutants;
 mod paths;
 mod report;
 mod run;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use xshell::{Shell, cmd};
 
+use super::mutate::{self, Mutate};
 use super::patches;
 use super::test::Test;
 use crate::cli::{self, HostArgs, KernelArgs};
@@ -16,7 +17,7 @@ use crate::{host, interrupt, paths};
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Also what takes long: build the kernel after each patch of the series.
+    /// Also what takes long: build the kernel after each patch of the series, run the mutants.
     #[arg(long)]
     full: bool,
     #[command(flatten)]
@@ -55,6 +56,7 @@ impl Check {
         }
         let full = self.full;
         step("kernel series", || patches::check::check(cli::DEFAULT_BASE, full))?;
+        step("mutants", || mutate::check(cli::DEFAULT_BASE))?;
         interrupt::check()?;
         println!("==> kernel");
         let built = build::build(&KernelRequest::from(&KernelArgs::default()))?;
@@ -64,7 +66,12 @@ impl Check {
         })?;
         interrupt::check()?;
         println!("==> cases in the guest");
-        Test::everything(self.host).run()
+        let cases = Test::everything(self.host.clone()).run()?;
+        if !full || cases != Status::Held {
+            return Ok(cases);
+        }
+        println!("==> mutants in the guest");
+        Mutate::everything(self.host).run()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bpf_suites::Case;
 use bpf_wire::Mode;
 use clap::{Args, ValueEnum};
@@ -15,13 +15,13 @@ use crate::kernel::build::{self, BuiltKernel, KernelRequest};
 use crate::kernel::series::{Patch, Selection, Series};
 use crate::report::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
 use crate::report::{json, terminal};
-use crate::run::guest::Guest;
+use crate::run::guest::{self, Guest};
 use crate::run::select::select;
 use crate::run::session::{self, Prepared, Rules};
 use crate::ui::Progress;
 use crate::vm::MachineConfig;
 use crate::vm::accel;
-use crate::{host, image, interrupt, paths};
+use crate::{host, image, interrupt};
 
 /// Options of `test`.
 #[derive(Debug, Args)]
@@ -115,7 +115,7 @@ impl Test {
         if let Some(note) = &decision.note {
             eprintln!("{note}");
         }
-        let console = console_log()?;
+        let console = guest::consoles()?.join("console.log");
         let config =
             MachineConfig::new(built.vmlinux.clone(), initramfs, decision.accel, console.clone());
         let rules = self.rules(&built)?;
@@ -178,6 +178,7 @@ impl Test {
         Ok(Rules {
             modes,
             fail_fast: self.fail_fast && !self.keep_going,
+            probe: true,
             declared: self.kernel.linux.is_none() && built.series == Selection::All,
             patches: match self.kernel.linux {
                 Some(_) => None,
@@ -208,19 +209,4 @@ fn list(cases: &[Case]) -> Status {
         println!("{}: {}", case.name, case.about);
     }
     Status::Held
-}
-
-/// The file that takes the guest's console. Those of the session before are removed, so that a
-/// number always belongs to this one.
-fn console_log() -> Result<PathBuf> {
-    let dir = paths::repository().join("target").join("consoles");
-    let failed = || format!("failed to make room for consoles in {}", dir.display());
-    match std::fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(failed);
-        }
-        _ => {}
-    }
-    std::fs::create_dir_all(&dir).with_context(failed)?;
-    Ok(dir.join("console.log"))
 }

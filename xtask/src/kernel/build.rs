@@ -13,7 +13,7 @@ use super::config::{self, Fragments};
 use super::key::{BUILDER_VERSION, Digester, Ingredients};
 use super::linux::{Fingerprint, LinuxTree};
 use super::make::Make;
-use super::series::{Selection, Series};
+use super::series::{Patch, Selection, Series};
 use super::source::{self, Tarball};
 use super::toolchain::Toolchain;
 use super::tree::Tree;
@@ -42,6 +42,8 @@ pub(crate) struct KernelRequest {
     pub(crate) cache: Option<PathBuf>,
     /// The folder of the fragments, if not the repository's.
     pub(crate) fragments: Option<PathBuf>,
+    /// A deliberate fault on top of the series. What is built with it is kept apart.
+    pub(crate) mutant: Option<Patch>,
 }
 
 impl From<&KernelArgs> for KernelRequest {
@@ -54,6 +56,7 @@ impl From<&KernelArgs> for KernelRequest {
             series: None,
             cache: None,
             fragments: None,
+            mutant: None,
         }
     }
 }
@@ -75,7 +78,7 @@ pub(crate) struct BuiltKernel {
     pub(crate) base: String,
     /// How much of the series.
     pub(crate) series: Selection,
-    /// How many patches that were.
+    /// How many patches that were, without a mutant.
     pub(crate) patches_applied: usize,
     /// Whether nothing had to be built.
     pub(crate) from_cache: bool,
@@ -140,12 +143,14 @@ struct Plan {
     series: Series,
     fragments: Fragments,
     toolchain: Toolchain,
+    /// The name of the last patch, where that is a mutant.
+    mutant: Option<String>,
 }
 
 impl Plan {
     fn new(request: &KernelRequest) -> Result<Self> {
         let dir = request.cache.clone().map_or_else(paths::cache, Ok)?;
-        let cache = Cache::open(&dir)?;
+        let mut cache = Cache::open(&dir)?;
         let folder = || paths::repository().join("images/kernel");
         let fragments = request.fragments.clone().unwrap_or_else(folder);
         let fragments = Fragments::load(&fragments, &request.config)?;
@@ -156,7 +161,12 @@ impl Plan {
             None if selection == Selection::None => Series::default(),
             None => Series::load(&bases::find(&request.base)?.series_dir())?,
         };
-        let series = series.select(selection)?;
+        let mut series = series.select(selection)?;
+        let mutant = request.mutant.as_ref().map(|mutant| mutant.name.clone());
+        if let Some(mutant) = &request.mutant {
+            cache = cache.of_mutants();
+            series.patches.push(mutant.clone());
+        }
         let toolchain = Toolchain::probe()?;
         let (origin, print) = if let Some(linux) = &request.linux {
             let tree = LinuxTree::open(linux)?;
@@ -170,7 +180,7 @@ impl Plan {
             let print = Fingerprint { kconfig: all.clone(), all };
             (Origin::Base(Box::new(base), tarball), print)
         };
-        Ok(Self { cache, origin, print, selection, series, fragments, toolchain })
+        Ok(Self { cache, origin, print, selection, series, fragments, toolchain, mutant })
     }
 
     /// The directory of this source in the cache.
@@ -194,11 +204,20 @@ impl Plan {
     }
 
     fn describe(&self) -> String {
-        match self.series.patches.len() {
+        let kernel = match self.patches() {
             0 => self.base(),
             1 => format!("{} with 1 patch", self.base()),
             count => format!("{} with {count} patches", self.base()),
+        };
+        match &self.mutant {
+            None => kernel,
+            Some(name) => format!("{kernel} and {name}"),
         }
+    }
+
+    /// How many patches of the series are applied.
+    fn patches(&self) -> usize {
+        self.series.patches.len() - usize::from(self.mutant.is_some())
     }
 
     /// Identifies what fragments come out as. Only patches that Kconfig can notice count, so that a
@@ -281,7 +300,7 @@ impl Plan {
             log: file(LOG)?,
             base: self.base(),
             series: self.selection,
-            patches_applied: self.series.patches.len(),
+            patches_applied: self.patches(),
             from_cache,
             release: entry.release.clone(),
         })

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <cache>/kernel/builds/<key>/   vmlinux, test_bpf.ko, config, build.log, build.json
+//! <cache>/kernel/mutants/<key>/  the same of mutants, which push no other build out
 //! <cache>/kernel/configs/<id>    final .config of fragments on a source
 //! <cache>/kernel/<source>/       lock, tree/ (git), objects/<fragments>/ (make O=), build.log
 //! ```
@@ -18,14 +19,20 @@ use serde::{Deserialize, Serialize};
 use super::source::digest::Sha256Sum;
 use crate::interrupt;
 
-/// Finished builds that are kept; the least recently used go first. Each is some 30 MB.
+/// Finished builds that a shelf keeps; the least recently used go first. Each is some 30 MB.
 const KEPT_BUILDS: usize = 40;
+/// The shelf of builds.
+const BUILDS: &str = "builds";
+/// The shelf of builds with a deliberate fault.
+const MUTANTS: &str = "mutants";
 const NOTE: &str = "build.json";
 
 /// The part of the cache that belongs to kernels.
 #[derive(Clone, Debug)]
 pub(crate) struct Cache {
     root: PathBuf,
+    /// The directory of finished builds.
+    shelf: &'static str,
 }
 
 impl Cache {
@@ -43,10 +50,15 @@ impl Cache {
                  colons; set BPF_INDIRECT_CACHE to another"
             );
         }
-        for dir in [root.join("builds"), root.join("configs")] {
+        for dir in [BUILDS, MUTANTS, "configs"].map(|name| root.join(name)) {
             fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
         }
-        Ok(Self { root })
+        Ok(Self { root, shelf: BUILDS })
+    }
+
+    /// The same cache with the shelf of mutants for finished builds.
+    pub(crate) fn of_mutants(self) -> Self {
+        Self { shelf: MUTANTS, ..self }
     }
 
     /// The cache's own root: paths below it are the same wherever it is moved.
@@ -75,7 +87,7 @@ impl Cache {
     }
 
     fn entry(&self, key: &str) -> PathBuf {
-        self.root.join("builds").join(key)
+        self.root.join(self.shelf).join(key)
     }
 
     /// The finished build of this key. One that is damaged is removed, with a line that says so.
@@ -102,7 +114,7 @@ impl Cache {
     /// Makes a finished build of copies of `files` (name in the entry, where it is now). It appears
     /// by a rename.
     pub(crate) fn store(&self, key: &str, release: &str, files: &[(&str, &Path)]) -> Result<Entry> {
-        let builds = self.root.join("builds");
+        let builds = self.root.join(self.shelf);
         self.prune(KEPT_BUILDS - 1)?;
         let new = tempfile::Builder::new()
             .prefix(".new-")
@@ -133,7 +145,7 @@ impl Cache {
     /// over a day ago.
     fn prune(&self, keep: usize) -> Result<()> {
         let mut entries = Vec::new();
-        for entry in fs::read_dir(self.root.join("builds"))? {
+        for entry in fs::read_dir(self.root.join(self.shelf))? {
             let entry = entry?;
             let modified = entry.metadata()?.modified()?;
             if !entry.file_name().to_string_lossy().starts_with('.') {

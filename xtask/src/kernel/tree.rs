@@ -128,6 +128,18 @@ impl Tree {
         if done == series.patches.len() {
             return Ok(commit);
         }
+        let (scratch, git) = self.scratch_index(&commit)?;
+        for (patch, name) in series.patches.iter().zip(&names[1..]).skip(done) {
+            commit = patch::commit(&git, &commit, patch, &scratch)?;
+            git.run(["update-ref", name, &commit])?;
+        }
+        fs::remove_dir_all(&scratch)?;
+        Ok(commit)
+    }
+
+    /// A directory for intermediate files, and git with an index of its own there that holds
+    /// `commit`.
+    fn scratch_index(&self, commit: &str) -> Result<(PathBuf, Git)> {
         let scratch = self.vacant("scratch")?;
         fs::create_dir(&scratch).with_context(|| format!("making {}", scratch.display()))?;
         let index = scratch.join("index");
@@ -135,15 +147,30 @@ impl Tree {
         // Most of the 96,000 entries are those of the files as they are now. -i: what the files are
         // like does not matter.
         match fs::copy(self.files().join(".git/index"), &index) {
-            Ok(_) => git.run(["read-tree", "-m", "-i", &commit])?,
-            Err(_) => git.run(["read-tree", &commit])?,
+            Ok(_) => git.run(["read-tree", "-m", "-i", commit])?,
+            Err(_) => git.run(["read-tree", commit])?,
         };
-        for (patch, name) in series.patches.iter().zip(&names[1..]).skip(done) {
-            commit = patch::commit(&git, &commit, patch, &scratch)?;
-            git.run(["update-ref", name, &commit])?;
-        }
+        Ok((scratch, git))
+    }
+
+    /// Writes a diff anew as one against `commit`, merging where the context has changed; `None`
+    /// where that does not manage. Empty when `commit` holds the change already.
+    pub(crate) fn renew(&self, commit: &str, diff: &str) -> Result<Option<String>> {
+        let (scratch, git) = self.scratch_index(commit)?;
+        let merge = ["apply", "--cached", "--3way", "--whitespace=nowarn", "-"];
+        let merged = git.output(merge, diff.as_bytes(), &[])?.status.success();
+        let new = if merged {
+            let tree = git.run(["write-tree"])?;
+            let mut new = git.run(["diff-tree", "-p", "--full-index", commit, &tree])?;
+            if !new.is_empty() {
+                new.push('\n');
+            }
+            Some(new)
+        } else {
+            None
+        };
         fs::remove_dir_all(&scratch)?;
-        Ok(commit)
+        Ok(new)
     }
 
     /// Brings the files to `commit`. Only those that differ are written; whatever else was changed
@@ -291,6 +318,27 @@ mod tests {
         // The first patch was remembered, the second was not.
         let refs = tree.git().run(["for-each-ref", APPLIED]).unwrap();
         assert_eq!(refs.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_diff_is_renewed_where_merging_manages() {
+        let home = tempfile::tempdir().unwrap();
+        let (tree, base) = tree(home.path());
+        let fault = diff("kernel/a.c", "one\ntwo\nthree\n", "one\ntwo\nTHREE\n");
+        let fault = tree.renew(&base, &fault).unwrap().unwrap();
+        assert!(fault.contains("\n-three\n+THREE\n"), "{fault}");
+        assert_eq!(tree.renew(&base, &fault).unwrap().unwrap(), fault);
+
+        let on = |new: &str| {
+            let patch = diff("kernel/a.c", "one\ntwo\nthree\n", new);
+            tree.apply(&base, &series_of(&[("p", &patch)])).unwrap()
+        };
+        // The first line changed: not what the context says, and merged.
+        let first = on("ONE\ntwo\nthree\n");
+        let moved = tree.renew(&first, &fault).unwrap().unwrap();
+        assert!(moved.contains(" ONE\n") && moved.contains("+THREE\n"), "{moved}");
+        assert_eq!(tree.renew(&on("one\ntwo\ndrei\n"), &fault).unwrap(), None);
+        assert_eq!(tree.renew(&on("one\ntwo\nTHREE\n"), &fault).unwrap().unwrap(), "");
     }
 
     #[test]

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::record::Report;
+use serde::Serialize;
 
-/// Writes the report as JSON, whole or not at all.
+/// Writes a report as JSON, whole or not at all.
 ///
 /// # Errors
 ///
 /// When the file's directory cannot be written to.
-pub(crate) fn write(report: &Report, path: &Path) -> Result<()> {
+pub(crate) fn write(report: &impl Serialize, path: &Path) -> Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -32,7 +32,7 @@ pub(crate) fn write(report: &Report, path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::record::{Counts, KernelFacts, Record, SCHEMA, Verdict};
+    use crate::report::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
 
     fn report() -> Report {
         let record = Record {
@@ -41,6 +41,7 @@ mod tests {
             verdict: Verdict::Unsupported,
             problems: vec!["no gotox".into()],
             log: String::new(),
+            guest: None,
             millis: 3,
         };
         Report {

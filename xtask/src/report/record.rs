@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::vm::FailureKind;
+
 /// Version of the JSON report's shape; bumped when a field changes its meaning or goes.
 pub(crate) const SCHEMA: u32 = 1;
 
@@ -46,6 +48,8 @@ pub(crate) struct Record {
     pub(crate) problems: Vec<String>,
     /// Verifier log of a step that failed without being expected to, else empty.
     pub(crate) log: String,
+    /// How the guest ended, if it did not survive the case.
+    pub(crate) guest: Option<FailureKind>,
     /// Milliseconds from sending the batch to its answer.
     pub(crate) millis: u64,
 }

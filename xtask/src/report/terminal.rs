@@ -121,6 +121,7 @@ mod tests {
             verdict,
             problems: vec![problem.into()],
             log: log.into(),
+            guest: None,
             millis: 1,
         }
     }

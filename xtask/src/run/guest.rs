@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use bpf_wire::{Batch, GuestInfo, Mode, Request, Response, Step};
 
 use super::session::{Answer, Executor};
 use crate::exit::Stop;
+use crate::paths;
 use crate::vm::{FailureKind, GuestFailure};
 use crate::vm::{Machine, MachineConfig};
 
@@ -71,6 +72,21 @@ impl Guest {
             None => bail!("the guest that was just started is gone"),
         }
     }
+}
+
+/// The folder that takes the guests' consoles. Those of the session before are removed, so that a
+/// name always belongs to this one.
+pub(crate) fn consoles() -> Result<PathBuf> {
+    let dir = paths::repository().join("target").join("consoles");
+    let failed = || format!("failed to make room for consoles in {}", dir.display());
+    match std::fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(failed);
+        }
+        _ => {}
+    }
+    std::fs::create_dir_all(&dir).with_context(failed)?;
+    Ok(dir)
 }
 
 /// `console.log` becomes `console.2.log`.

@@ -52,6 +52,9 @@ pub(crate) struct Rules {
     /// Subjects of the patches that the kernel has; `None` when that is not known because the
     /// tree is the user's.
     pub(crate) patches: Option<Vec<String>>,
+    /// Whether to find out first what the kernel supports. Without, it is taken to support
+    /// everything, and what it does not run makes cases fail.
+    pub(crate) probe: bool,
 }
 
 /// A case and its plan, or why there is none.
@@ -84,7 +87,11 @@ pub(crate) fn run(
         cases.iter().flat_map(|prepared| prepared.case.needs.iter().copied()).collect();
     features.sort_unstable();
     features.dedup();
-    let support = Support::probe(executor, &rules.modes, &features)?;
+    let support = if rules.probe {
+        Support::probe(executor, &rules.modes, &features)?
+    } else {
+        Support::default()
+    };
     let mut records = Vec::new();
     for prepared in cases {
         let of_case = run_case(prepared, rules, &support, executor)?;
@@ -115,6 +122,7 @@ fn run_case(
             verdict: Verdict::Held,
             problems: Vec::new(),
             log: String::new(),
+            guest: None,
             millis: 0,
         };
         match &prepared.plan {
@@ -168,6 +176,7 @@ fn run_mode(
                 Status::CaseFailed => Verdict::Failed,
                 _ => Verdict::Broken,
             };
+            record.guest = Some(failure.kind);
             record.problems.push(failure.to_string());
         }
         Answer::Report { report, splats } => {

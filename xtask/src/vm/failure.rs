@@ -3,12 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::exit::{Status, Stop};
 
 /// Sorts of failure of a guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum FailureKind {
     /// The kernel panicked, for no other reason that the console shows.
     Panic,
@@ -87,6 +89,11 @@ impl FailureKind {
             Self::AgentDied | Self::QemuDied | Self::Protocol => Status::Harness,
             Self::Interrupted => Status::Interrupted,
         }
+    }
+
+    /// Whether it was noticed by something taking too long, which a busy host can bring about too.
+    pub(crate) fn is_by_time(self) -> bool {
+        matches!(self, Self::Silent | Self::Hung | Self::Lockup | Self::Stall)
     }
 
     /// Whether a splat of this sort ends the guest or leaves it of no use.

@@ -65,6 +65,7 @@ impl Build {
             series: Some(series),
             cache: None,
             fragments: None,
+            mutant: None,
         };
         build::build(&request(series.clone()))?;
         let makes = make::invocations();

@@ -49,6 +49,7 @@ pub(crate) fn check(name: &str, full: bool) -> Result<()> {
             series: None,
             cache: None,
             fragments: None,
+            mutant: None,
         };
         build::build(&request)
             .map_err(does_not_hold)

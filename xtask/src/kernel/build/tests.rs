@@ -39,6 +39,7 @@ impl Place {
             series: None,
             cache: Some(self.path("cache")),
             fragments: Some(self.path("fragments")),
+            mutant: None,
         }
     }
 

@@ -119,7 +119,13 @@ fn refused() -> Case {
 }
 
 fn rules(modes: &[Mode]) -> Rules {
-    Rules { modes: modes.to_vec(), fail_fast: false, declared: false, patches: Some(vec![]) }
+    Rules {
+        modes: modes.to_vec(),
+        fail_fast: false,
+        declared: false,
+        patches: Some(vec![]),
+        probe: true,
+    }
 }
 
 fn records(cases: Vec<Case>, rules: &Rules, fake: &mut Fake) -> Vec<Record> {
@@ -223,6 +229,15 @@ fn what_the_kernel_lacks_is_unsupported_unless_it_is_declared_to_have_it() {
     let declared = Rules { declared: true, ..rules(&[Mode::Jit]) };
     assert_eq!(records(vec![case()], &declared, &mut fake)[0].verdict, Verdict::Failed);
     assert!(fake.batches.is_empty(), "the case itself is not run");
+}
+
+#[test]
+fn without_a_probe_what_the_kernel_lacks_makes_the_case_fail() {
+    let case = accepts("t/needs", "r", "r0 = 7\nexit").needs(Feature::Gotox).run(vec![], 7);
+    let rules = Rules { probe: false, ..rules(&[Mode::Jit]) };
+    let mut fake = Fake { gotox: false, ..Fake::new([Does::Refuses(errno::EINVAL, "0d")]) };
+    assert_eq!(records(vec![case.into()], &rules, &mut fake)[0].verdict, Verdict::Failed);
+    assert_eq!(fake.batches.len(), 1, "the case itself is run, and nothing else");
 }
 
 #[test]

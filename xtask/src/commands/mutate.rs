@@ -1,0 +1,316 @@
+//! `cargo xtask mutate`: proves that the cases notice deliberate faults in the kernel series.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use bpf_wire::Mode;
+use clap::Args;
+
+use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs};
+use crate::exit::{Status, Stop};
+use crate::kernel::bases;
+use crate::kernel::build::{self, BaseTree, KernelRequest};
+use crate::kernel::series::{Patch, Selection, Series};
+use crate::mutants::campaign::{self, Lab};
+use crate::mutants::mutant::{self, Mutant};
+use crate::mutants::refresh;
+use crate::mutants::report::{self, Counts, Report, SCHEMA};
+use crate::report::json;
+use crate::report::record::{Record, Verdict};
+use crate::run::guest::{self, Guest};
+use crate::run::select::select;
+use crate::run::session::{self, Prepared, Rules};
+use crate::ui::Progress;
+use crate::vm::MachineConfig;
+use crate::vm::accel::{self, Accel};
+use crate::{host, image, interrupt, paths};
+
+/// Options of `mutate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A mutant is a small patch in kernel-patches/mutants that puts one fault into the kernel with the
+whole series: an analysis forgotten, a bound off by one. The cases have to notice: with a mutant at
+least one must fail, or the kernel crash or hang. First the series without a mutant must be green.
+The cases that a mutant's header names run first, the others after them.
+
+Examples:
+  cargo xtask mutate                        every mutant, each up to the first case that fails
+  cargo xtask mutate interp --all           those whose name matches, and all cases that fail
+  cargo xtask mutate --cases gotox/nop      whether these cases notice
+  cargo xtask mutate --list                 what there is
+  cargo xtask mutate --refresh              after the series changed
+
+Exit status: 0 every mutant was killed, 1 one survived or the series is not green without one,
+2 wrong usage, 69 the host lacks something, 70 a mutant does not apply, does not build or could not
+be judged.")]
+pub(crate) struct Mutate {
+    /// Regular expressions over names of mutants and subjects of the patches that they attack; all
+    /// mutants without.
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+    /// List the selected mutants and stop.
+    #[arg(long, conflicts_with_all = ["check", "refresh"])]
+    list: bool,
+    /// Only check that headers are right and patches apply.
+    #[arg(long, conflicts_with = "refresh")]
+    check: bool,
+    /// Write the patches anew for the series as it is now, merging where lines have moved.
+    #[arg(long)]
+    refresh: bool,
+    /// Run every case on each mutant, not only up to the first that fails.
+    #[arg(long)]
+    all: bool,
+    /// Run only the cases whose name matches this regular expression; may be repeated.
+    #[arg(long, value_name = "FILTER")]
+    cases: Vec<String>,
+    /// How the guest's instructions are executed.
+    #[arg(long, value_enum, default_value_t)]
+    accel: AccelChoice,
+    /// Write the results to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Base of the kernel, a name in kernel-patches/bases.toml.
+    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE)]
+    base: String,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+impl Mutate {
+    /// Every mutant of the default base: what `check --full` runs in the end.
+    pub(crate) fn everything(host: HostArgs) -> Self {
+        Self {
+            filters: Vec::new(),
+            list: false,
+            check: false,
+            refresh: false,
+            all: false,
+            cases: Vec::new(),
+            accel: AccelChoice::Auto,
+            json: None,
+            base: DEFAULT_BASE.to_owned(),
+            host,
+        }
+    }
+
+    /// Runs the command.
+    pub(crate) fn run(self) -> Result<Status> {
+        let (series, mutants) = load(&self.base)?;
+        let mutants = mutant::select(mutants, &self.filters)?;
+        if self.list {
+            for Mutant { name, fault, attacks, .. } in &mutants {
+                println!("{name}: {fault} (attacks \"{attacks}\")");
+            }
+            return Ok(Status::Held);
+        }
+        if self.refresh {
+            return self.refresh(&series, &mutants);
+        }
+        check_headers(&series, &mutants)?;
+        if self.check {
+            check_patches(&self.base, &series, &mutants)?;
+            return Ok(Status::Held);
+        }
+        self.campaign(&series, &mutants)
+    }
+
+    fn refresh(&self, series: &Series, mutants: &[Mutant]) -> Result<Status> {
+        let base = BaseTree::open(&self.base)?;
+        let folder = folder(&self.base)?;
+        let done = refresh::refresh(&base.tree, &base.base, series, mutants, &folder)?;
+        for name in &done.written {
+            println!("{name} is written anew");
+        }
+        for (name, reason) in &done.left {
+            println!("{name} has to be written by hand: {reason}");
+        }
+        if done.written.is_empty() && done.left.is_empty() {
+            println!("{} mutants fit the series as they are", mutants.len());
+        }
+        Ok(if done.left.is_empty() { Status::Held } else { Status::CaseFailed })
+    }
+
+    fn campaign(&self, series: &Series, mutants: &[Mutant]) -> Result<Status> {
+        let cases = select(bpf_suites::all(), &self.cases)?;
+        host::ensure(&self.host)?;
+        let initramfs = image::build()?;
+        let decision = accel::decide(self.accel)?;
+        if let Some(note) = &decision.note {
+            eprintln!("{note}");
+        }
+        let mut lab = Guests {
+            base: self.base.clone(),
+            subjects: series.patches.iter().map(Patch::subject).collect(),
+            initramfs,
+            accel: decision.accel,
+            consoles: guest::consoles()?,
+        };
+        let start = Instant::now();
+        let prepared: Vec<Prepared> = cases.into_iter().map(session::prepare).collect();
+        let records = campaign::run(mutants, prepared, self.all, &mut lab, |record| {
+            print!("{}", report::lines(record));
+        })?;
+        let counts = Counts::of(&records);
+        print!("{}", report::summary(counts, start.elapsed().as_secs_f64()));
+        println!("consoles: {}", lab.consoles.display());
+        if let Some(path) = &self.json {
+            let report = Report {
+                schema: SCHEMA,
+                base: self.base.clone(),
+                patches: series.patches.len(),
+                accel: decision.accel.name().to_owned(),
+                all: self.all,
+                mutants: records,
+                counts,
+            };
+            json::write(&report, path)?;
+        }
+        Ok(status(counts))
+    }
+}
+
+/// A survivor outweighs a mutant that could not be judged: it is the finding.
+fn status(counts: Counts) -> Status {
+    match (counts.survived, counts.trouble) {
+        (0, 0) => Status::Held,
+        (0, _) => Status::Harness,
+        _ => Status::CaseFailed,
+    }
+}
+
+/// Checks that every mutant of a base has a header that is right and applies to the series.
+///
+/// # Errors
+///
+/// Every mutant that does not apply; the first header that is wrong.
+pub(crate) fn check(base: &str) -> Result<()> {
+    let (series, mutants) = load(base)?;
+    check_headers(&series, &mutants)?;
+    check_patches(base, &series, &mutants)
+}
+
+fn folder(base: &str) -> Result<PathBuf> {
+    Ok(mutant::folder(&bases::find(base)?.series))
+}
+
+fn load(base: &str) -> Result<(Series, Vec<Mutant>)> {
+    let series = Series::load(&bases::find(base)?.series_dir())?;
+    Ok((series, mutant::load(&folder(base)?)?))
+}
+
+fn check_headers(series: &Series, mutants: &[Mutant]) -> Result<()> {
+    let cases = bpf_suites::all();
+    let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    let fragments = paths::repository().join("images/kernel");
+    for mutant in mutants {
+        mutant.check(series, &names, &fragments)?;
+    }
+    Ok(())
+}
+
+fn check_patches(base: &str, series: &Series, mutants: &[Mutant]) -> Result<()> {
+    let tree = BaseTree::open(base)?;
+    let objections = refresh::objections(&tree.tree, &tree.base, series, mutants)?;
+    if objections.is_empty() {
+        println!("{} mutants apply to the series", mutants.len());
+        return Ok(());
+    }
+    Err(Stop::CaseFailed(format!(
+        "{}\ntry `cargo xtask mutate --refresh`, which merges where it can",
+        objections.join("\n")
+    ))
+    .into())
+}
+
+/// The lab that has make and QEMU.
+struct Guests {
+    base: String,
+    /// Of the series' patches.
+    subjects: Vec<String>,
+    initramfs: PathBuf,
+    accel: Accel,
+    consoles: PathBuf,
+}
+
+impl Lab for Guests {
+    fn build(&mut self, config: &[String], mutant: Option<&Mutant>) -> Result<PathBuf> {
+        let request = KernelRequest {
+            base: self.base.clone(),
+            linux: None,
+            selection: Some(Selection::All),
+            config: config.to_vec(),
+            series: None,
+            cache: None,
+            fragments: None,
+            mutant: mutant.map(Mutant::patch),
+        };
+        let built = build::build(&request)?;
+        interrupt::check()?;
+        Ok(built.vmlinux)
+    }
+
+    fn run(
+        &mut self,
+        mutant: Option<&Mutant>,
+        kernel: &Path,
+        cases: &[Prepared],
+        fail_fast: bool,
+    ) -> Result<Vec<Record>> {
+        let name = mutant.map_or_else(
+            || "the series without a mutant".to_owned(),
+            |mutant| format!("mutant {}", mutant.name),
+        );
+        let console = self.consoles.join(name.replace(' ', "-")).with_extension("log");
+        let mut config =
+            MachineConfig::new(kernel.to_owned(), self.initramfs.clone(), self.accel, console);
+        // A guest that is only slow should not need to be judged twice.
+        config.patience *= 3;
+        config.start_deadline *= 3;
+        let rules = Rules {
+            modes: Mode::ALL.to_vec(),
+            fail_fast,
+            // The baseline has shown that the kernel supports everything; a mutant that it makes
+            // fail has to be noticed by a case.
+            probe: mutant.is_none(),
+            declared: true,
+            patches: Some(self.subjects.clone()),
+        };
+        let mut guest = Guest::new(config);
+        let progress = Progress::count(cases.len() as u64, format!("cases on {name}"));
+        let records = session::run(cases, &rules, &mut guest, |prepared, _| {
+            progress.inc(1);
+            progress.detail(prepared.case.name.as_str());
+        })?;
+        let ran = records.len() / rules.modes.len().max(1);
+        if ran == cases.len() {
+            // Else the bar, dropped, leaves no line: finished, it would claim them all.
+            progress.finish();
+        }
+        if records.iter().all(|record| record.verdict != Verdict::Failed) {
+            // With a case that failed, how the guest ends tells nothing more.
+            guest.end().with_context(|| format!("ending the guest of {name}"))?;
+        }
+        Ok(records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_survivor_outweighs_trouble() {
+        let counts = |survived, trouble| Counts { killed: 3, survived, trouble };
+        assert_eq!(status(counts(0, 0)), Status::Held);
+        assert_eq!(status(counts(0, 1)), Status::Harness);
+        assert_eq!(status(counts(1, 1)), Status::CaseFailed);
+    }
+
+    #[test]
+    fn the_headers_of_the_repositorys_mutants_are_right() {
+        let (series, mutants) = load(DEFAULT_BASE).unwrap();
+        check_headers(&series, &mutants).unwrap();
+        assert!(!mutants.is_empty());
+    }
+}
