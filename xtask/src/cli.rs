@@ -69,7 +69,7 @@ pub(crate) struct KernelArgs {
     /// How much of the series to apply: all, none, or the first N patches.
     #[arg(long, value_name = "all|none|N")]
     pub(crate) series: Option<Selection>,
-    /// Further config fragment of images/kernel, by name; may be repeated.
+    /// Further config of images/kernel, by name: a fragment, a command line or both; may be repeated.
     #[arg(long, value_name = "NAME")]
     pub(crate) config: Vec<String>,
 }

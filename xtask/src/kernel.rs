@@ -1,6 +1,7 @@
 //! The kernel: where its source comes from, the series on top, configuration, build and cache.
 
 pub(crate) mod bases;
+pub(crate) mod boot;
 pub(crate) mod build;
 pub(crate) mod cache;
 mod config;

@@ -2,9 +2,11 @@
 
 mod checks;
 pub(crate) mod guest;
+pub(crate) mod jit_image;
 pub(crate) mod judge;
 pub(crate) mod lower;
 pub(crate) mod model;
 pub(crate) mod probe;
 pub(crate) mod select;
 pub(crate) mod session;
+pub(crate) mod test_bpf;

@@ -166,8 +166,17 @@ fn module(mut host: Host) -> Outcome<()> {
     let image = fs::read(env::var("MODULE")?)?;
     let params = env::var("PARAMS").unwrap_or_default();
     for mode in Mode::ALL {
-        let (image, params) = (image.clone(), params.clone());
-        let response = host.ask(&Request::LoadModule { image, params, mode })?;
+        let mut response = host.ask(&Request::LoadModule {
+            name: "module".to_owned(),
+            image: image.clone(),
+            params: params.clone(),
+            mode,
+            without_caps: Vec::new(),
+        })?;
+        while let Response::Log(text) = response {
+            print!("{text}");
+            response = host.receive()?;
+        }
         println!("    {}: {response:?}", mode.name());
     }
     host.send(&Request::PowerOff)

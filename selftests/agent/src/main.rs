@@ -3,7 +3,9 @@
 mod batch;
 mod channel;
 mod fault;
+mod file;
 mod kernel;
+mod log;
 mod module;
 mod serve;
 mod start;

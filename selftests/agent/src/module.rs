@@ -6,26 +6,45 @@ use std::fs;
 use bpf_wire::Mode;
 use nix::kmod::{DeleteModuleFlags, delete_module, init_module};
 
+use crate::channel::Sender;
+use crate::kernel::caps::Dropped;
 use crate::kernel::{Kernel, mounts};
+use crate::log;
 
-/// Loads a module in a mode and unloads it again, so that it can be loaded in the next mode.
+/// What to load.
+#[derive(Debug)]
+pub(crate) struct Module<'a> {
+    /// The module's file, whole.
+    pub(crate) image: &'a [u8],
+    /// Parameters as `insmod` takes them.
+    pub(crate) params: &'a str,
+    /// Capabilities to do without.
+    pub(crate) without_caps: &'a [u8],
+}
+
+/// Loads a module in a mode and unloads it again, so that it can be loaded in the next mode. What
+/// the kernel logs meanwhile goes to the host.
 ///
-/// Gives the `errno` of `init_module(2)`; what the module has to say is in the kernel's log.
+/// Gives the `errno` of `init_module(2)`.
 pub(crate) fn load(
     kernel: &mut Kernel,
-    image: &[u8],
-    params: &str,
+    sender: &Sender,
+    name: &str,
+    module: &Module<'_>,
     mode: Mode,
 ) -> Result<i32, String> {
-    let params = CString::new(params)
-        .map_err(|_| format!("the module's parameters {params:?} hold a NUL"))?;
-    kernel.mark("module", mode)?;
+    let params = CString::new(module.params)
+        .map_err(|_| format!("the module's parameters {:?} hold a NUL", module.params))?;
+    let dropped = Dropped::new(module.without_caps)?;
     kernel.set_mode(mode)?;
-    if let Err(errno) = init_module(image, &params) {
-        return Ok(errno as i32);
-    }
-    unload_last()?;
-    Ok(0)
+    log::sent_during(sender, || {
+        kernel.mark(name, mode)?;
+        if let Err(errno) = dropped.during(|| init_module(module.image, &params))? {
+            return Ok(errno as i32);
+        }
+        unload_last()?;
+        Ok(0)
+    })?
 }
 
 fn unload_last() -> Result<(), String> {

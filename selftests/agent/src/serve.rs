@@ -6,8 +6,9 @@ use nix::sys::resource::{Resource, setrlimit};
 use crate::batch;
 use crate::channel::{Receiver, Sender};
 use crate::fault;
+use crate::file;
 use crate::kernel::Kernel;
-use crate::module;
+use crate::module::{self, Module};
 use crate::start::Started;
 
 /// Descriptors that a batch may hold open. The kernel's default of 1024 is below large batches.
@@ -43,10 +44,12 @@ pub(crate) fn serve(started: Started) -> Result<(), String> {
         };
         let response = match request {
             Request::Batch(batch) => batch::execute(&mut kernel, batch).map(Response::Batch),
-            Request::LoadModule { image, params, mode } => {
-                module::load(&mut kernel, &image, &params, mode)
+            Request::LoadModule { name, image, params, mode, without_caps } => {
+                let module = Module { image: &image, params: &params, without_caps: &without_caps };
+                module::load(&mut kernel, &sender, &name, &module, mode)
                     .map(|errno| Response::Module { errno })
             }
+            Request::ReadFile { path } => file::read(&path).map(Response::File),
             Request::Fault(fault) => match fault::commit(fault, &sender) {
                 Ok(()) => continue,
                 Err(error) => Err(error),

@@ -6,22 +6,31 @@
 use serde::{Deserialize, Serialize};
 
 /// Bumped whenever a message changes shape; host and agent must agree on it.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Host to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Execute a batch; answered by [`Response::Batch`].
     Batch(Batch),
-    /// Load a kernel module and unload it again; answered by [`Response::Module`]. What it has to
-    /// say is on the console, behind a marker of a case named `module`.
+    /// Load a kernel module and unload it again; answered by [`Response::Module`]. What the kernel
+    /// logs meanwhile comes before that, in any number of [`Response::Log`].
     LoadModule {
+        /// Name of the case, written to `/dev/kmsg` as that of a [`Batch`] is.
+        name: String,
         /// The module's file, whole.
         image: Vec<u8>,
         /// Parameters as `insmod` takes them.
         params: String,
         /// How to execute classic and extended BPF meanwhile.
         mode: Mode,
+        /// Capabilities (bit numbers of `linux/capability.h`) to do without while loading.
+        without_caps: Vec<u8>,
+    },
+    /// Read a file, such as one under `/sys` or `/proc`; answered by [`Response::File`].
+    ReadFile {
+        /// Absolute path.
+        path: String,
     },
     /// Misbehave in a given way, so that the harness can be tested. Not answered, except by
     /// [`Response::Trouble`] where the kernel was built without the means.
@@ -39,11 +48,16 @@ pub enum Response {
     Heartbeat,
     /// Results of a [`Request::Batch`].
     Batch(BatchReport),
+    /// Lines that the kernel logged while a module was being loaded, each with its time and
+    /// its end, as on the console. A line is whole, and the first is the marker of the case.
+    Log(String),
     /// Result of a [`Request::LoadModule`]: 0 or an errno.
     Module {
         /// `errno` of `init_module(2)`, 0 on success.
         errno: i32,
     },
+    /// Result of a [`Request::ReadFile`]: the content, or an errno.
+    File(Result<Vec<u8>, i32>),
     /// The agent could not do what was asked, by no fault of the kernel under test.
     Trouble(String),
 }
@@ -73,10 +87,14 @@ pub enum Mode {
     Jit,
     /// `net.core.bpf_jit_enable=1`, `net.core.bpf_jit_harden=2`: constants are blinded.
     JitHardened,
+    /// `net.core.bpf_jit_enable=1`, `net.core.bpf_jit_harden=1`: constants are blinded in what is
+    /// loaded without `CAP_BPF` (`include/linux/filter.h`, `bpf_jit_blinding_enabled()`).
+    JitHardenedUnpriv,
 }
 
 impl Mode {
-    /// Every mode, in the order in which cases run.
+    /// Every mode in which cases run, in their order. [`Mode::JitHardenedUnpriv`] is none of them:
+    /// a case cannot do without `CAP_BPF`.
     pub const ALL: [Self; 3] = [Self::Interp, Self::Jit, Self::JitHardened];
 
     /// The mode's name on the command line and in reports.
@@ -85,6 +103,19 @@ impl Mode {
             Self::Interp => "interp",
             Self::Jit => "jit",
             Self::JitHardened => "jit-hardened",
+            Self::JitHardenedUnpriv => "jit-hardened-unpriv",
+        }
+    }
+
+    /// `net.core.bpf_jit_enable` and `net.core.bpf_jit_harden`.
+    ///
+    /// Hardening has no say in the interpreter, where it is off so that a mode has one meaning.
+    pub fn sysctls(self) -> (u32, u32) {
+        match self {
+            Self::Interp => (0, 0),
+            Self::Jit => (1, 0),
+            Self::JitHardened => (1, 2),
+            Self::JitHardenedUnpriv => (1, 1),
         }
     }
 }
@@ -275,8 +306,11 @@ pub enum Output {
         verified_insns: u32,
         /// Translated instructions, if asked for and the kernel hands them out.
         xlated: Vec<u8>,
-        /// Machine code, if asked for and the kernel hands it out.
+        /// Machine code of all functions, one behind the other, if asked for and the kernel hands
+        /// it out.
         jited: Vec<u8>,
+        /// The functions of `jited` in their order: address and length in bytes.
+        jited_funcs: Vec<(u64, u32)>,
     },
     /// A program ran.
     Ran {

@@ -42,6 +42,8 @@ fn response() -> impl Strategy<Value = Response> {
     prop_oneof![
         Just(Response::Heartbeat),
         any::<i32>().prop_map(|errno| Response::Module { errno }),
+        ".{0,60}".prop_map(Response::Log),
+        prop_oneof![bytes().prop_map(Ok), any::<i32>().prop_map(Err)].prop_map(Response::File),
         ".{0,60}".prop_map(Response::Trouble),
         (prop::collection::vec(step, 0..4), 0..3_u32, 0..3_u32).prop_map(
             |(steps, jit_enable, jit_harden)| Response::Batch(BatchReport {

@@ -1,5 +1,6 @@
 //! `cargo xtask mutate`: proves that the cases notice deliberate faults in the kernel series.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use clap::Args;
 use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs};
 use crate::exit::{Status, Stop};
 use crate::kernel::bases;
-use crate::kernel::build::{self, BaseTree, KernelRequest};
+use crate::kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
 use crate::kernel::series::{Patch, Selection, Series};
 use crate::mutants::campaign::{self, Lab};
 use crate::mutants::mutant::{self, Mutant};
@@ -132,7 +133,7 @@ impl Mutate {
     }
 
     fn campaign(&self, series: &Series, mutants: &[Mutant]) -> Result<Status> {
-        let cases = select(bpf_suites::all(), &self.cases)?;
+        let cases = select(bpf_suites::all(), &self.cases)?.cases;
         host::ensure(&self.host)?;
         let initramfs = image::build()?;
         let decision = accel::decide(self.accel)?;
@@ -145,6 +146,7 @@ impl Mutate {
             initramfs,
             accel: decision.accel,
             consoles: guest::consoles()?,
+            built: BTreeMap::new(),
         };
         let start = Instant::now();
         let prepared: Vec<Prepared> = cases.into_iter().map(session::prepare).collect();
@@ -231,6 +233,8 @@ struct Guests {
     initramfs: PathBuf,
     accel: Accel,
     consoles: PathBuf,
+    /// What was built, by the path of its vmlinux.
+    built: BTreeMap<PathBuf, BuiltKernel>,
 }
 
 impl Lab for Guests {
@@ -247,7 +251,9 @@ impl Lab for Guests {
         };
         let built = build::build(&request)?;
         interrupt::check()?;
-        Ok(built.vmlinux)
+        let vmlinux = built.vmlinux.clone();
+        self.built.insert(vmlinux.clone(), built);
+        Ok(vmlinux)
     }
 
     fn run(
@@ -267,6 +273,11 @@ impl Lab for Guests {
         // A guest that is only slow should not need to be judged twice.
         config.patience *= 3;
         config.start_deadline *= 3;
+        let built = self
+            .built
+            .get(kernel)
+            .with_context(|| format!("{} was not built here", kernel.display()))?;
+        let mut guest = Guest::new(config, &built.boot);
         let rules = Rules {
             modes: Mode::ALL.to_vec(),
             fail_fast,
@@ -275,8 +286,8 @@ impl Lab for Guests {
             probe: mutant.is_none(),
             declared: true,
             patches: Some(self.subjects.clone()),
+            emission: guest.emission(built)?,
         };
-        let mut guest = Guest::new(config);
         let progress = Progress::count(cases.len() as u64, format!("cases on {name}"));
         let records = session::run(cases, &rules, &mut guest, |prepared, _| {
             progress.inc(1);

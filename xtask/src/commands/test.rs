@@ -1,23 +1,25 @@
 //! `cargo xtask test`: the job. Builds the kernel, boots it, runs the cases, judges them.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Result;
-use bpf_suites::Case;
+use anyhow::{Context, Result};
 use bpf_wire::Mode;
 use clap::{Args, ValueEnum};
 
 use crate::cli::{AccelChoice, HostArgs, KernelArgs};
-use crate::exit::Status;
+use crate::exit::{Status, Stop};
 use crate::kernel::bases;
 use crate::kernel::build::{self, BuiltKernel, KernelRequest};
 use crate::kernel::series::{Patch, Selection, Series};
 use crate::report::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
 use crate::report::{json, terminal};
 use crate::run::guest::{self, Guest};
-use crate::run::select::select;
+use crate::run::select::{Selected, select};
 use crate::run::session::{self, Prepared, Rules};
+use crate::run::test_bpf::recorded::{MadeWith, Recorded};
+use crate::run::test_bpf::{self, Reference};
 use crate::ui::Progress;
 use crate::vm::MachineConfig;
 use crate::vm::accel;
@@ -32,6 +34,7 @@ Examples:
   cargo xtask test --mode interp --list     what there is
   cargo xtask test --series none            on the base without our patches
   cargo xtask test --linux ~/linux          on your own tree
+  cargo xtask test kernel/test_bpf          the kernel's own lib/test_bpf.ko
 
 Exit status: 0 every case held, 1 a case failed, 2 wrong usage, 69 the host lacks something,
 70 the harness itself failed.")]
@@ -57,6 +60,9 @@ pub(crate) struct Test {
     /// Write the results to this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Record what kernel/test_bpf counts as what the base gives; with --series none alone.
+    #[arg(long, conflicts_with_all = ["list", "linux"])]
+    bless: bool,
     #[command(flatten)]
     kernel: KernelArgs,
     #[command(flatten)]
@@ -72,6 +78,8 @@ enum ModeArg {
     Jit,
     /// The JIT with constant blinding.
     JitHardened,
+    /// The JIT with constant blinding of what is loaded without CAP_BPF; kernel/test_bpf alone.
+    JitHardenedUnpriv,
 }
 
 impl From<ModeArg> for Mode {
@@ -80,6 +88,7 @@ impl From<ModeArg> for Mode {
             ModeArg::Interp => Self::Interp,
             ModeArg::Jit => Self::Jit,
             ModeArg::JitHardened => Self::JitHardened,
+            ModeArg::JitHardenedUnpriv => Self::JitHardenedUnpriv,
         }
     }
 }
@@ -95,6 +104,7 @@ impl Test {
             keep_going: true,
             fail_fast: false,
             json: None,
+            bless: false,
             kernel: KernelArgs::default(),
             host,
         }
@@ -102,9 +112,17 @@ impl Test {
 
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let cases = select(bpf_suites::all(), &self.filters)?;
+        let selected = select(bpf_suites::all(), &self.filters)?;
         if self.list {
-            return Ok(list(&cases));
+            return Ok(list(&selected));
+        }
+        if self.bless && (self.kernel.series != Some(Selection::None) || !self.mode.is_empty()) {
+            return Err(Stop::Usage(
+                "--bless records what the base gives in every mode: it goes with --series none, \
+                 and without --mode"
+                    .to_owned(),
+            )
+            .into());
         }
         host::ensure(&self.host)?;
         let request = KernelRequest::from(&self.kernel);
@@ -118,7 +136,8 @@ impl Test {
         let console = guest::consoles()?.join("console.log");
         let config =
             MachineConfig::new(built.vmlinux.clone(), initramfs, decision.accel, console.clone());
-        let rules = self.rules(&built)?;
+        let mut guest = Guest::new(config, &built.boot);
+        let rules = self.rules(&built, &mut guest)?;
         eprintln!(
             "kernel {} with {} of the series' patches, {}",
             built.release,
@@ -127,10 +146,9 @@ impl Test {
         );
 
         let start = Instant::now();
-        let prepared: Vec<Prepared> = cases.into_iter().map(session::prepare).collect();
-        let mut guest = Guest::new(config);
+        let prepared: Vec<Prepared> = selected.cases.into_iter().map(session::prepare).collect();
         let progress = Progress::count(prepared.len() as u64, "cases");
-        let records = session::run(&prepared, &rules, &mut guest, |prepared, records| {
+        let ran = session::run(&prepared, &rules, &mut guest, |prepared, records| {
             progress.inc(1);
             let bad = |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
             if records.iter().any(bad) {
@@ -138,8 +156,12 @@ impl Test {
                 progress.line(&terminal::failure(&prepared.case, plan, records));
             }
         });
-        let records = records?;
+        let mut records = ran?;
         progress.finish();
+        let failed = |record: &Record| record.verdict != Verdict::Held;
+        if selected.test_bpf && !(rules.fail_fast && records.iter().any(failed)) {
+            records.extend(self.test_bpf(&built, &mut guest, &console)?);
+        }
         let release = guest.info().map_or_else(String::new, |info| info.kernel_release.clone());
         let ended = guest.end();
 
@@ -167,16 +189,62 @@ impl Test {
         Ok(status(counts))
     }
 
-    fn rules(&self, built: &BuiltKernel) -> Result<Rules> {
-        let modes = match self.mode.as_slice() {
-            [] => Mode::ALL.to_vec(),
-            modes => Mode::ALL
-                .into_iter()
-                .filter(|mode| modes.iter().any(|arg| Mode::from(*arg) == *mode))
-                .collect(),
+    /// The kernel's own suite, in the modes that were asked for.
+    fn test_bpf(
+        &self,
+        built: &BuiltKernel,
+        guest: &mut Guest,
+        consoles: &Path,
+    ) -> Result<Vec<Record>> {
+        let reference = match &self.kernel.linux {
+            _ if self.bless => Reference::None,
+            Some(_) => Reference::None,
+            None => Recorded::load(&built.base)?.map_or(Reference::Missing, Reference::Base),
         };
+        let mut records = Vec::new();
+        let mut counts = BTreeMap::new();
+        for mode in self.modes(&test_bpf::MODES) {
+            let total = reference.tests(mode);
+            let progress = Progress::count(total, format!("{} {}", test_bpf::NAME, mode.name()));
+            let module = built.test_bpf.as_deref();
+            let mut log = String::new();
+            let ran = test_bpf::run(module, mode, &reference, guest, &mut |tests, text| {
+                progress.set(tests.into());
+                log.push_str(text);
+            });
+            let path = consoles.with_file_name(format!("test_bpf.{}.log", mode.name()));
+            std::fs::write(&path, log)
+                .with_context(|| format!("failed to write {}", path.display()))?;
+            let (record, printed) = ran?;
+            progress.finish();
+            eprint!("{}", terminal::suite(&record));
+            let stop = record.verdict != Verdict::Held && self.fail_fast;
+            records.push(record);
+            counts.insert(mode.name().to_owned(), printed.tallies);
+            if stop {
+                break;
+            }
+        }
+        if self.bless && records.iter().all(|record| record.verdict == Verdict::Held) {
+            let (base, patches) = (built.base.clone(), built.patches_applied);
+            let made_with = MadeWith { base, patches, key: built.key.clone() };
+            let path = Recorded { made_with, modes: counts }.store()?;
+            eprintln!("recorded in {}", path.display());
+        }
+        Ok(records)
+    }
+
+    /// Those of `all` that the command line asks for.
+    fn modes(&self, all: &[Mode]) -> Vec<Mode> {
+        let asked =
+            |mode: &Mode| self.mode.is_empty() || self.mode.iter().any(|m| Mode::from(*m) == *mode);
+        all.iter().copied().filter(asked).collect()
+    }
+
+    fn rules(&self, built: &BuiltKernel, guest: &mut Guest) -> Result<Rules> {
+        let emission = guest.emission(built)?;
         Ok(Rules {
-            modes,
+            modes: self.modes(&Mode::ALL),
             fail_fast: self.fail_fast && !self.keep_going,
             probe: true,
             declared: self.kernel.linux.is_none() && built.series == Selection::All,
@@ -184,6 +252,7 @@ impl Test {
                 Some(_) => None,
                 None => Some(subjects(built)?),
             },
+            emission,
         })
     }
 }
@@ -204,9 +273,12 @@ fn status(counts: Counts) -> Status {
     }
 }
 
-fn list(cases: &[Case]) -> Status {
-    for case in cases {
+fn list(selected: &Selected) -> Status {
+    for case in &selected.cases {
         println!("{}: {}", case.name, case.about);
+    }
+    if selected.test_bpf {
+        println!("{}: {}", test_bpf::NAME, test_bpf::ABOUT);
     }
     Status::Held
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::bases::{self, Base};
+use super::boot::BootOptions;
 use super::cache::{Cache, Entry, Lock};
 use super::config::{self, Fragments};
 use super::key::{BUILDER_VERSION, Digester, Ingredients};
@@ -84,6 +85,8 @@ pub(crate) struct BuiltKernel {
     pub(crate) from_cache: bool,
     /// What `uname -r` says in it.
     pub(crate) release: String,
+    /// How to start it.
+    pub(crate) boot: BootOptions,
 }
 
 /// Builds the kernel, or finds it in the cache.
@@ -142,6 +145,7 @@ struct Plan {
     selection: Selection,
     series: Series,
     fragments: Fragments,
+    boot: BootOptions,
     toolchain: Toolchain,
     /// The name of the last patch, where that is a mutant.
     mutant: Option<String>,
@@ -153,6 +157,7 @@ impl Plan {
         let mut cache = Cache::open(&dir)?;
         let folder = || paths::repository().join("images/kernel");
         let fragments = request.fragments.clone().unwrap_or_else(folder);
+        let boot = BootOptions::load(&fragments, &request.config)?;
         let fragments = Fragments::load(&fragments, &request.config)?;
         let default = if request.linux.is_some() { Selection::None } else { Selection::All };
         let selection = request.selection.unwrap_or(default);
@@ -180,7 +185,7 @@ impl Plan {
             let print = Fingerprint { kconfig: all.clone(), all };
             (Origin::Base(Box::new(base), tarball), print)
         };
-        Ok(Self { cache, origin, print, selection, series, fragments, toolchain, mutant })
+        Ok(Self { cache, origin, print, selection, series, fragments, boot, toolchain, mutant })
     }
 
     /// The directory of this source in the cache.
@@ -303,6 +308,7 @@ impl Plan {
             patches_applied: self.patches(),
             from_cache,
             release: entry.release.clone(),
+            boot: self.boot.clone(),
         })
     }
 }

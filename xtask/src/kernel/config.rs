@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use thiserror::Error;
 
+use super::boot;
 use super::key::Digester;
 use super::make::{Goal, Make};
 use crate::exit::Stop;
@@ -43,10 +44,15 @@ impl Fragments {
                 continue;
             }
             let path = folder.join(name).with_extension(EXTENSION);
-            if name.contains('/') || !path.is_file() {
+            let known = |path: &Path| !name.contains('/') && path.is_file();
+            if name != BASE && !known(&path) && known(&path.with_extension(boot::EXTENSION)) {
+                // Only the command line is another: the same build.
+                continue;
+            }
+            if !known(&path) {
                 let have = available(folder).join(", ");
                 return Err(Stop::Usage(format!(
-                    "no config fragment {name:?} in {}; it has {have}",
+                    "no config {name:?} in {}; it has {have}",
                     folder.display()
                 ))
                 .into());
@@ -83,10 +89,13 @@ fn available(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION))
+        .filter(|path| {
+            path.extension().is_some_and(|ext| ext == EXTENSION || ext == boot::EXTENSION)
+        })
         .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
         .collect();
     names.sort();
+    names.dedup();
     names
 }
 
@@ -269,6 +278,18 @@ mod tests {
         let error = Fragments::load(dir.path(), &["kcsan".into()]).unwrap_err();
         assert!(matches!(error.downcast_ref(), Some(Stop::Usage(_))));
         assert!(error.to_string().contains("base, kasan"), "{error}");
+    }
+
+    #[test]
+    fn a_config_that_is_but_a_command_line_shares_the_build() {
+        let dir = folder(&[("base.config", "CONFIG_A=y\n"), ("lfence.toml", ""), ("a.toml", "")]);
+        let load = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Fragments::load(dir.path(), &names)
+        };
+        assert_eq!(load(&["lfence"]).unwrap(), load(&[]).unwrap());
+        let error = load(&["other"]).unwrap_err().to_string();
+        assert!(error.contains("a, base, lfence"), "{error}");
     }
 
     #[test]

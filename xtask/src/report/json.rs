@@ -31,18 +31,16 @@ pub(crate) fn write(report: &impl Serialize, path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use bpf_wire::Mode;
+
     use super::*;
     use crate::report::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
 
     fn report() -> Report {
         let record = Record {
-            name: "a/b".into(),
-            mode: "jit",
             verdict: Verdict::Unsupported,
             problems: vec!["no gotox".into()],
-            log: String::new(),
-            guest: None,
-            millis: 3,
+            ..Record::new("a/b", Mode::Jit)
         };
         Report {
             schema: SCHEMA,

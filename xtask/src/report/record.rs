@@ -1,5 +1,6 @@
 //! The facts of a session, in the shape in which `--json` writes them.
 
+use bpf_wire::Mode;
 use serde::Serialize;
 
 use crate::vm::FailureKind;
@@ -40,18 +41,36 @@ pub(crate) struct KernelFacts {
 pub(crate) struct Record {
     /// `suite/case`.
     pub(crate) name: String,
-    /// `interp`, `jit` or `jit-hardened`.
+    /// `interp`, `jit`, `jit-hardened` or, for `kernel/test_bpf` alone, `jit-hardened-unpriv`.
     pub(crate) mode: &'static str,
     /// What came of it.
     pub(crate) verdict: Verdict,
     /// One line for each thing that is wrong, or the reason why it could not be judged.
     pub(crate) problems: Vec<String>,
+    /// What is worth telling though nothing is wrong, one line each.
+    pub(crate) notes: Vec<String>,
     /// Verifier log of a step that failed without being expected to, else empty.
     pub(crate) log: String,
     /// How the guest ended, if it did not survive the case.
     pub(crate) guest: Option<FailureKind>,
     /// Milliseconds from sending the batch to its answer.
     pub(crate) millis: u64,
+}
+
+impl Record {
+    /// A record of which nothing is known yet; it holds until something is found.
+    pub(crate) fn new(name: &str, mode: Mode) -> Self {
+        Self {
+            name: name.to_owned(),
+            mode: mode.name(),
+            verdict: Verdict::Held,
+            problems: Vec::new(),
+            notes: Vec::new(),
+            log: String::new(),
+            guest: None,
+            millis: 0,
+        }
+    }
 }
 
 /// What came of a case in one mode.

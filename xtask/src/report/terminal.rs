@@ -20,16 +20,7 @@ pub(crate) fn failure(case: &Case, plan: Option<&LoadPlan>, records: &[Record]) 
     program(case, plan, &mut text);
     expectation(case, &mut text);
     for record in records {
-        let verdict = match record.verdict {
-            Verdict::Held => "held",
-            Verdict::Failed => "failed",
-            Verdict::Unsupported => "unsupported",
-            Verdict::Broken => "broken",
-        };
-        let _ = writeln!(text, "  {}: {verdict}", record.mode);
-        for problem in &record.problems {
-            let _ = writeln!(text, "    {}", problem.replace('\n', "\n    "));
-        }
+        verdict(record, &mut text);
         if !record.log.is_empty() {
             let lines: Vec<&str> = record.log.trim_end().lines().collect();
             let from = lines.len().saturating_sub(SHOWN_LOG);
@@ -43,6 +34,40 @@ pub(crate) fn failure(case: &Case, plan: Option<&LoadPlan>, records: &[Record]) 
     }
     let _ = writeln!(text, "  repeat with: cargo xtask test '^{}$'", case.name);
     text
+}
+
+/// A suite that judges itself, in one mode: what it counted, and what is wrong with that.
+pub(crate) fn suite(record: &Record) -> String {
+    let mut text = match record.verdict {
+        Verdict::Failed | Verdict::Broken => format!("FAILED {}\n", record.name),
+        Verdict::Held | Verdict::Unsupported => format!("{}\n", record.name),
+    };
+    verdict(record, &mut text);
+    for note in &record.notes {
+        let _ = writeln!(text, "    {note}");
+    }
+    if text.starts_with("FAILED") {
+        let _ = writeln!(
+            text,
+            "  repeat with: cargo xtask test '^{}$' --mode {}",
+            record.name, record.mode
+        );
+    }
+    text
+}
+
+/// Verdict and problems of one mode.
+fn verdict(record: &Record, text: &mut String) {
+    let verdict = match record.verdict {
+        Verdict::Held => "held",
+        Verdict::Failed => "failed",
+        Verdict::Unsupported => "unsupported",
+        Verdict::Broken => "broken",
+    };
+    let _ = writeln!(text, "  {}: {verdict}", record.mode);
+    for problem in &record.problems {
+        let _ = writeln!(text, "    {}", problem.replace('\n', "\n    "));
+    }
 }
 
 fn program(case: &Case, plan: Option<&LoadPlan>, text: &mut String) {
@@ -111,18 +136,16 @@ pub(crate) fn summary(records: &[Record], counts: Counts, seconds: f64) -> Strin
 #[cfg(test)]
 mod tests {
     use bpf_suites::builder::accepts;
+    use bpf_wire::Mode;
 
     use super::*;
 
     fn record(verdict: Verdict, problem: &str, log: &str) -> Record {
         Record {
-            name: "t/case".into(),
-            mode: "jit",
             verdict,
             problems: vec![problem.into()],
             log: log.into(),
-            guest: None,
-            millis: 1,
+            ..Record::new("t/case", Mode::Jit)
         }
     }
 
@@ -145,6 +168,17 @@ mod tests {
             assert!(text.contains(piece), "{piece:?} is not in\n{text}");
         }
         assert!(!text.contains("| line 14\n"), "{text}");
+    }
+
+    #[test]
+    fn a_suite_that_held_shows_its_counts_and_one_that_failed_how_to_repeat_it() {
+        let note = vec!["test_bpf: 3 passed, 0 failed".to_owned()];
+        let held = Record { notes: note, ..Record::new("kernel/test_bpf", Mode::Interp) };
+        let text = suite(&held);
+        assert_eq!(text, "kernel/test_bpf\n  interp: held\n    test_bpf: 3 passed, 0 failed\n");
+        let text = suite(&record(Verdict::Failed, "1 tests failed", ""));
+        assert!(text.starts_with("FAILED t/case\n  jit: failed\n    1 tests failed\n"), "{text}");
+        assert!(text.contains("cargo xtask test '^t/case$' --mode jit\n"), "{text}");
     }
 
     #[test]

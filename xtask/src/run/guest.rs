@@ -1,13 +1,19 @@
 //! The executor that is a real guest: started when needed, restarted after it died.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bpf_wire::{Batch, GuestInfo, Mode, Request, Response, Step};
 
+use super::jit_image::Emission;
 use super::session::{Answer, Executor};
+use super::test_bpf::{self, Loaded, Loader};
 use crate::exit::Stop;
+use crate::kernel::boot::BootOptions;
+use crate::kernel::build::BuiltKernel;
 use crate::paths;
 use crate::vm::{FailureKind, GuestFailure};
 use crate::vm::{Machine, MachineConfig};
@@ -16,10 +22,15 @@ use crate::vm::{Machine, MachineConfig};
 /// this is for one that lives while its program never ends.
 const BATCH_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Longest time that loading a module may take: `test_bpf` needs one minute or two under TCG.
+const MODULE_DEADLINE: Duration = Duration::from_secs(1200);
+
 /// Guests, one after the other.
 #[derive(Debug)]
 pub(crate) struct Guest {
     config: MachineConfig,
+    /// Factor on the deadlines of requests.
+    slowdown: u32,
     machine: Option<Machine>,
     /// How many were started.
     started: usize,
@@ -29,8 +40,9 @@ pub(crate) struct Guest {
 impl Guest {
     /// Nothing is started before the first batch. The console of the first guest goes to the file
     /// that the configuration names, those of later ones to the same name with a number.
-    pub(crate) fn new(config: MachineConfig) -> Self {
-        Self { config, machine: None, started: 0, info: None }
+    pub(crate) fn new(config: MachineConfig, boot: &BootOptions) -> Self {
+        let slowdown = boot.slowdown;
+        Self { config: config.booted(boot), slowdown, machine: None, started: 0, info: None }
     }
 
     /// What the agent said of the kernel, once a guest was started.
@@ -54,6 +66,53 @@ impl Guest {
             ))
             .into()),
         }
+    }
+
+    /// What the kernel says of its mitigations: the files of these names, as far as it has them.
+    ///
+    /// # Errors
+    ///
+    /// When the guest cannot be started or does not answer.
+    fn vulnerabilities<'a>(
+        &mut self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut said = BTreeMap::new();
+        for name in names {
+            let path = format!("/sys/devices/system/cpu/vulnerabilities/{name}");
+            let request = Request::ReadFile { path: path.clone() };
+            let deadline = BATCH_DEADLINE * self.slowdown;
+            match self.machine()?.request(&request, deadline) {
+                Ok(Response::File(Ok(text))) => {
+                    let text = String::from_utf8_lossy(&text).trim_end().to_owned();
+                    said.insert(name.to_owned(), text);
+                }
+                Ok(Response::File(Err(_))) => {}
+                Ok(other) => bail!("the agent answered a request for {path} with {other:?}"),
+                Err(failure) => return Err(failure.into_error()),
+            }
+        }
+        Ok(said)
+    }
+
+    /// What the JIT has to emit, once the kernel has said that it does what its config is for.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Guest::vulnerabilities`]; and when the kernel says something else than the config
+    /// states, or its files cannot be read.
+    pub(crate) fn emission(&mut self, built: &BuiltKernel) -> Result<Emission> {
+        let stated = &built.boot.vulnerabilities;
+        let asked = stated.keys().map(String::as_str).chain(Emission::ASKED);
+        let said = self.vulnerabilities(asked)?;
+        for (file, start) in stated {
+            let is = said.get(file).map_or("nothing", String::as_str);
+            ensure!(
+                is.starts_with(start.as_str()),
+                "the kernel says of {file}: {is}; its config is made for: {start}"
+            );
+        }
+        Emission::new(&built.vmlinux, &built.config, &said)
     }
 
     fn machine(&mut self) -> Result<&mut Machine> {
@@ -90,15 +149,58 @@ pub(crate) fn consoles() -> Result<PathBuf> {
 }
 
 /// `console.log` becomes `console.2.log`.
-fn numbered(path: &std::path::Path, started: usize) -> PathBuf {
+fn numbered(path: &Path, started: usize) -> PathBuf {
     path.with_extension(format!("{}.log", started + 1))
+}
+
+impl Loader for Guest {
+    fn load(
+        &mut self,
+        module: &Path,
+        params: &str,
+        mode: Mode,
+        without_caps: &[u8],
+        logged: &mut dyn FnMut(&str),
+    ) -> Result<Loaded> {
+        let name = test_bpf::NAME;
+        let image = fs::read(module)
+            .with_context(|| format!("failed to read the module {}", module.display()))?;
+        let request = Request::LoadModule {
+            name: name.to_owned(),
+            image,
+            params: params.to_owned(),
+            mode,
+            without_caps: without_caps.to_vec(),
+        };
+        let deadline = MODULE_DEADLINE * self.slowdown;
+        let machine = self.machine()?;
+        match machine.request_logged(&request, deadline, logged) {
+            Ok(Response::Module { errno }) => {
+                let splats = machine.take_splats();
+                if !splats.is_empty() {
+                    self.machine = None;
+                }
+                Ok(Loaded::Done { errno, splats: splats.into_iter().map(|s| s.title).collect() })
+            }
+            Ok(Response::Trouble(text)) => bail!("the agent is in trouble with {name}: {text}"),
+            Ok(other) => bail!("the agent answered {name} with {other:?}"),
+            Err(failure) if failure.kind == FailureKind::Interrupted => {
+                Err(Stop::Interrupted.into())
+            }
+            Err(failure) => {
+                self.machine = None;
+                Ok(Loaded::Dead(Box::new(failure)))
+            }
+        }
+    }
 }
 
 impl Executor for Guest {
     fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
         let request = Request::Batch(Batch { name: name.to_owned(), mode, steps });
+        let deadline = BATCH_DEADLINE * self.slowdown;
         let machine = self.machine()?;
-        match machine.request(&request, BATCH_DEADLINE) {
+        match machine.request(&request, deadline) {
             Ok(Response::Batch(report)) => {
                 let splats = machine.take_splats();
                 if !splats.is_empty() {

@@ -63,11 +63,7 @@ fn refused_in(mode: Mode, case: &Case) -> Option<Rejection> {
 
 /// The mode that the kernel was in, read back by the agent.
 fn sysctls(mode: Mode, report: &BatchReport, problems: &mut Vec<Problem>) {
-    let (enable, harden) = match mode {
-        Mode::Interp => (0, report.jit_harden),
-        Mode::Jit => (1, 0),
-        Mode::JitHardened => (1, 2),
-    };
+    let (enable, harden) = mode.sysctls();
     if (report.jit_enable, report.jit_harden) != (enable, harden) {
         problems.push(Problem::new(format!(
             "ran in another mode than asked: {} wants bpf_jit_enable={enable} bpf_jit_harden={harden}, \
@@ -302,8 +298,10 @@ fn describe(role: Role) -> String {
         Role::Load(index) => format!("BPF_PROG_LOAD of program {index}"),
         Role::Run(index) => format!("BPF_PROG_TEST_RUN {index}"),
         Role::UpdateProgArray(index) => format!("BPF_MAP_UPDATE_ELEM of prog array {index}"),
-        Role::DumpMap(index) => format!("BPF_MAP_LOOKUP_ELEM of map {index}"),
         Role::Check(index) => format!("check {index}"),
+        Role::DumpMap(index) | Role::DumpTable(index) => {
+            format!("BPF_MAP_LOOKUP_ELEM of map {index}")
+        }
     }
 }
 

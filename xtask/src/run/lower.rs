@@ -30,6 +30,8 @@ pub(crate) enum Role {
     DumpMap(usize),
     /// Makes the check with this index.
     Check(usize),
+    /// Reads the instruction array with this index, to see where it leads in the machine code.
+    DumpTable(usize),
 }
 
 /// Steps and, for each, its role.
@@ -41,7 +43,8 @@ pub(crate) struct Lowered {
     pub(crate) roles: Vec<Role>,
 }
 
-/// Lowers a case. `dump` asks for the translated instructions of every program.
+/// Lowers a case. `dump` asks for the translated instructions and the machine code of every program,
+/// and for the jump tables.
 pub(crate) fn lower(case: &Case, plan: &LoadPlan, dump: bool) -> Lowered {
     let mut steps = Vec::new();
     if !plan.btf.is_empty() {
@@ -74,8 +77,11 @@ pub(crate) fn lower(case: &Case, plan: &LoadPlan, dump: bool) -> Lowered {
             steps.push((Role::Run(index), step));
         }
         for (index, map) in plan.maps.iter().enumerate() {
+            let step = Step::DumpMap { map: index as u32 };
             if is_data(map) {
-                steps.push((Role::DumpMap(index), Step::DumpMap { map: index as u32 }));
+                steps.push((Role::DumpMap(index), step));
+            } else if dump && map.map_type == MAP_TYPE_INSN_ARRAY {
+                steps.push((Role::DumpTable(index), step));
             }
         }
         for (index, check) in case.checks.iter().enumerate() {

@@ -1,6 +1,8 @@
 //! The model's own execution of a case: what the kernel's is compared with.
 
-use bpf_model::{Input, Machine, Outcome, Trap};
+use std::collections::BTreeSet;
+
+use bpf_model::{Input, Machine, Outcome, TraceEntry, Trap};
 use bpf_object::LoadPlan;
 use bpf_suites::{Case, Expect};
 
@@ -9,6 +11,9 @@ use super::lower::is_data;
 /// Instructions that a run may execute in the model. The verifier gives up after a million
 /// processed ones, but a loop that it can bound may run longer.
 const BUDGET: u64 = 64_000_000;
+
+/// Steps of a run that are remembered.
+const TRACED: usize = 1 << 16;
 
 /// Keys and values of a map.
 type Elements = Vec<(Vec<u8>, Vec<u8>)>;
@@ -35,6 +40,24 @@ impl Expected {
 /// can say nothing about it.
 pub(crate) fn is_the_kernels_choice(outcome: &Outcome) -> bool {
     outcome.address_leaked || outcome.may_goto_spent
+}
+
+/// The slots that the case's runs go to by `gotox`, as far as the last steps of each are remembered.
+/// Nothing where the case has several programs, whose slots could not be told apart.
+pub(crate) fn gotox_targets(case: &Case, plan: &LoadPlan) -> BTreeSet<u32> {
+    let mut targets = BTreeSet::new();
+    let (Expect::Accepted(runs), [_], Ok(mut machine)) =
+        (&case.expect, plan.programs.as_slice(), Machine::new(plan))
+    else {
+        return targets;
+    };
+    for run in runs {
+        let input = Input { ctx: run.ctx.clone(), packet: run.packet.clone() };
+        let Ok((_, trace)) = machine.run_traced(0, &input, BUDGET, TRACED) else { break };
+        let gotox = |pair: &&[TraceEntry]| pair[0].insn.contains("gotox");
+        targets.extend(trace.windows(2).filter(gotox).map(|pair| pair[1].slot as u32));
+    }
+    targets
 }
 
 /// Executes every run of a case in the model, one after the other on the same maps.

@@ -127,6 +127,8 @@ fn attempt(executor: &mut dyn Executor, mode: Mode, case: &Case) -> Result<Optio
                     Mode::Interp => !jited,
                     Mode::Jit => jited && !blinded,
                     Mode::JitHardened => jited && blinded,
+                    // The agent loads programs with CAP_BPF, for which this mode blinds nothing.
+                    Mode::JitHardenedUnpriv => jited && !blinded,
                 };
                 if !proven {
                     bail!(

@@ -3,27 +3,38 @@
 use bpf_suites::Case;
 use regex::RegexSet;
 
+use super::test_bpf;
 use crate::exit::Stop;
 
-/// Keeps the cases whose name matches any of the filters; without filters, all.
+/// What was selected.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    /// Cases, in their order.
+    pub(crate) cases: Vec<Case>,
+    /// Whether the suite [`test_bpf`] is, too.
+    pub(crate) test_bpf: bool,
+}
+
+/// Keeps what has a name that any of the filters matches; without filters, all.
 ///
 /// # Errors
 ///
 /// [`Stop::Usage`] when a filter is not a regular expression or when nothing matches.
-pub(crate) fn select(cases: Vec<Case>, filters: &[String]) -> Result<Vec<Case>, Stop> {
+pub(crate) fn select(cases: Vec<Case>, filters: &[String]) -> Result<Selected, Stop> {
     if filters.is_empty() {
-        return Ok(cases);
+        return Ok(Selected { cases, test_bpf: true });
     }
     let set = RegexSet::new(filters)
         .map_err(|error| Stop::Usage(format!("a filter is not a regular expression: {error}")))?;
-    let selected: Vec<Case> = cases.into_iter().filter(|case| set.is_match(&case.name)).collect();
-    if selected.is_empty() {
+    let cases: Vec<Case> = cases.into_iter().filter(|case| set.is_match(&case.name)).collect();
+    let test_bpf = set.is_match(test_bpf::NAME);
+    if cases.is_empty() && !test_bpf {
         let filters = filters.join(" ");
         return Err(Stop::Usage(format!(
             "no case matches {filters}; `cargo xtask test --list` lists them all"
         )));
     }
-    Ok(selected)
+    Ok(Selected { cases, test_bpf })
 }
 
 #[cfg(test)]
@@ -32,20 +43,22 @@ mod tests {
 
     use super::*;
 
-    fn cases() -> Vec<Case> {
-        ["a/one", "a/two", "b/one"]
+    fn selected(filters: &[&str]) -> Result<Selected, Stop> {
+        let cases = ["a/one", "a/two", "b/one"]
             .map(|name| accepts(name, "x", "exit").run(vec![], 0).into())
-            .into()
+            .into();
+        let filters: Vec<String> = filters.iter().map(|filter| (*filter).to_owned()).collect();
+        select(cases, &filters)
     }
 
     fn names(filters: &[&str]) -> Vec<String> {
-        let filters: Vec<String> = filters.iter().map(|filter| (*filter).to_owned()).collect();
-        select(cases(), &filters).unwrap().into_iter().map(|case| case.name).collect()
+        selected(filters).unwrap().cases.into_iter().map(|case| case.name).collect()
     }
 
     #[test]
-    fn without_filters_every_case_is_selected() {
+    fn without_filters_everything_is_selected() {
         assert_eq!(names(&[]).len(), 3);
+        assert!(selected(&[]).unwrap().test_bpf);
     }
 
     #[test]
@@ -55,10 +68,17 @@ mod tests {
     }
 
     #[test]
+    fn the_kernels_own_suite_is_selected_by_its_name() {
+        assert!(!selected(&["one"]).unwrap().test_bpf);
+        let alone = selected(&["kernel/test_bpf"]).unwrap();
+        assert!(alone.test_bpf && alone.cases.is_empty());
+    }
+
+    #[test]
     fn a_filter_that_matches_nothing_is_wrong_usage() {
-        let error = select(cases(), &["nothing".to_owned()]).unwrap_err();
+        let error = selected(&["nothing"]).unwrap_err();
         assert!(error.to_string().contains("--list"), "{error}");
         assert!(matches!(error, Stop::Usage(_)));
-        assert!(matches!(select(cases(), &["(".to_owned()]), Err(Stop::Usage(_))));
+        assert!(matches!(selected(&["("]), Err(Stop::Usage(_))));
     }
 }

@@ -7,6 +7,7 @@ use bpf_object::LoadPlan;
 use bpf_suites::{Case, Feature};
 use bpf_wire::{BatchReport, Mode, Step};
 
+use super::jit_image::{self, Emission};
 use super::judge::judge;
 use super::lower::lower;
 use super::model::{self, Expected};
@@ -55,6 +56,8 @@ pub(crate) struct Rules {
     /// Whether to find out first what the kernel supports. Without, it is taken to support
     /// everything, and what it does not run makes cases fail.
     pub(crate) probe: bool,
+    /// What the JIT has to emit.
+    pub(crate) emission: Emission,
 }
 
 /// A case and its plan, or why there is none.
@@ -116,15 +119,7 @@ fn run_case(
     let mut expected: Option<Expected> = None;
     let mut records = Vec::new();
     for mode in &rules.modes {
-        let mut record = Record {
-            name: prepared.case.name.clone(),
-            mode: mode.name(),
-            verdict: Verdict::Held,
-            problems: Vec::new(),
-            log: String::new(),
-            guest: None,
-            millis: 0,
-        };
+        let mut record = Record::new(&prepared.case.name, *mode);
         match &prepared.plan {
             Err(error) => {
                 record.verdict = Verdict::Broken;
@@ -138,7 +133,8 @@ fn run_case(
                 } else {
                     let expected =
                         expected.get_or_insert_with(|| model::expect(&prepared.case, plan));
-                    run_mode(&prepared.case, plan, *mode, expected, executor, &mut record)?;
+                    let rules = (*mode, &rules.emission);
+                    run_mode(&prepared.case, plan, rules, expected, executor, &mut record)?;
                 }
             }
         }
@@ -161,12 +157,12 @@ fn unsupported(case: &Case, mode: Mode, rules: &Rules, support: &Support) -> Opt
 fn run_mode(
     case: &Case,
     plan: &LoadPlan,
-    mode: Mode,
+    (mode, emission): (Mode, &Emission),
     expected: &Expected,
     executor: &mut dyn Executor,
     record: &mut Record,
 ) -> Result<()> {
-    let lowered = lower(case, plan, false);
+    let lowered = lower(case, plan, mode != Mode::Interp);
     let start = Instant::now();
     let answer = executor.execute(&case.name, mode, lowered.steps.clone())?;
     record.millis = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
@@ -189,6 +185,7 @@ fn run_mode(
                     record.log = problem.log;
                 }
             }
+            record.problems.extend(jit_image::judge(case, plan, &lowered, &report, emission));
             record.problems.extend(splats.into_iter().map(|title| format!("splat: {title}")));
             if !record.problems.is_empty() {
                 record.verdict = Verdict::Failed;

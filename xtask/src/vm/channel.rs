@@ -82,6 +82,11 @@ impl Channel {
         })
     }
 
+    /// Changes the longest silence that is accepted while something is awaited.
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// Sends a request and waits for its answer.
     ///
     /// # Errors
@@ -94,6 +99,16 @@ impl Channel {
     ) -> Result<Response, ChannelError> {
         let record = self.encode(request)?;
         self.converse(&record, true, deadline, self.patience)
+            .and_then(|response| response.ok_or(ChannelError::Closed))
+    }
+
+    /// Waits for a further record of an answer that comes in several.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError`]; the channel is of no more use then.
+    pub(super) fn next(&mut self, deadline: Duration) -> Result<Response, ChannelError> {
+        self.converse(&[], true, deadline, self.patience)
             .and_then(|response| response.ok_or(ChannelError::Closed))
     }
 

@@ -50,6 +50,8 @@ impl Device for Board {
 pub(crate) struct Processor {
     /// KVM or TCG.
     pub(crate) accel: Accel,
+    /// Further properties under TCG, as `-cpu` takes them; or empty.
+    pub(crate) tcg_cpu: String,
 }
 
 impl Device for Processor {
@@ -58,7 +60,11 @@ impl Device for Processor {
             Accel::Kvm => args(["-accel", "kvm", "-cpu", "host", "-smp", "1"]),
             // All that TCG can do, for the JIT emits other code where it finds BMI2. Five levels of
             // page tables are left out: they only make every emulated TLB miss longer.
-            Accel::Tcg => args(["-accel", "tcg", "-cpu", "max,-la57", "-smp", "1"]),
+            Accel::Tcg => {
+                let comma = if self.tcg_cpu.is_empty() { "" } else { "," };
+                let cpu = format!("max,-la57{comma}{}", self.tcg_cpu);
+                args(["-accel", "tcg", "-cpu", &cpu, "-smp", "1"])
+            }
         }
     }
 
@@ -206,6 +212,13 @@ mod tests {
             "-chardev file,id=console,path=/tmp/c.log -serial chardev:console"
         );
         assert!(console.kernel_args().contains(&"console=ttyS0".to_owned()));
+    }
+
+    #[test]
+    fn a_configs_processor_is_the_usual_one_with_more() {
+        let cpu = |tcg_cpu: &str| shown(&Processor { accel: Accel::Tcg, tcg_cpu: tcg_cpu.into() });
+        assert!(cpu("").contains("-cpu max,-la57 "), "{}", cpu(""));
+        assert!(cpu("vendor=X").contains("-cpu max,-la57,vendor=X "), "{}", cpu("vendor=X"));
     }
 
     #[test]

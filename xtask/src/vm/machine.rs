@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use bpf_wire::{GuestInfo, HEARTBEAT_MS, PROTOCOL_VERSION, Request, Response};
+use bpf_wire::{Batch, GuestInfo, HEARTBEAT_MS, PROTOCOL_VERSION, Request, Response};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tempfile::TempDir;
 
@@ -19,12 +19,17 @@ use super::device::{AgentPort, Board, Boot, Device, Memory, Processor, ResetEnds
 use super::failure::{FailureKind, GuestFailure, StartFailure};
 use super::qemu::{self, Qemu};
 use crate::interrupt;
+use crate::kernel::boot::BootOptions;
 
 /// Lines of the console that a failure shows.
 const TAIL: usize = 40;
 
-/// How long QEMU may take to end once the guest has reset itself.
+/// [`MachineConfig::end_deadline`] of a usual machine.
 const END_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Factor on [`MachineConfig::patience`] while a module is being loaded. The kernel blinds a program
+/// of thousands of instructions in one go, with one processor, before the heartbeat gets its turn.
+const MODULE_PATIENCE: u32 = 6;
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -35,6 +40,8 @@ pub(crate) struct MachineConfig {
     pub(crate) initramfs: PathBuf,
     /// KVM or TCG.
     pub(crate) accel: Accel,
+    /// Further properties of TCG's processor, or empty.
+    pub(crate) tcg_cpu: String,
     /// Main memory in MiB.
     pub(crate) memory_mib: u32,
     /// File that takes the console; emptied first, stays.
@@ -45,6 +52,8 @@ pub(crate) struct MachineConfig {
     pub(crate) start_deadline: Duration,
     /// Longest silence of the agent while it executes a request.
     pub(crate) patience: Duration,
+    /// How long QEMU may take to end once the guest has reset itself.
+    pub(crate) end_deadline: Duration,
 }
 
 impl MachineConfig {
@@ -59,12 +68,25 @@ impl MachineConfig {
             kernel,
             initramfs,
             accel,
+            tcg_cpu: String::new(),
             memory_mib: 256,
             console_log,
             kernel_args: Vec::new(),
             start_deadline: Duration::from_secs(30),
             patience: Duration::from_millis(10 * HEARTBEAT_MS),
+            end_deadline: END_DEADLINE,
         }
+    }
+
+    /// The same for a kernel that is to be started in a particular way.
+    pub(crate) fn booted(mut self, boot: &BootOptions) -> Self {
+        self.memory_mib = self.memory_mib.max(boot.memory_mib);
+        self.kernel_args.extend_from_slice(&boot.kernel_args);
+        self.tcg_cpu.clone_from(&boot.tcg_cpu);
+        self.start_deadline *= boot.slowdown;
+        self.patience *= boot.slowdown;
+        self.end_deadline *= boot.slowdown;
+        self
     }
 }
 
@@ -80,6 +102,8 @@ pub(crate) struct Machine {
     console: Console,
     guest: GuestInfo,
     boot_time: Duration,
+    end_deadline: Duration,
+    patience: Duration,
     /// The case that was sent last, for a crash before its marker reached the console.
     sent: Option<String>,
     _dir: TempDir,
@@ -110,7 +134,7 @@ impl Machine {
 
         let parts: [&dyn Device; 7] = [
             &Board,
-            &Processor { accel: config.accel },
+            &Processor { accel: config.accel, tcg_cpu: config.tcg_cpu.clone() },
             &Memory { mib: config.memory_mib },
             &SerialConsole { log: config.console_log.clone() },
             &AgentPort { socket },
@@ -152,7 +176,18 @@ impl Machine {
             }
         };
         let Starting { qemu, console } = starting;
-        Ok(Self { qemu, channel, console, guest, boot_time, sent: None, _dir: dir })
+        let MachineConfig { end_deadline, patience, .. } = *config;
+        Ok(Self {
+            qemu,
+            channel,
+            console,
+            guest,
+            boot_time,
+            end_deadline,
+            patience,
+            sent: None,
+            _dir: dir,
+        })
     }
 
     /// What the agent found when it started.
@@ -177,11 +212,36 @@ impl Machine {
         request: &Request,
         deadline: Duration,
     ) -> Result<Response, GuestFailure> {
+        self.request_logged(request, deadline, &mut |_| {})
+    }
+
+    /// As [`Machine::request`]; `logged` is told what the kernel logs meanwhile, where the request
+    /// has the agent send that.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Machine::request`].
+    pub(crate) fn request_logged(
+        &mut self,
+        request: &Request,
+        deadline: Duration,
+        logged: &mut dyn FnMut(&str),
+    ) -> Result<Response, GuestFailure> {
         self.sent = match request {
-            Request::Batch(batch) => Some(format!("{} {}", batch.name, batch.mode.name())),
+            Request::Batch(Batch { name, mode, .. }) | Request::LoadModule { name, mode, .. } => {
+                Some(format!("{name} {}", mode.name()))
+            }
             _ => None,
         };
-        let response = self.channel.exchange(request, deadline).map_err(|error| {
+        let started = Instant::now();
+        let loads = matches!(request, Request::LoadModule { .. });
+        self.channel.set_patience(self.patience * if loads { MODULE_PATIENCE } else { 1 });
+        let mut response = self.channel.exchange(request, deadline);
+        while let (Request::LoadModule { .. }, Ok(Response::Log(text))) = (request, &response) {
+            logged(text);
+            response = self.channel.next(deadline.saturating_sub(started.elapsed()));
+        }
+        let response = response.map_err(|error| {
             blame(&mut self.qemu, &mut self.console, self.sent.as_deref(), &error)
         })?;
         let fits = matches!(
@@ -189,6 +249,7 @@ impl Machine {
             (_, Response::Trouble(_))
                 | (Request::Batch(_), Response::Batch(_))
                 | (Request::LoadModule { .. }, Response::Module { .. })
+                | (Request::ReadFile { .. }, Response::File(_))
         );
         if fits {
             Ok(response)
@@ -211,12 +272,12 @@ impl Machine {
     ///
     /// [`GuestFailure`] if the machine does not end by itself; it is killed then.
     pub(crate) fn power_off(mut self) -> Result<Vec<Splat>, GuestFailure> {
-        let sent = self.channel.send(&Request::PowerOff, END_DEADLINE);
+        let sent = self.channel.send(&Request::PowerOff, self.end_deadline);
         if let Err(error) = sent {
             return Err(blame(&mut self.qemu, &mut self.console, None, &error));
         }
-        if self.qemu.wait(END_DEADLINE).is_none() {
-            let title = format!("the machine did not power off within {END_DEADLINE:?}");
+        if self.qemu.wait(self.end_deadline).is_none() {
+            let title = format!("the machine did not power off within {:?}", self.end_deadline);
             return Err(failure(&mut self.console, None, FailureKind::Hung, title));
         }
         Ok(self.take_splats())

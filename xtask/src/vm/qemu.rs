@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn no_kernel_argument_no_append() {
-        let args = command_line(&[&Processor { accel: Accel::Kvm }], &[]);
+        let args = command_line(&[&Processor { accel: Accel::Kvm, tcg_cpu: String::new() }], &[]);
         assert!(!args.contains(&"-append".into()), "{args:?}");
     }
 }

@@ -70,6 +70,7 @@ pub(super) fn load(
         verified_insns: info.verified_insns,
         xlated: info.xlated,
         jited: info.jited,
+        jited_funcs: info.jited_funcs,
     })
 }
 

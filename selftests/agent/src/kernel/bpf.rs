@@ -80,8 +80,8 @@ pub(super) fn address(bytes: &[u8]) -> u64 {
     if bytes.is_empty() { 0 } else { bytes.as_ptr().addr() as u64 }
 }
 
-pub(super) fn address_mut(bytes: &mut [u8]) -> u64 {
-    if bytes.is_empty() { 0 } else { bytes.as_mut_ptr().expose_provenance() as u64 }
+pub(super) fn address_mut<T>(items: &mut [T]) -> u64 {
+    if items.is_empty() { 0 } else { items.as_mut_ptr().expose_provenance() as u64 }
 }
 
 fn length(bytes: &[u8]) -> Result<u32, CallError> {
@@ -188,6 +188,8 @@ pub(crate) struct Info {
     pub(crate) xlated: Vec<u8>,
     /// Machine code, if dumped and handed out.
     pub(crate) jited: Vec<u8>,
+    /// Address and length of each function in `jited`.
+    pub(crate) jited_funcs: Vec<(u64, u32)>,
 }
 
 /// `BPF_OBJ_GET_INFO_BY_FD` of a program, twice if there is something to dump.
@@ -202,6 +204,8 @@ pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallEr
     if dump {
         let mut xlated = vec![0; info.xlated_len as usize];
         let mut jited = vec![0; info.jited_len as usize];
+        let mut ksyms = vec![0_u64; lengths.nr_jited_ksyms as usize];
+        let mut func_lens = vec![0_u32; lengths.nr_jited_func_lens as usize];
         let dumped = raw_info(
             program,
             ProgInfo {
@@ -209,6 +213,10 @@ pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallEr
                 xlated_prog_insns: address_mut(&mut xlated),
                 jited_prog_len: info.jited_len,
                 jited_prog_insns: address_mut(&mut jited),
+                nr_jited_ksyms: lengths.nr_jited_ksyms,
+                jited_ksyms: address_mut(&mut ksyms),
+                nr_jited_func_lens: lengths.nr_jited_func_lens,
+                jited_func_lens: address_mut(&mut func_lens),
                 ..ProgInfo::default()
             },
         )?;
@@ -219,6 +227,9 @@ pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallEr
         }
         if dumped.jited_prog_insns != 0 {
             info.jited = jited;
+            if dumped.jited_ksyms != 0 && dumped.jited_func_lens != 0 {
+                info.jited_funcs = ksyms.into_iter().zip(func_lens).collect();
+            }
         }
     }
     Ok(info)
@@ -317,7 +328,7 @@ mod tests {
     #[test]
     fn no_bytes_have_no_address() {
         assert_eq!(address(&[]), 0);
-        assert_eq!(address_mut(&mut []), 0);
+        assert_eq!(address_mut::<u8>(&mut []), 0);
         assert_ne!(address(&[0]), 0);
     }
 }

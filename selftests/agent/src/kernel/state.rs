@@ -46,7 +46,7 @@ impl Kernel {
 
     /// Makes the kernel execute the programs that are loaded from now on in a mode.
     pub(crate) fn set_mode(&mut self, mode: Mode) -> Result<(), String> {
-        let (enable, harden) = settings(mode);
+        let (enable, harden) = mode.sysctls();
         let jit = self.jit()?;
         jit.harden.set(harden)?;
         jit.enable.set(enable)
@@ -85,17 +85,6 @@ impl Kernel {
                 }))
             }
         }
-    }
-}
-
-/// `(bpf_jit_enable, bpf_jit_harden)` of a mode.
-///
-/// Hardening has no say in the interpreter, where it is off so that a mode has one meaning.
-fn settings(mode: Mode) -> (u32, u32) {
-    match mode {
-        Mode::Interp => (0, 0),
-        Mode::Jit => (1, 0),
-        Mode::JitHardened => (1, 2),
     }
 }
 
@@ -180,10 +169,5 @@ mod tests {
         assert_eq!(parse(b"0"), Some(0));
         assert_eq!(parse(b""), None);
         assert_eq!(parse(b"on\n"), None);
-    }
-
-    #[test]
-    fn only_the_hardened_mode_blinds() {
-        assert_eq!(Mode::ALL.map(settings), [(0, 0), (1, 0), (1, 2)]);
     }
 }

@@ -80,6 +80,7 @@ impl Lab for Fake {
                     mode,
                     verdict,
                     problems,
+                    notes: Vec::new(),
                     log: String::new(),
                     guest,
                     millis: 0,

@@ -8,7 +8,7 @@ use bpf_suites::builder::{accepts, errno, rejects};
 use bpf_suites::{Case, Feature};
 use bpf_wire::{BatchReport, Failure, Mode, Output, Step};
 
-use super::{Answer, Executor, Rules, prepare, run};
+use super::{Answer, Emission, Executor, Rules, prepare, run};
 use crate::report::record::{Record, Verdict};
 use crate::vm::{FailureKind, GuestFailure};
 
@@ -83,11 +83,7 @@ impl Executor for Fake {
                 break;
             }
         }
-        let (jit_enable, jit_harden) = match mode {
-            Mode::Interp => (0, 0),
-            Mode::Jit => (1, 0),
-            Mode::JitHardened => (1, 2),
-        };
+        let (jit_enable, jit_harden) = mode.sysctls();
         Ok(Answer::Report {
             report: BatchReport { steps: outputs, jit_enable, jit_harden },
             splats,
@@ -106,7 +102,8 @@ fn loaded(mode: Mode, does: &Does, dump: bool) -> Output {
         xlated_len: 8,
         verified_insns: 2,
         xlated,
-        jited: vec![],
+        jited: if interprets { vec![] } else { vec![0xc3; 64] },
+        jited_funcs: vec![(0, 64)],
     }
 }
 
@@ -125,6 +122,7 @@ fn rules(modes: &[Mode]) -> Rules {
         declared: false,
         patches: Some(vec![]),
         probe: true,
+        emission: Emission::default(),
     }
 }
 

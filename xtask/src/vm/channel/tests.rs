@@ -17,6 +17,17 @@ fn answer() -> Response {
     Response::Batch(BatchReport { steps: Vec::new(), jit_enable: 1, jit_harden: 0 })
 }
 
+/// A request that is as long as this image.
+fn large_request(image: Vec<u8>) -> Request {
+    Request::LoadModule {
+        name: "a/b".into(),
+        image,
+        params: String::new(),
+        mode: Mode::Jit,
+        without_caps: Vec::new(),
+    }
+}
+
 /// A channel with the given patience, and an agent that does as told.
 fn with_agent(
     patience: Duration,
@@ -172,7 +183,6 @@ fn what_was_said_before_the_end_counts() {
 #[test]
 fn large_requests_and_answers_cross_at_the_same_time() {
     // More than any socket buffer, both ways: whoever only writes would block for ever.
-    let image = vec![7; 8 << 20];
     let big = Response::Trouble("x".repeat(8 << 20));
     let reply = big.clone();
     let (mut channel, agent) = with_agent(LONG, move |stream| {
@@ -180,7 +190,7 @@ fn large_requests_and_answers_cross_at_the_same_time() {
         send(&mut writing, 0, &reply);
         linger(stream);
     });
-    let request = Request::LoadModule { image, params: String::new(), mode: Mode::Jit };
+    let request = large_request(vec![7; 8 << 20]);
     assert!(channel.exchange(&request, LONG).unwrap() == big);
     drop(channel);
     agent.join().unwrap();
@@ -199,8 +209,7 @@ fn a_request_without_answer_waits_for_none() {
 fn an_agent_that_reads_nothing_meets_the_deadline() {
     let (done, wait) = std::sync::mpsc::channel::<()>();
     let (mut channel, _) = with_agent(LONG, move |_stream| assert!(wait.recv().is_err()));
-    let image = vec![0; 8 << 20];
-    let request = Request::LoadModule { image, params: String::new(), mode: Mode::Jit };
+    let request = large_request(vec![0; 8 << 20]);
     let error = channel.exchange(&request, SHORT).unwrap_err();
     assert!(matches!(error, ChannelError::Deadline(_)), "{error}");
     drop(done);

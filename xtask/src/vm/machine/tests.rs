@@ -4,7 +4,7 @@ use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use bpf_wire::{Batch, Fault, Mode};
+use bpf_wire::{Fault, Mode};
 
 use super::*;
 use crate::exit::Status;
@@ -49,6 +49,25 @@ fn a_missing_kernel_is_told_before_anything_starts() {
     );
     let error = Machine::start(&config).unwrap_err().to_string();
     assert!(error.contains("/nonexistent/vmlinux"), "{error}");
+}
+
+#[test]
+fn a_config_lengthens_every_deadline_and_the_command_line() {
+    let usual = MachineConfig::new("k".into(), "i".into(), Accel::Tcg, "l".into());
+    let boot = BootOptions {
+        kernel_args: vec!["x=1".into()],
+        memory_mib: 512,
+        slowdown: 4,
+        ..BootOptions::default()
+    };
+    let booted = usual.clone().booted(&boot);
+    assert_eq!((booted.memory_mib, booted.kernel_args), (512, vec!["x=1".to_owned()]));
+    let deadlines =
+        |config: &MachineConfig| (config.start_deadline, config.patience, config.end_deadline);
+    assert_eq!(deadlines(&usual.clone().booted(&BootOptions::default())), deadlines(&usual));
+    assert_eq!(booted.patience, usual.patience * 4);
+    assert_eq!(booted.start_deadline, usual.start_deadline * 4);
+    assert_eq!(booted.end_deadline, usual.end_deadline * 4);
 }
 
 /// A machine with the kernel that the environment names.
