@@ -142,7 +142,7 @@ impl Mutate {
         }
         let mut lab = Guests {
             base: self.base.clone(),
-            subjects: series.patches.iter().map(Patch::subject).collect(),
+            series: series.clone(),
             initramfs,
             accel: decision.accel,
             consoles: guest::consoles()?,
@@ -228,8 +228,8 @@ fn check_patches(base: &str, series: &Series, mutants: &[Mutant]) -> Result<()> 
 /// The lab that has make and QEMU.
 struct Guests {
     base: String,
-    /// Of the series' patches.
-    subjects: Vec<String>,
+    /// As it was when the command began: it may be edited while mutants are built.
+    series: Series,
     initramfs: PathBuf,
     accel: Accel,
     consoles: PathBuf,
@@ -244,7 +244,7 @@ impl Lab for Guests {
             linux: None,
             selection: Some(Selection::All),
             config: config.to_vec(),
-            series: None,
+            series: Some(self.series.clone()),
             cache: None,
             fragments: None,
             mutant: mutant.map(Mutant::patch),
@@ -285,7 +285,7 @@ impl Lab for Guests {
             // fail has to be noticed by a case.
             probe: mutant.is_none(),
             declared: true,
-            patches: Some(self.subjects.clone()),
+            patches: Some(self.series.patches.iter().map(Patch::subject).collect()),
             emission: guest.emission(built)?,
         };
         let progress = Progress::count(cases.len() as u64, format!("cases on {name}"));
