@@ -30,7 +30,7 @@ pub(crate) struct Mutant {
     pub(crate) attacks: String,
     /// Filters of the cases that are expected to notice; they run first.
     pub(crate) cases: Vec<String>,
-    /// Config fragments beside `base` without which the fault does not show.
+    /// Configs beside `base` without which the fault does not show.
     pub(crate) config: Vec<String>,
     /// All before the diff, with its last line end.
     pub(crate) header: String,
@@ -64,7 +64,7 @@ enum Problem {
     Attacks(String),
     #[error("Cases: {0}")]
     Cases(String),
-    #[error("Config: images/kernel has no {0}.config")]
+    #[error("Config: images/kernel has neither {0}.config nor {0}.toml")]
     Config(String),
 }
 
@@ -131,7 +131,7 @@ impl Mutant {
         })
     }
 
-    /// Checks what the header refers to: the patch, the cases, the config fragments in `fragments`.
+    /// Checks what the header refers to: the patch, the cases, the configs in the folder `fragments`.
     ///
     /// # Errors
     ///
@@ -156,7 +156,8 @@ impl Mutant {
             }
         }
         for name in &self.config {
-            if !fragments.join(name).with_extension("config").is_file() {
+            let known = |extension| fragments.join(name).with_extension(extension).is_file();
+            if !known("config") && !known("toml") {
                 return bad(Problem::Config(name.clone()));
             }
         }
@@ -290,18 +291,19 @@ mod tests {
     fn what_a_header_refers_to_must_be_there() {
         let fragments = tempfile::tempdir().unwrap();
         fs::write(fragments.path().join("hardened.config"), "").unwrap();
+        fs::write(fragments.path().join("its.toml"), "").unwrap();
         let series = series_of(&[("bpf: Run it", DIFF)]);
         let check = |rest: &str| {
             let mutant = parse(&format!("Fault: x\n{rest}")).unwrap();
             mutant.check(&series, &["gotox/a"], fragments.path()).map_err(|error| error.to_string())
         };
-        assert_eq!(check("Attacks: bpf: Run it\nCases: gotox/.*\nConfig: hardened\n"), Ok(()));
+        assert_eq!(check("Attacks: bpf: Run it\nCases: gotox/.*\nConfig: hardened its\n"), Ok(()));
         let error = |rest: &str| check(rest).unwrap_err();
         assert!(error("Attacks: bpf: Walk it\n").contains("\"bpf: Walk it\""));
         let attacks = "Attacks: bpf: Run it\n";
         assert!(error(&format!("{attacks}Cases: gotox/a callx\n")).contains("matches callx"));
         assert!(error(&format!("{attacks}Cases: (\n")).contains("Cases: "));
-        assert!(error(&format!("{attacks}Config: debug\n")).contains("no debug.config"));
+        assert!(error(&format!("{attacks}Config: debug\n")).contains("neither debug.config"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) struct MutantRecord {
     pub(crate) fault: String,
     /// Subject of the patch that it attacks.
     pub(crate) attacks: String,
-    /// Config fragments beside `base`.
+    /// Configs beside `base`.
     pub(crate) config: Vec<String>,
     /// What came of it.
     pub(crate) outcome: Outcome,

@@ -14,7 +14,7 @@ use super::model::{self, Expected};
 use super::probe::Support;
 use crate::exit::Status;
 use crate::report::record::{Record, Verdict};
-use crate::vm::GuestFailure;
+use crate::vm::{FailureKind, GuestFailure};
 
 /// Executes batches. The real one is a guest; tests have others.
 pub(crate) trait Executor {
@@ -138,7 +138,12 @@ fn run_case(
                 }
             }
         }
+        let hangs = record.guest.is_some_and(FailureKind::is_by_time);
         records.push(record);
+        if rules.fail_fast && hangs {
+            // Each further mode would take until its deadline as well.
+            break;
+        }
     }
     Ok(records)
 }

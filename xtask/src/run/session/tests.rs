@@ -258,6 +258,18 @@ fn fail_fast_stops_behind_the_first_failure() {
 }
 
 #[test]
+fn fail_fast_does_not_wait_for_a_hang_in_every_mode() {
+    let with = |kind, fail_fast| {
+        let rules = Rules { fail_fast, ..rules(&Mode::ALL) };
+        let does = [Does::Dies(kind), Does::Returns(7), Does::Returns(7)];
+        records(vec![seven()], &rules, &mut Fake::new(does)).len()
+    };
+    assert_eq!(with(FailureKind::Hung, true), 1);
+    assert_eq!(with(FailureKind::Oops, true), 3);
+    assert_eq!(with(FailureKind::Hung, false), 3);
+}
+
+#[test]
 fn every_mode_that_was_asked_for_is_run() {
     let mut fake = Fake::new([Does::Returns(7), Does::Returns(7), Does::Returns(7)]);
     let records = records(vec![seven()], &rules(&Mode::ALL), &mut fake);
