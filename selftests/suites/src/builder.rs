@@ -153,6 +153,14 @@ macro_rules! shared_words {
                 self
             }
 
+            /// States that the program needs the JIT: in the mode `interp` its load must fail with
+            /// `EINVAL` and say this, whatever the other modes do.
+            #[must_use]
+            pub fn interp_refuses(mut self, log: &'static str) -> Self {
+                self.case.interp_refuses = Some(log);
+                self
+            }
+
             /// Adds flags of `BPF_PROG_LOAD` (see [`load_flag`]).
             #[must_use]
             pub fn flags(mut self, flags: u32) -> Self {
@@ -179,14 +187,6 @@ impl Accepted {
     #[must_use]
     pub fn blinding_refused(mut self, errno: i32) -> Self {
         self.case.blinding = Blinding::Refused(errno);
-        self
-    }
-
-    /// States that the program needs the JIT: in the mode `interp` its load must fail with `EINVAL`
-    /// and say this.
-    #[must_use]
-    pub fn interp_refuses(mut self, log: &'static str) -> Self {
-        self.case.interp_refuses = Some(log);
         self
     }
 

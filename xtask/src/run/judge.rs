@@ -38,20 +38,20 @@ pub(crate) fn judge(
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     sysctls(mode, report, &mut problems);
+    if let Some(rejection) = refused_in(mode, case) {
+        rejected(&rejection, lowered, report, &mut problems);
+        return problems;
+    }
     match &case.expect {
         Expect::Rejected(rejection) => rejected(rejection, lowered, report, &mut problems),
         Expect::Accepted(runs) => {
-            if let Some(rejection) = refused_in(mode, case) {
-                rejected(&rejection, lowered, report, &mut problems);
-                return problems;
-            }
             accepted(case, plan, mode, runs, lowered, report, expected, &mut problems);
         }
     }
     problems
 }
 
-/// The refusal that an accepted case states for this mode, if it states one.
+/// The refusal that a case states for this mode alone, if it states one.
 fn refused_in(mode: Mode, case: &Case) -> Option<Rejection> {
     let (errno, log) = match (mode, case.interp_refuses, case.blinding) {
         (Mode::Interp, Some(piece), _) => (Errno::EINVAL as i32, vec![piece.to_owned()]),
