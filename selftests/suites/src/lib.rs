@@ -4,6 +4,7 @@
 //! [`all`] lists every case; [`builder`] has the words that cases are written in.
 
 pub mod builder;
+mod callx;
 mod case;
 mod gotox;
 mod registry;

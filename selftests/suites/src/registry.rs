@@ -1,11 +1,11 @@
 //! Every case there is, in the order in which they are reported.
 
-use crate::{Case, gotox};
+use crate::{Case, callx, gotox};
 
 /// All cases of all suites, sorted by suite. Inside a suite they keep the order of its files,
 /// which goes from simple to hard.
 pub fn all() -> Vec<Case> {
-    gotox::cases()
+    [callx::cases(), gotox::cases()].concat()
 }
 
 #[cfg(test)]

@@ -1,0 +1,20 @@
+//! Suite `callx`: the indirect call (0x8d) of a function of the same program.
+
+mod accepted;
+mod analyses;
+mod rejected;
+mod shape;
+
+use crate::{Case, Feature};
+
+/// The cases of the suite: what must work first, then what each static analysis has to know of
+/// indirect calls, then what must be refused.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = accepted::cases();
+    cases.extend(analyses::cases());
+    cases.extend(rejected::cases());
+    for case in &mut cases {
+        case.needs.push(Feature::Callx);
+    }
+    cases
+}

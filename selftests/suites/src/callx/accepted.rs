@@ -1,0 +1,27 @@
+//! What the kernel must load, and what it then must return.
+
+mod arguments;
+mod basics;
+mod calls;
+mod data;
+mod frames;
+mod mixed;
+mod program_types;
+mod surroundings;
+
+use crate::Case;
+
+/// Accepted cases, from simple to hard.
+pub(super) fn cases() -> Vec<Case> {
+    [
+        basics::cases(),
+        arguments::cases(),
+        calls::cases(),
+        frames::cases(),
+        data::cases(),
+        mixed::cases(),
+        surroundings::cases(),
+        program_types::cases(),
+    ]
+    .concat()
+}

@@ -1,0 +1,32 @@
+//! Programs that come out wrong if one static analysis takes an indirect call for something else.
+//!
+//! For each analysis: what it must still allow, and what it must not let through. `about` says how
+//! a naive analysis would fail.
+
+mod blinding;
+mod call_graph;
+mod discovery;
+mod effects;
+mod folding;
+mod liveness;
+mod precision;
+mod pruning;
+mod removal;
+
+use crate::Case;
+
+/// In the order in which the verifier runs them.
+pub(super) fn cases() -> Vec<Case> {
+    [
+        discovery::cases(),
+        call_graph::cases(),
+        liveness::cases(),
+        folding::cases(),
+        pruning::cases(),
+        precision::cases(),
+        effects::cases(),
+        removal::cases(),
+        blinding::cases(),
+    ]
+    .concat()
+}

@@ -1,0 +1,76 @@
+//! Pieces of programs that many cases share, where they are not the point.
+
+use std::fmt::Write as _;
+
+/// The kernel's `MAX_CALL_FRAMES` (`include/linux/bpf_verifier.h`), the entry function's included.
+pub(super) const MAX_CALL_FRAMES: usize = 16;
+
+/// What the kernel says of callbacks where there is no JIT.
+pub(super) const NO_CALLBACKS: &str = "callbacks are not allowed in non-JITed programs";
+
+/// What it says there of tail calls in programs with functions.
+pub(super) const NO_TAIL_CALLS: &str = "mixing of tail_calls and bpf-to-bpf calls is not supported";
+
+/// Puts the context's first word into r6, and the function `a` if it is 0, else `b` into `register`.
+///
+/// r1 stays the context. The two paths meet at the label `go`, at the end.
+pub(super) fn pick(register: &str) -> String {
+    format!(
+        "
+            r6 = *(u64 *)(r1 +0)
+            {register} = a ll
+            if r6 == 0 goto go
+            {register} = b ll
+        go:
+        "
+    )
+}
+
+/// Loads the element of `table` that the context's first word selects, modulo `mask` + 1, into r2.
+///
+/// `shift` is the logarithm of an element's size. r6 becomes the word, r3 is clobbered.
+pub(super) fn element(table: &str, mask: u32, shift: u32) -> String {
+    format!(
+        "
+            r6 = *(u64 *)(r1 +0)
+            r3 = r6
+            r3 &= {mask}
+            r3 <<= {shift}
+            r2 = {table} ll
+            r2 += r3
+            r2 = *(u64 *)(r2 +0)
+        "
+    )
+}
+
+/// A store at fp plus `offset`, a register: the verifier must know its value on every path.
+///
+/// Clobbers r3. In bounds from -512 to -8.
+pub(super) fn store_at(offset: &str) -> String {
+    format!(
+        "
+            r3 = r10
+            r3 += {offset}
+            *(u64 *)(r3 +0) = 1
+        "
+    )
+}
+
+/// A program of `frames` frames, the entry function's included: each calls the next through r2 and
+/// adds 1 to the result, the last returns 0. So the result is `frames - 1`.
+pub(super) fn chain(frames: usize) -> String {
+    let mut source = String::new();
+    for frame in 1..frames {
+        let _ = write!(
+            source,
+            "
+                r2 = f{frame} ll
+                callx r2
+                r0 += 1
+                exit
+            .func f{frame}
+            "
+        );
+    }
+    source + "r0 = 0\nexit\n"
+}
