@@ -2,17 +2,19 @@
 
 mod accepted;
 mod analyses;
+mod base_faults;
 mod rejected;
 mod shape;
 
 use crate::{Case, Feature};
 
 /// The cases of the suite: what must work first, then what each static analysis has to know of
-/// indirect calls, then what must be refused.
+/// indirect calls, then what must be refused, then what the base gets wrong.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = accepted::cases();
     cases.extend(analyses::cases());
     cases.extend(rejected::cases());
+    cases.extend(base_faults::cases());
     for case in &mut cases {
         case.needs.push(Feature::Callx);
     }

@@ -348,6 +348,34 @@ fn surroundings() -> Vec<Case> {
         .log("missing btf func_info")
         .into(),
         rejects(
+            "callx/recursion_of_callback",
+            "a callback calls, through a register, the function that has it called",
+            "
+                r1 = 1
+                r2 = round ll
+                r3 = 0
+                r4 = 0
+                call bpf_loop
+                r0 = 0
+                exit
+            .func round
+                r6 = again ll
+                callx r6
+                r0 = 0
+                exit
+            .func again
+                r1 = 1
+                r2 = round ll
+                r3 = 0
+                r4 = 0
+                call bpf_loop
+                r0 = 0
+                exit
+            ",
+        )
+        .log("recursive call from round() to again()")
+        .into(),
+        rejects(
             "callx/packet_load_below_callback",
             "a callback calls, through a register, a function that may end with a packet load",
             "
