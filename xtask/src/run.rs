@@ -10,3 +10,4 @@ pub(crate) mod probe;
 pub(crate) mod select;
 pub(crate) mod session;
 pub(crate) mod test_bpf;
+mod xlated;

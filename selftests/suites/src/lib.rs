@@ -12,4 +12,5 @@ mod registry;
 pub use case::{
     Act, Blinding, Case, Check, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run,
 };
+pub use gotox::TABLES_IN_DUMPS;
 pub use registry::all;

@@ -43,9 +43,9 @@ pub(crate) struct Lowered {
     pub(crate) roles: Vec<Role>,
 }
 
-/// Lowers a case. `dump` asks for the translated instructions and the machine code of every program,
-/// and for the jump tables.
-pub(crate) fn lower(case: &Case, plan: &LoadPlan, dump: bool) -> Lowered {
+/// Lowers a case. Of every program the translated instructions and the machine code are asked for,
+/// and the jump tables.
+pub(crate) fn lower(case: &Case, plan: &LoadPlan) -> Lowered {
     let mut steps = Vec::new();
     if !plan.btf.is_empty() {
         steps.push((Role::LoadBtf, Step::LoadBtf { data: plan.btf.clone() }));
@@ -54,7 +54,7 @@ pub(crate) fn lower(case: &Case, plan: &LoadPlan, dump: bool) -> Lowered {
         create_map(index, map, &mut steps);
     }
     for (index, program) in plan.programs.iter().enumerate() {
-        steps.push((Role::Load(index), load_program(program, &case.load, dump)));
+        steps.push((Role::Load(index), load_program(program, &case.load)));
     }
     for (index, map) in plan.maps.iter().enumerate() {
         for &(key, prog) in &map.programs {
@@ -80,7 +80,7 @@ pub(crate) fn lower(case: &Case, plan: &LoadPlan, dump: bool) -> Lowered {
             let step = Step::DumpMap { map: index as u32 };
             if is_data(map) {
                 steps.push((Role::DumpMap(index), step));
-            } else if dump && map.map_type == MAP_TYPE_INSN_ARRAY {
+            } else if map.map_type == MAP_TYPE_INSN_ARRAY {
                 steps.push((Role::DumpTable(index), step));
             }
         }
@@ -129,7 +129,7 @@ fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
     }
 }
 
-fn load_program(program: &ProgramPlan, options: &LoadOptions, dump: bool) -> Step {
+fn load_program(program: &ProgramPlan, options: &LoadOptions) -> Step {
     Step::LoadProgram(Box::new(ProgramLoad {
         name: program.name.clone(),
         prog_type: program.prog_type,
@@ -148,6 +148,6 @@ fn load_program(program: &ProgramPlan, options: &LoadOptions, dump: bool) -> Ste
             .collect(),
         log_level: 0,
         without_caps: options.without_caps.clone(),
-        dump,
+        dump: true,
     }))
 }

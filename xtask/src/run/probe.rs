@@ -97,7 +97,7 @@ fn probe_case(what: &str, source: &str) -> Case {
 fn attempt(executor: &mut dyn Executor, mode: Mode, case: &Case) -> Result<Option<String>> {
     let plan = case.plan().with_context(|| format!("failed to compile {}", case.name))?;
     let what = case.name.trim_start_matches("probe/");
-    let lowered = lower(case, &plan, true);
+    let lowered = lower(case, &plan);
     let report = match executor.execute(&case.name, mode, lowered.steps)? {
         Answer::Report { report, .. } => report,
         Answer::Dead(failure) => return Err(failure.into_error()),

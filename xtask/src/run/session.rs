@@ -12,6 +12,7 @@ use super::judge::judge;
 use super::lower::lower;
 use super::model::{self, Expected};
 use super::probe::Support;
+use super::xlated;
 use crate::exit::Status;
 use crate::report::record::{Record, Verdict};
 use crate::vm::{FailureKind, GuestFailure};
@@ -167,7 +168,7 @@ fn run_mode(
     executor: &mut dyn Executor,
     record: &mut Record,
 ) -> Result<()> {
-    let lowered = lower(case, plan, mode != Mode::Interp);
+    let lowered = lower(case, plan);
     let start = Instant::now();
     let answer = executor.execute(&case.name, mode, lowered.steps.clone())?;
     record.millis = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
@@ -191,6 +192,7 @@ fn run_mode(
                 }
             }
             record.problems.extend(jit_image::judge(case, plan, &lowered, &report, emission));
+            record.problems.extend(xlated::judge(case, plan, &lowered, &report));
             record.problems.extend(splats.into_iter().map(|title| format!("splat: {title}")));
             if !record.problems.is_empty() {
                 record.verdict = Verdict::Failed;

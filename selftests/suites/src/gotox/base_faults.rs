@@ -19,6 +19,8 @@ const HELPERS: &str = "bpf: Do not let helpers read instruction arrays";
 const ARRAY_SIZE: &str = "bpf: Bound pointers into instruction arrays by the size of the array";
 pub(super) const BLINDING: &str =
     "bpf: Restore instruction arrays when constant blinding is rolled back";
+/// Subject of the patch without which a dump shows the address of every jump table.
+pub const TABLES_IN_DUMPS: &str = "bpf: Show instruction arrays as maps in dumps of programs";
 
 /// All of them, the plainest first.
 pub(crate) fn cases() -> Vec<Case> {
@@ -27,6 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(foreign_tables());
     cases.extend(privileges());
     cases.extend(blinding());
+    cases.extend(dumps());
     cases
 }
 
@@ -378,6 +381,32 @@ fn blinding() -> Vec<Case> {
         .blinding_fails()
         .runs(&UNBLINDABLE_RUNS)
         .fixed_by(BLINDING)
+        .into(),
+    ]
+}
+
+/// What user space gets to see of a program is looked at after each load; this is the case that
+/// stands for the addresses of jump tables.
+fn dumps() -> Vec<Case> {
+    vec![
+        accepts(
+            "gotox/dump_shows_table_as_map",
+            "the translated program names the jump table by the map's id, not by its address",
+            format!(
+                "{}
+            a:
+                r0 = 1
+                exit
+            b:
+                r0 = 2
+                exit
+            .jumptable JT: a, b
+                ",
+                dispatch("JT", 1)
+            ),
+        )
+        .runs(&[(0, 1), (1, 2)])
+        .fixed_by(TABLES_IN_DUMPS)
         .into(),
     ]
 }
