@@ -22,6 +22,7 @@ mod prog_type {
     pub(super) const SCHED_CLS: u32 = 3;
     pub(super) const SCHED_ACT: u32 = 4;
     pub(super) const XDP: u32 = 6;
+    pub(super) const RAW_TRACEPOINT: u32 = 17;
     pub(super) const SYSCALL: u32 = 31;
 }
 
@@ -171,7 +172,9 @@ impl Machine {
         }
         let (ctx, packet) = match program.prog_type {
             // The context is the first object of a run.
-            prog_type::SYSCALL => (memory.first_of_run().to_vec(), input.packet.clone()),
+            prog_type::SYSCALL | prog_type::RAW_TRACEPOINT => {
+                (memory.first_of_run().to_vec(), input.packet.clone())
+            }
             _ => packet::results(memory, &input.ctx),
         };
         let r0 = state.regs[0];
@@ -206,7 +209,9 @@ impl Machine {
 /// Sets up context and packet; gives r1.
 fn set_up(prog_type: u32, memory: &mut Memory, input: &Input) -> Result<Value, TrapKind> {
     match prog_type {
-        prog_type::SYSCALL => Ok(memory.add_for_run(&input.ctx, Region::SyscallContext)),
+        prog_type::SYSCALL | prog_type::RAW_TRACEPOINT => {
+            Ok(memory.add_for_run(&input.ctx, Region::SyscallContext))
+        }
         prog_type::SOCKET_FILTER => packet::set_up_skb(memory, &input.ctx, &input.packet, false),
         prog_type::SCHED_CLS | prog_type::SCHED_ACT => {
             packet::set_up_skb(memory, &input.ctx, &input.packet, true)

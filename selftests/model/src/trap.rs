@@ -117,7 +117,8 @@ pub enum TrapKind {
         /// What is wrong.
         why: &'static str,
     },
-    /// More than 16 frames (`MAX_CALL_FRAMES`, `include/linux/bpf_verifier.h`).
+    /// More than 16 frames (`MAX_CALL_FRAMES`, `include/linux/bpf_verifier.h`). The kernel counts
+    /// anew in each global function; here all frames count.
     #[error("call depth exceeds 16 frames")]
     CallDepth,
     /// The step budget is used up.

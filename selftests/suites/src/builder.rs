@@ -156,8 +156,13 @@ macro_rules! shared_words {
             /// States that the program needs the JIT: in the mode `interp` its load must fail with
             /// `EINVAL` and say this, whatever the other modes do.
             #[must_use]
-            pub fn interp_refuses(mut self, log: &'static str) -> Self {
-                self.case.interp_refuses = Some(log);
+            pub fn interp_refuses(self, log: &'static str) -> Self {
+                self.interp_refuses_with(errno::EINVAL, log)
+            }
+
+            /// As [`Self::interp_refuses`], with another errno.
+            pub fn interp_refuses_with(mut self, errno: i32, log: &'static str) -> Self {
+                self.case.interp_refuses = Some((errno, log));
                 self
             }
 

@@ -3,6 +3,7 @@
 mod accepted;
 mod analyses;
 mod base_faults;
+mod chains;
 mod rejected;
 mod shape;
 
@@ -15,6 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(analyses::cases());
     cases.extend(rejected::cases());
     cases.extend(base_faults::cases());
+    cases.extend(chains::cases());
     for case in &mut cases {
         case.needs.push(Feature::Callx);
     }

@@ -24,9 +24,9 @@ pub struct Case {
     pub fixed_by: Option<&'static str>,
     /// What comes of constant blinding, which is tried in the mode `jit-hardened`.
     pub blinding: Blinding,
-    /// A piece of the verifier's log where the program cannot run in the interpreter: there its load
-    /// must fail with `EINVAL` and say so.
-    pub interp_refuses: Option<&'static str>,
+    /// Errno and a piece of the verifier's log where the program cannot run in the interpreter:
+    /// there its load must fail with the one and say the other.
+    pub interp_refuses: Option<(i32, &'static str)>,
     /// What must hold when all runs are over.
     pub checks: Vec<Check>,
     /// What must come of it.

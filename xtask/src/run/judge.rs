@@ -54,7 +54,7 @@ pub(crate) fn judge(
 /// The refusal that a case states for this mode alone, if it states one.
 fn refused_in(mode: Mode, case: &Case) -> Option<Rejection> {
     let (errno, log) = match (mode, case.interp_refuses, case.blinding) {
-        (Mode::Interp, Some(piece), _) => (Errno::EINVAL as i32, vec![piece.to_owned()]),
+        (Mode::Interp, Some((errno, piece)), _) => (errno, vec![piece.to_owned()]),
         (Mode::JitHardened, _, Blinding::Refused(errno)) => (errno, Vec::new()),
         _ => return None,
     };

@@ -12,7 +12,7 @@ use std::ptr;
 use nix::errno::Errno;
 
 use super::uapi::{
-    BPF_PROG_TYPE_SYSCALL, BtfLoad, InfoByFd, NAME_LEN, ProgInfo, ProgLoad, TestRun, cmd,
+    BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_SYSCALL, BtfLoad, InfoByFd, NAME_LEN, ProgInfo, ProgLoad, TestRun, cmd,
 };
 
 /// Most bytes of packet data that a test run hands back; a record can hold no more.
@@ -285,15 +285,18 @@ pub(crate) fn test_run(
     }
     // A syscall program's context is written back over what went in
     // (net/bpf/test_run.c: bpf_prog_test_run_syscall()); an address for it to go is refused.
-    let in_place = prog_type == BPF_PROG_TYPE_SYSCALL;
+    // A raw tracepoint's arguments stay as they are, and any packet is refused
+    // (bpf_prog_test_run_raw_tp()).
+    let raw_tp = prog_type == BPF_PROG_TYPE_RAW_TRACEPOINT;
+    let in_place = prog_type == BPF_PROG_TYPE_SYSCALL || raw_tp;
     let mut data_out = vec![0; args.data_out as usize];
     let mut ctx_out = vec![0; if args.ctx_out && !in_place { args.ctx.len() } else { 0 }];
     let mut attr = TestRun {
         prog_fd: number(program),
         data_size_in: length(&args.data)?,
         data_size_out: args.data_out,
-        data_in: address(&args.data),
-        data_out: address_mut(&mut data_out),
+        data_in: if raw_tp { 0 } else { address(&args.data) },
+        data_out: if raw_tp { 0 } else { address_mut(&mut data_out) },
         ctx_size_in: length(&args.ctx)?,
         ctx_size_out: length(&ctx_out)?,
         ctx_in: address_mut(&mut args.ctx),

@@ -20,6 +20,7 @@ pub(super) mod cmd {
 }
 
 /// `enum bpf_prog_type`: its test run takes the context in and out through one buffer.
+pub(super) const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
 pub(super) const BPF_PROG_TYPE_SYSCALL: u32 = 31;
 
 /// `enum bpf_map_type`: maps whose values user space sees once for every possible CPU.

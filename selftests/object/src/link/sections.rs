@@ -14,6 +14,7 @@ pub(super) struct ProgramKind {
 const SOCKET_FILTER: u32 = 1;
 const SCHED_CLS: u32 = 3;
 const XDP: u32 = 6;
+const RAW_TRACEPOINT: u32 = 17;
 const SYSCALL: u32 = 31;
 /// `BPF_F_SLEEPABLE`, without which the kernel refuses programs of the type syscall.
 const SLEEPABLE: u32 = 1 << 4;
@@ -29,6 +30,7 @@ pub(super) fn program_kind(section: &str) -> Option<ProgramKind> {
         "socket" => (SOCKET_FILTER, 0),
         "tc" | "classifier" => (SCHED_CLS, 0),
         "xdp" => (XDP, 0),
+        "raw_tp" => (RAW_TRACEPOINT, 0),
         _ => return None,
     };
     Some(ProgramKind { prog_type, flags })

@@ -373,7 +373,8 @@ fn surroundings() -> Vec<Case> {
                 exit
             ",
         )
-        .log("recursive call from round() to again()")
+        .errno(errno::E2BIG)
+        .log("the call stack of 17 frames is too deep")
         .into(),
         rejects(
             "callx/packet_load_below_callback",
