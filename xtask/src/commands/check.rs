@@ -17,7 +17,8 @@ use crate::{host, interrupt, paths};
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Also what takes long: build the kernel after each patch of the series, run the mutants.
+    /// Also what takes long: build the kernel after each patch of the series, run the cases on the
+    /// other configurations, run the mutants.
     #[arg(long)]
     full: bool,
     #[command(flatten)]
@@ -46,6 +47,15 @@ const CARGO_STEPS: [CargoStep; 4] = [
 const GUEST_FAILURES: &[&str] =
     &["test", "--package", "xtask", "--locked", "--quiet", "real_guest", "--", "--ignored"];
 
+/// The configurations besides the default one, see images/kernel.
+const CONFIGS: [&[&str]; 5] = [
+    &["hardened"],
+    &["hardened", "lfence"],
+    &["hardened", "its"],
+    &["hardened", "call-depth"],
+    &["debug"],
+];
+
 impl Check {
     /// Runs the steps in order and stops at the first one that does not hold.
     pub(crate) fn run(self) -> Result<Status> {
@@ -69,6 +79,13 @@ impl Check {
         let cases = Test::everything(self.host.clone()).run()?;
         if !full || cases != Status::Held {
             return Ok(cases);
+        }
+        for config in CONFIGS {
+            println!("==> cases in the guest, config {}", config.join(" and "));
+            let status = Test::everything_on(config, self.host.clone()).run()?;
+            if status != Status::Held {
+                return Ok(status);
+            }
         }
         println!("==> mutants in the guest");
         Mutate::everything(self.host).run()

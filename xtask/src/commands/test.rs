@@ -94,6 +94,14 @@ impl From<ModeArg> for Mode {
 }
 
 impl Test {
+    /// Every case on a kernel with further configs, by name.
+    pub(crate) fn everything_on(config: &[&str], host: HostArgs) -> Self {
+        let config = config.iter().map(|name| (*name).to_owned()).collect();
+        let mut test = Self::everything(host);
+        test.kernel.config = config;
+        test
+    }
+
     /// Every case on the default kernel: what `check` runs in the end.
     pub(crate) fn everything(host: HostArgs) -> Self {
         Self {

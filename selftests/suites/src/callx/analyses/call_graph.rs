@@ -52,6 +52,25 @@ fn recursion() -> Vec<Case> {
             "recursive call from f() to f()",
         ),
         recursive(
+            "callx/recursion_once",
+            "a function calls itself no more than once, with another function of its own in hand",
+            "
+                r1 = f ll
+                r2 = last ll
+                callx r1
+                exit
+            .func f
+                r3 = r1
+                r1 = r2
+                callx r3
+                exit
+            .func last
+                r0 = 0
+                exit
+            ",
+            "recursive call from f() to f()",
+        ),
+        recursive(
             "callx/recursion_mutual",
             "two functions call each other with what they are given: no instruction names the \
              other",

@@ -130,6 +130,18 @@ fn packet() -> Vec<Case> {
             through_global("r1 = 1", "r1 = 0\nr2 = T ll\nr2 = *(u64 *)(r2 +8)\ncallx r2")
                 + ".data T .rodata: stays, moves",
         ),
+        packet_moved(
+            "callx/packet_moved_two_calls_behind_global",
+            "the global function calls one by name, and that one what moves the packet: effects \
+             have to be carried on to all callers",
+            through_global("r1 = 1", "call between")
+                + "
+            .func between
+                r1 = 0
+                r2 = moves ll
+                callx r2
+                exit",
+        ),
         accepts(
             "callx/packet_stays_through_global",
             "a global function whose indirect callee moves nothing",
