@@ -5,6 +5,8 @@ use crate::Case;
 use crate::builder::{accepts, errno, load_flag, rejects};
 use crate::callx::shape::{pick, store_at};
 
+/// The path that is in bounds is verified first: a branch falls through before it is taken. So the
+/// other one is found only if it is not taken for the same.
 fn out_of_bounds(name: &str, about: &str, source: String) -> Case {
     rejects(name, about, source)
         .flags(load_flag::TEST_STATE_FREQ)
@@ -79,9 +81,9 @@ pub(super) fn cases() -> Vec<Case> {
                     callx r2
                     {use_result}
                 .func f
-                    r0 = -8
-                    if r1 == 0 goto out
                     r0 = -800
+                    if r1 == 0 goto out
+                    r0 = -8
                 out:
                     exit
                 "
@@ -92,7 +94,7 @@ pub(super) fn cases() -> Vec<Case> {
             "the number is made in the second of two callees: tracking it back into the first one \
              marks the wrong instructions",
             format!(
-                "{}callx r2\n{use_result}.func a\nr0 = -8\nexit\n.func b\nr0 = -800\nexit",
+                "{}callx r2\n{use_result}.func a\nr0 = -800\nexit\n.func b\nr0 = -8\nexit",
                 pick("r2")
             ),
         ),
@@ -102,9 +104,9 @@ pub(super) fn cases() -> Vec<Case> {
             format!(
                 "
                     r6 = *(u64 *)(r1 +0)
-                    r1 = -8
-                    if r6 == 0 goto go
                     r1 = -800
+                    if r6 == 0 goto go
+                    r1 = -8
                 go:
                     r6 = 0
                     r2 = f ll
@@ -125,9 +127,9 @@ pub(super) fn cases() -> Vec<Case> {
             format!(
                 "
                     r6 = *(u64 *)(r1 +0)
-                    r7 = -8
-                    if r6 == 0 goto go
                     r7 = -800
+                    if r6 == 0 goto go
+                    r7 = -8
                 go:
                     r6 = 0
                     r1 = 0
@@ -160,12 +162,12 @@ pub(super) fn cases() -> Vec<Case> {
                     r0 = 0
                     exit
                 .func a
-                    r2 = -8
+                    r2 = -800
                     *(u64 *)(r1 +0) = r2
                     r0 = 0
                     exit
                 .func b
-                    r2 = -800
+                    r2 = -8
                     *(u64 *)(r1 +0) = r2
                     r0 = 0
                     exit
@@ -191,9 +193,9 @@ pub(super) fn cases() -> Vec<Case> {
                     callx r2
                     exit
                 .func number
-                    r0 = -8
-                    if r1 == 0 goto out
                     r0 = -800
+                    if r1 == 0 goto out
+                    r0 = -8
                 out:
                     r1 = 0
                     exit
