@@ -71,6 +71,28 @@ fn recursion() -> Vec<Case> {
             "recursive call from f() to f()",
         ),
         recursive(
+            "callx/recursion_of_global_by_data",
+            "a global function calls what calls it: each is verified on its own, and no \
+             instruction names the one that is in data",
+            "
+                r1 = 1
+                call g
+                exit
+            .global g
+                r2 = T ll
+                r2 = *(u64 *)(r2 +0)
+                callx r2
+                r0 = 0
+                exit
+            .func f
+                r1 = 1
+                call g
+                exit
+            .data T .rodata: f
+            ",
+            "recursive call from f() to g()",
+        ),
+        recursive(
             "callx/recursion_mutual",
             "two functions call each other with what they are given: no instruction names the \
              other",
