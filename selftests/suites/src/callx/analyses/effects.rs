@@ -132,15 +132,17 @@ fn packet() -> Vec<Case> {
         ),
         packet_moved(
             "callx/packet_moved_two_calls_behind_global",
-            "the global function calls one by name, and that one what moves the packet: effects \
+            "the global function calls one by name, and that one what only data points to: effects \
              have to be carried on to all callers",
             through_global("r1 = 1", "call between")
                 + "
             .func between
                 r1 = 0
-                r2 = moves ll
+                r2 = T ll
+                r2 = *(u64 *)(r2 +8)
                 callx r2
-                exit",
+                exit
+            .data T .rodata: stays, moves",
         ),
         accepts(
             "callx/packet_stays_through_global",
