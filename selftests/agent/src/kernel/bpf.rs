@@ -12,7 +12,8 @@ use std::ptr;
 use nix::errno::Errno;
 
 use super::uapi::{
-    BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_SYSCALL, BtfLoad, InfoByFd, NAME_LEN, ProgInfo, ProgLoad, TestRun, cmd,
+    BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_PROG_TYPE_SYSCALL, BtfLoad, InfoByFd, NAME_LEN, ProgInfo,
+    ProgLoad, TestRun, cmd,
 };
 
 /// Most bytes of packet data that a test run hands back; a record can hold no more.
