@@ -2,6 +2,7 @@
 
 pub(crate) mod bpf;
 pub(crate) mod caps;
+mod cpus;
 pub(crate) mod map;
 pub(crate) mod mounts;
 pub(crate) mod power;

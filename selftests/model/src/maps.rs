@@ -26,6 +26,7 @@ pub(crate) const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 const BPF_F_WRONLY_PROG: u32 = 1 << 8;
 const BPF_NOEXIST: u64 = 1;
 const BPF_EXIST: u64 = 2;
+const BPF_F_LOCK: u64 = 4;
 
 /// Bytes of a `struct bpf_spin_lock`, and its alignment.
 pub(crate) const LOCK: usize = 4;
@@ -289,28 +290,41 @@ impl Map {
         memory: &mut Memory,
     ) -> Option<i64> {
         let object = self.object?;
-        let element = match self.map_type {
-            map_type::ARRAY | map_type::PERCPU_ARRAY => {
-                if flags > BPF_EXIST {
-                    return Some(-EINVAL);
-                }
-                let Some(index) = self.array_index(key) else { return Some(-E2BIG) };
-                if flags & BPF_NOEXIST != 0 {
-                    return Some(-EEXIST);
-                }
-                index
+        let place = match self.map_type {
+            map_type::ARRAY | map_type::PERCPU_ARRAY => self.array_place(key, flags),
+            map_type::HASH => {
+                let lock = self.lock.is_some();
+                self.hash.place(key, flags, self.max_entries, lock)
             }
-            map_type::HASH => match self.hash.place(key, flags, self.max_entries) {
-                Ok(slot) => slot,
-                Err(errno) => return Some(-errno),
-            },
             _ => return None,
+        };
+        let element = match place {
+            Ok(element) => element,
+            Err(errno) => return Some(-errno),
         };
         let bytes = memory.element_mut(object, element);
         if bytes.len() == value.len() {
-            bytes.copy_from_slice(value);
+            // copy_map_value() leaves the lock alone.
+            let lock = self.lock.map_or(0..0, |at| at as usize..at as usize + LOCK);
+            bytes[..lock.start].copy_from_slice(&value[..lock.start]);
+            bytes[lock.end..].copy_from_slice(&value[lock.end..]);
         }
         Some(0)
+    }
+
+    /// Index of the element that an update writes, or an errno: `array_map_update_elem()`.
+    fn array_place(&self, key: &[u8], flags: u64) -> Result<u32, i64> {
+        if flags & !BPF_F_LOCK > BPF_EXIST {
+            return Err(EINVAL);
+        }
+        let index = self.array_index(key).ok_or(E2BIG)?;
+        if flags & BPF_NOEXIST != 0 {
+            return Err(EEXIST);
+        }
+        if flags & BPF_F_LOCK != 0 && self.lock.is_none() {
+            return Err(EINVAL);
+        }
+        Ok(index)
     }
 
     /// `map_delete_elem`: 0 or a negative errno; none for types the model does not delete from.
@@ -335,16 +349,20 @@ const EEXIST: i64 = 17;
 const EINVAL: i64 = 22;
 
 impl HashSlots {
-    /// Slot that a key's new value goes to: `htab_map_update_elem()`.
-    fn place(&mut self, key: &[u8], flags: u64, max_entries: u32) -> Result<u32, i64> {
-        if flags > BPF_EXIST {
+    /// Slot that a key's new value goes to, or an errno: `htab_map_update_elem()`. `lock` says
+    /// whether the values have one.
+    fn place(&mut self, key: &[u8], flags: u64, max_entries: u32, lock: bool) -> Result<u32, i64> {
+        let (in_place, flags) = (flags & BPF_F_LOCK != 0, flags & !BPF_F_LOCK);
+        if flags > BPF_EXIST || in_place && !lock {
             return Err(EINVAL);
         }
         if let Some(slot) = self.slots.get_mut(key) {
             if flags == BPF_NOEXIST {
                 return Err(EEXIST);
             }
-            std::mem::swap(slot, &mut self.extra);
+            if !in_place {
+                std::mem::swap(slot, &mut self.extra);
+            }
             return Ok(*slot);
         }
         if flags == BPF_EXIST {

@@ -7,6 +7,7 @@ pub mod builder;
 mod callx;
 mod case;
 mod gotox;
+mod maps;
 mod registry;
 
 pub use case::{

@@ -78,7 +78,7 @@ pub(super) fn number(fd: &impl AsRawFd) -> u32 {
 
 /// The kernel wants no address where there are no bytes.
 pub(super) fn address(bytes: &[u8]) -> u64 {
-    if bytes.is_empty() { 0 } else { bytes.as_ptr().addr() as u64 }
+    if bytes.is_empty() { 0 } else { bytes.as_ptr().expose_provenance() as u64 }
 }
 
 pub(super) fn address_mut<T>(items: &mut [T]) -> u64 {
@@ -152,7 +152,7 @@ pub(crate) fn load_program(spec: &ProgramSpec<'_>, log_level: u32, log: &mut [u8
             prog_type: spec.prog_type,
             insn_cnt: length(insns)? / 8,
             insns: address(insns),
-            license: spec.license.as_ptr().addr() as u64,
+            license: spec.license.as_ptr().expose_provenance() as u64,
             log_level,
             log_size: length(log)?,
             log_buf: address_mut(log),

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use nix::sys::mman::{self, MapFlags, ProtFlags};
 
 use super::bpf::{CallError, RawErrno, address, address_mut, bpf, bpf_fd, number, object_name};
+use super::cpus;
 use super::uapi::{MapBatch, MapCreate, MapElem, PER_CPU_MAPS, cmd};
 
 /// Most bytes of a map that are read at once.
@@ -40,6 +41,9 @@ pub(crate) struct MapSpec {
 pub(crate) struct Map {
     fd: OwnedFd,
     spec: MapSpec,
+    /// How often a value stands in what user space reads and writes: once for each possible CPU in
+    /// per-CPU maps.
+    copies: usize,
 }
 
 impl AsRawFd for Map {
@@ -51,6 +55,8 @@ impl AsRawFd for Map {
 impl Map {
     /// `BPF_MAP_CREATE`.
     pub(crate) fn create(spec: MapSpec) -> Result<Self, CallError> {
+        let per_cpu = PER_CPU_MAPS.contains(&spec.map_type);
+        let copies = if per_cpu { cpus::possible().map_err(CallError::Misuse)? } else { 1 };
         let (btf_fd, btf_key_type_id, btf_value_type_id) = spec.btf.unwrap_or_default();
         let mut attr = MapCreate {
             btf_fd: btf_fd.cast_unsigned(),
@@ -66,7 +72,7 @@ impl Map {
         };
         // SAFETY: the attribute holds no address.
         let fd = unsafe { bpf_fd(cmd::MAP_CREATE, &mut attr)? };
-        Ok(Self { fd, spec })
+        Ok(Self { fd, spec, copies })
     }
 
     /// Number of entries that the map was created with.
@@ -80,12 +86,6 @@ impl Map {
     }
 
     fn check(&self, what: &str, given: usize, size: u32) -> Result<(), CallError> {
-        if PER_CPU_MAPS.contains(&self.spec.map_type) {
-            return Err(CallError::Misuse(format!(
-                "map {} has a value for each CPU (type {}), which the agent neither reads nor writes",
-                self.spec.name, self.spec.map_type
-            )));
-        }
         if given == size as usize {
             return Ok(());
         }
@@ -95,11 +95,21 @@ impl Map {
         )))
     }
 
-    /// `BPF_MAP_UPDATE_ELEM`.
+    /// Bytes from one CPU's value to the next (`bpf_map_value_size()` of `kernel/bpf/syscall.c`);
+    /// where there is one value, its size.
+    fn stride(&self) -> usize {
+        let size = self.spec.value_size as usize;
+        if PER_CPU_MAPS.contains(&self.spec.map_type) { size.next_multiple_of(8) } else { size }
+    }
+
+    /// `BPF_MAP_UPDATE_ELEM`. In a per-CPU map every CPU gets the value.
     pub(crate) fn update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), CallError> {
         self.check("value", value.len(), self.spec.value_size)?;
-        let mut attr = MapElem { value: address(value), flags, ..self.elem(key)? };
-        // SAFETY: key and value are as long as the map's.
+        let mut one = value.to_vec();
+        one.resize(self.stride(), 0);
+        let values = one.repeat(self.copies);
+        let mut attr = MapElem { value: address(&values), flags, ..self.elem(key)? };
+        // SAFETY: the key is as long as the map's, and there is a value for every CPU.
         unsafe { bpf(cmd::MAP_UPDATE_ELEM, &mut attr)? };
         Ok(())
     }
@@ -112,13 +122,15 @@ impl Map {
         Ok(())
     }
 
-    /// `BPF_MAP_LOOKUP_ELEM`.
+    /// `BPF_MAP_LOOKUP_ELEM`. Of a per-CPU map it gives the value of CPU 0, which programs run on:
+    /// the guest has no other.
     pub(crate) fn lookup(&self, key: &[u8]) -> Result<Vec<u8>, CallError> {
         let mut attr = self.elem(key)?;
-        let mut value = vec![0; self.spec.value_size as usize];
+        let mut value = vec![0; self.stride() * self.copies];
         attr.value = address_mut(&mut value);
-        // SAFETY: key and value are as long as the map's.
+        // SAFETY: the key is as long as the map's, and there is room for every CPU's value.
         unsafe { bpf(cmd::MAP_LOOKUP_ELEM, &mut attr)? };
+        value.truncate(self.spec.value_size as usize);
         Ok(value)
     }
 
@@ -138,7 +150,12 @@ impl Map {
     /// All elements by `BPF_MAP_LOOKUP_BATCH`, in one call.
     pub(crate) fn lookup_batch(&self) -> Result<Elements, CallError> {
         let MapSpec { key_size, value_size, max_entries, .. } = self.spec;
-        self.check("key", key_size as usize, key_size)?;
+        if PER_CPU_MAPS.contains(&self.spec.map_type) {
+            return Err(CallError::Misuse(format!(
+                "map {} has a value for each CPU; such maps are read element by element",
+                self.spec.name
+            )));
+        }
         let (keys_len, values_len) = (self.all(key_size)?, self.all(value_size)?);
         let (mut keys, mut values) = (vec![0; keys_len], vec![0; values_len]);
         // The kernel writes the key of the last element here, whatever its size.
