@@ -9,7 +9,7 @@ pub type Reg = u8;
 /// range that the kernel demands. Jump offsets count slots from the slot behind the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// `dst = dst op src`, or `dst = src` for [`AluOp::Mov`].
+    /// `dst = dst op src`, or `dst = src` for [`AluOp::Mov`] (RFC 9669 §4.1).
     Alu {
         /// Width of the operation. The 32-bit form clears the upper half of `dst`.
         width: Width,
@@ -20,7 +20,7 @@ pub enum Op {
         /// Right operand. An immediate is sign-extended to the width.
         src: Operand,
     },
-    /// `dst = (s<bits>)src`: sign-extending move.
+    /// `dst = (s<bits>)src`: sign-extending move (RFC 9669 §4.1, `MOVSX`).
     MovSx {
         /// Width to extend to; the 32-bit form clears the upper half of `dst`.
         width: Width,
@@ -31,14 +31,15 @@ pub enum Op {
         /// Source.
         src: Reg,
     },
-    /// `dst = -dst`.
+    /// `dst = -dst` (RFC 9669 §4.1).
     Neg {
         /// Width; the 32-bit form clears the upper half of `dst`.
         width: Width,
         /// Operand and destination.
         dst: Reg,
     },
-    /// Byte order: `dst = le16 dst` and the like. The result is zero-extended from `bits`.
+    /// Byte order: `dst = le16 dst` and the like. The result is zero-extended from `bits`
+    /// (RFC 9669 §4.2).
     Endian {
         /// Which order.
         kind: EndianKind,
@@ -47,14 +48,14 @@ pub enum Op {
         /// Operand and destination.
         dst: Reg,
     },
-    /// `ld_imm64`: a wide immediate; takes two slots.
+    /// `ld_imm64`: a wide immediate; takes two slots (RFC 9669 §5.4).
     LdImm64 {
         /// Destination.
         dst: Reg,
         /// What is loaded.
         value: Imm64,
     },
-    /// `dst = *(size *)(base + off)`.
+    /// `dst = *(size *)(base + off)` (RFC 9669 §5.1, §5.2).
     Load {
         /// Bytes read.
         size: Size,
@@ -67,7 +68,8 @@ pub enum Op {
         /// Offset in bytes.
         off: i16,
     },
-    /// `*(size *)(base + off) = src`. An immediate is sign-extended to 64 bits, then cut to size.
+    /// `*(size *)(base + off) = src`. An immediate is sign-extended to 64 bits, then cut to size
+    /// (RFC 9669 §5.1).
     Store {
         /// Bytes written.
         size: Size,
@@ -94,7 +96,7 @@ pub enum Op {
         /// Value.
         src: Operand,
     },
-    /// Atomic read-modify-write of `*(size *)(base + off)`.
+    /// Atomic read-modify-write of `*(size *)(base + off)` (RFC 9669 §5.3).
     Atomic {
         /// The operation, which also says what `src` (or r0) receives.
         op: AtomicOp,
@@ -107,7 +109,8 @@ pub enum Op {
         /// Operand, and destination of the fetching forms.
         src: Reg,
     },
-    /// `dst = load_acquire((size *)(base + off))`.
+    /// `dst = load_acquire((size *)(base + off))`: `check_atomic_load()` in
+    /// `kernel/bpf/verifier.c`, not in RFC 9669.
     LoadAcquire {
         /// Bytes read, zero-extended.
         size: Size,
@@ -118,7 +121,8 @@ pub enum Op {
         /// Offset in bytes.
         off: i16,
     },
-    /// `store_release((size *)(base + off), src)`.
+    /// `store_release((size *)(base + off), src)`: `check_atomic_store()` in
+    /// `kernel/bpf/verifier.c`, not in RFC 9669.
     StoreRelease {
         /// Bytes written.
         size: Size,
@@ -129,7 +133,8 @@ pub enum Op {
         /// Value.
         src: Reg,
     },
-    /// `r0 = *(size *)skb[index + off]`: packet access in network byte order, legacy.
+    /// `r0 = *(size *)skb[index + off]`: packet access in network byte order, legacy
+    /// (RFC 9669 §5.5; what it does is `bpf_gen_ld_abs()` in `net/core/filter.c`).
     Packet {
         /// Bytes read: never [`Size::Dw`].
         size: Size,
@@ -138,14 +143,14 @@ pub enum Op {
         /// Offset in bytes.
         off: i32,
     },
-    /// Unconditional jump.
+    /// Unconditional jump (RFC 9669 §4.3).
     Ja {
         /// Offset in slots: 16 bits, 32 bits in the long form.
         off: i32,
         /// The long form, `gotol`.
         long: bool,
     },
-    /// `if dst cond src goto +off`.
+    /// `if dst cond src goto +off` (RFC 9669 §4.3).
     JumpCond {
         /// Width of the comparison.
         width: Width,
@@ -158,39 +163,44 @@ pub enum Op {
         /// Offset in slots.
         off: i16,
     },
-    /// `gotox reg`: jump to the instruction whose address the register holds.
+    /// `gotox reg`: jump to the instruction whose address the register holds:
+    /// `check_indirect_jump()` in `kernel/bpf/verifier.c`, not in RFC 9669.
     Gotox {
         /// The register.
         reg: Reg,
     },
-    /// Call of a helper.
+    /// Call of a helper (RFC 9669 §4.3.1).
     CallHelper {
         /// `BPF_FUNC_*`; whether it exists is not checked here.
         id: i32,
     },
-    /// Call of a function of the same program.
+    /// Call of a function of the same program (RFC 9669 §4.3.2).
     CallLocal {
         /// Offset in slots to its first instruction.
         off: i32,
     },
-    /// Call of a kernel function.
+    /// Call of a kernel function (RFC 9669 §4.3.1: helper by BTF id; `check_kfunc_call()` in
+    /// `kernel/bpf/verifier.c`).
     CallKfunc {
         /// BTF id of the function.
         id: i32,
         /// Index into `fd_array` of the BTF's descriptor; 0 for that of `vmlinux`.
         btf: i16,
     },
-    /// `callx reg`: call of the function whose address the register holds.
+    /// `callx reg`: call of the function whose address the register holds. Not in
+    /// RFC 9669 and not in mainline: it is what the series in `kernel-patches` makes it.
     Callx {
         /// The register.
         reg: Reg,
     },
-    /// `may_goto`: falls through until its budget is spent, then jumps.
+    /// `may_goto`: falls through until its budget is spent, then jumps:
+    /// `bpf_do_misc_fixups()` in `kernel/bpf/fixups.c`, not in RFC 9669.
     MayGoto {
         /// Offset in slots.
         off: i16,
     },
-    /// `dst = addr_space_cast(src, to, from)`: between an arena (1) and the kernel (0).
+    /// `dst = addr_space_cast(src, to, from)`: between an arena (1) and the kernel (0):
+    /// `check_alu_op()` in `kernel/bpf/verifier.c`, not in RFC 9669.
     AddrSpaceCast {
         /// Destination.
         dst: Reg,
@@ -201,7 +211,7 @@ pub enum Op {
         /// Address space of the source.
         from: u16,
     },
-    /// Return from the function.
+    /// Return from the function (RFC 9669 §4.3).
     Exit,
 }
 
