@@ -8,6 +8,7 @@ mod atomic;
 mod code;
 mod context;
 mod exec;
+mod function;
 mod functions;
 mod helpers;
 mod lower;

@@ -4,6 +4,7 @@ use bpf_isa::Insn;
 use bpf_object::LoadPlan;
 
 use crate::exec::{self, World};
+use crate::function;
 use crate::functions;
 use crate::helpers::Scratch;
 use crate::lower::{Program, lower};
@@ -57,6 +58,15 @@ pub struct Outcome {
     pub may_goto_spent: bool,
 }
 
+/// How a run starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entry<'a> {
+    /// As the program's type demands.
+    Program(&'a Input),
+    /// As a function that gets this memory, see [`Machine::run_function`].
+    Function(&'a [u8]),
+}
+
 /// A load plan ready to run: its maps created and filled, its programs decoded.
 ///
 /// As in the kernel, maps keep their contents from run to run.
@@ -100,7 +110,7 @@ impl Machine {
         budget: u64,
     ) -> Result<Outcome, Box<Trap>> {
         let mut tracer = Tracer::new(0);
-        self.execute::<false>(program, input, budget, &mut tracer)
+        self.execute::<false>(program, Entry::Program(input), budget, &mut tracer)
     }
 
     /// Like [`Machine::run`], keeping the last `keep` steps: beside the outcome, or in the trap.
@@ -116,7 +126,7 @@ impl Machine {
         keep: usize,
     ) -> Result<(Outcome, Vec<TraceEntry>), Box<Trap>> {
         let mut tracer = Tracer::new(keep);
-        match self.execute::<true>(program, input, budget, &mut tracer) {
+        match self.execute::<true>(program, Entry::Program(input), budget, &mut tracer) {
             Ok(outcome) => Ok((outcome, self.trace(program, &tracer))),
             Err(mut trap) => {
                 trap.trace = self.trace(program, &tracer);
@@ -130,10 +140,10 @@ impl Machine {
         self.maps.0.get(index).map(|map| MapView { map, memory: &self.memory })
     }
 
-    fn execute<const TRACE: bool>(
+    pub(crate) fn execute<const TRACE: bool>(
         &mut self,
         number: usize,
-        input: &Input,
+        entry: Entry<'_>,
         budget: u64,
         tracer: &mut Tracer,
     ) -> Result<Outcome, Box<Trap>> {
@@ -150,10 +160,17 @@ impl Machine {
             }));
         };
         memory.begin_run(number);
-        let r1 = set_up(program.prog_type, memory, input);
-        let mut state = State::new(number, *r1.as_ref().unwrap_or(&Value::UNINIT), memory);
+        let arguments = match entry {
+            Entry::Program(input) => {
+                set_up(program.prog_type, memory, input).map(|r1| (r1, Value::UNINIT))
+            }
+            Entry::Function(argument) => Ok(function::set_up(memory, argument)),
+        };
+        let (r1, r2) = *arguments.as_ref().unwrap_or(&(Value::UNINIT, Value::UNINIT));
+        let mut state = State::new(number, r1, memory);
+        state.regs[2] = r2;
         let world = World { programs, memory, maps, scratch };
-        let ran = r1.and_then(|_| exec::run::<TRACE>(world, &mut state, budget, tracer));
+        let ran = arguments.and_then(|_| exec::run::<TRACE>(world, &mut state, budget, tracer));
         if let Err(kind) = ran {
             // A tail call may have led to another program.
             let slot_of = programs.get(state.program).map_or(&[][..], |program| &program.slot_of);
@@ -170,12 +187,15 @@ impl Machine {
                 trace: Vec::new(),
             }));
         }
-        let (ctx, packet) = match program.prog_type {
-            // The context is the first object of a run.
-            prog_type::SYSCALL | prog_type::RAW_TRACEPOINT => {
-                (memory.first_of_run().to_vec(), input.packet.clone())
-            }
-            _ => packet::results(memory, &input.ctx),
+        let (ctx, packet) = match entry {
+            // What r1 points to is the first object of a run.
+            Entry::Function(_) => (memory.first_of_run().to_vec(), Vec::new()),
+            Entry::Program(input) => match program.prog_type {
+                prog_type::SYSCALL | prog_type::RAW_TRACEPOINT => {
+                    (memory.first_of_run().to_vec(), input.packet.clone())
+                }
+                _ => packet::results(memory, &input.ctx),
+            },
         };
         let r0 = state.regs[0];
         let address_leaked = state.leaked || memory.leaked || r0.prov.is_address();

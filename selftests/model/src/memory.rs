@@ -52,6 +52,8 @@ pub(crate) enum Kind {
 pub(crate) enum Region {
     SyscallContext,
     Packet,
+    /// What a function gets that no kernel calls.
+    Argument,
 }
 
 /// One object.
@@ -518,6 +520,7 @@ impl Memory {
             Some(Kind::Stack) => format!("stack frame {}", base.prov.object()).into(),
             Some(Kind::Plain(Region::SyscallContext) | Kind::Context) => "the context".into(),
             Some(Kind::Plain(Region::Packet)) => "the packet".into(),
+            Some(Kind::Plain(Region::Argument)) => "the memory".into(),
             Some(Kind::Values { map, .. } | Kind::Guarded { map, .. }) => {
                 format!("element {element} of map {map}").into()
             }

@@ -5,6 +5,7 @@ mod callbacks;
 mod common;
 mod control;
 mod data;
+mod function;
 mod maps;
 mod memory;
 mod notation;
