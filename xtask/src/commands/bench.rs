@@ -2,6 +2,7 @@
 
 mod boot;
 mod build;
+mod model;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -21,6 +22,8 @@ enum What {
     Boot(boot::Boot),
     /// What the cache and the incremental build cost beside plain make.
     Build(build::Build),
+    /// The reference model beside other interpreters.
+    Model(model::Model),
 }
 
 impl Bench {
@@ -29,6 +32,7 @@ impl Bench {
         match self.what {
             What::Boot(command) => command.run(),
             What::Build(command) => command.run(),
+            What::Model(command) => command.run(),
         }
     }
 }
