@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Patches(commands::patches::Patches),
     /// Prove that the cases notice deliberate faults in the kernel.
     Mutate(commands::mutate::Mutate),
+    /// Find the commit, or the patch of the series, that changed what the cases do.
+    Bisect(Box<commands::bisect::Bisect>),
     /// Build a kernel and say where it is.
     Kernel(commands::kernel::Kernel),
 }
@@ -49,6 +51,7 @@ impl Command {
             Self::Doctor(command) => command.run(),
             Self::Patches(command) => command.run(),
             Self::Mutate(command) => command.run(),
+            Self::Bisect(command) => command.run(),
             Self::Kernel(command) => command.run(),
         }
     }

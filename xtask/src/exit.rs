@@ -19,6 +19,10 @@ pub(crate) enum Status {
     HostLacks = 69,
     /// The harness itself failed (`EX_SOFTWARE`).
     Harness = 70,
+    /// What was to be judged cannot be: `git bisect run` skips it.
+    CannotJudge = 125,
+    /// The host is at fault: `git bisect run` stops.
+    StopBisection = 128,
     /// Interrupted from the terminal: 128 + SIGINT.
     Interrupted = 130,
 }

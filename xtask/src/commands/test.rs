@@ -10,9 +10,8 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::{AccelChoice, HostArgs, KernelArgs};
 use crate::exit::{Status, Stop};
-use crate::kernel::bases;
 use crate::kernel::build::{self, BuiltKernel, KernelRequest};
-use crate::kernel::series::{Patch, Selection, Series};
+use crate::kernel::series::Selection;
 use crate::report::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
 use crate::report::{json, terminal};
 use crate::run::guest::{self, Guest};
@@ -71,7 +70,7 @@ pub(crate) struct Test {
 
 /// [`Mode`] on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ModeArg {
+pub(crate) enum ModeArg {
     /// The interpreter.
     Interp,
     /// The JIT.
@@ -258,18 +257,11 @@ impl Test {
             declared: self.kernel.linux.is_none() && built.series == Selection::All,
             patches: match self.kernel.linux {
                 Some(_) => None,
-                None => Some(subjects(built)?),
+                None => Some(build::subjects(built)?),
             },
             emission,
         })
     }
-}
-
-/// Subjects of the patches that a kernel was built with.
-fn subjects(built: &BuiltKernel) -> Result<Vec<String>> {
-    let base = bases::find(&built.base)?;
-    let series = Series::load(&base.series_dir())?.select(built.series)?;
-    Ok(series.patches.iter().map(Patch::subject).collect())
 }
 
 /// A failed case outweighs a harness that broke: it is the finding.

@@ -129,6 +129,17 @@ pub(crate) fn build(request: &KernelRequest) -> Result<BuiltKernel> {
     plan.built(&key, &entry, false)
 }
 
+/// Subjects of the patches that the kernel of a base was built with.
+///
+/// # Errors
+///
+/// When the base's series cannot be read.
+pub(crate) fn subjects(built: &BuiltKernel) -> Result<Vec<String>> {
+    let base = bases::find(&built.base)?;
+    let series = Series::load(&base.series_dir())?.select(built.series)?;
+    Ok(series.patches.iter().map(Patch::subject).collect())
+}
+
 /// Where the source is.
 #[derive(Clone, Debug)]
 enum Origin {

@@ -21,6 +21,27 @@ pub(crate) struct LinuxTree {
     dir: PathBuf,
 }
 
+/// The absolute path of a kernel's source, which may hold objects and be at any path.
+///
+/// # Errors
+///
+/// [`Stop::Usage`] when there is no kernel.
+pub(crate) fn source(dir: &Path) -> Result<PathBuf, Stop> {
+    let usage = |text: &str| Stop::Usage(format!("--linux {}: {text}", dir.display()));
+    let dir = dir.canonicalize().map_err(|_| usage("no such directory"))?;
+    if !dir.join("Makefile").is_file() || !dir.join("scripts/kconfig").is_dir() {
+        return Err(usage("not a kernel tree"));
+    }
+    Ok(dir)
+}
+
+/// A name in the cache for what belongs to the tree at this absolute path.
+pub(crate) fn name_of(dir: &Path) -> String {
+    let mut digester = Digester::new("linux");
+    digester.field("dir", dir.as_os_str().as_bytes());
+    format!("linux-{}", &digester.finish()[..12])
+}
+
 /// What identifies a tree's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
@@ -40,10 +61,7 @@ impl LinuxTree {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let usage =
             |text: String| Err(Stop::Usage(format!("--linux {}: {text}", dir.display())).into());
-        let Ok(dir) = dir.canonicalize() else { return usage("no such directory".into()) };
-        if !dir.join("Makefile").is_file() || !dir.join("scripts/kconfig").is_dir() {
-            return usage("not a kernel tree".into());
-        }
+        let dir = source(dir)?;
         if dir.to_string_lossy().contains(|c: char| c.is_whitespace() || c == ':') {
             return usage("the kernel cannot be built at a path with blanks or colons".into());
         }
@@ -64,9 +82,7 @@ impl LinuxTree {
 
     /// A name for this tree's directory in the cache.
     pub(crate) fn name(&self) -> String {
-        let mut digester = Digester::new("linux");
-        digester.field("dir", self.dir.as_os_str().as_bytes());
-        format!("linux-{}", &digester.finish()[..12])
+        name_of(&self.dir)
     }
 
     /// Identifies what the tree contains now. In a git tree: HEAD's tree, what differs from it, and

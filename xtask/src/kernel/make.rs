@@ -86,6 +86,15 @@ pub(crate) struct MakeFailed {
     pub(crate) log: PathBuf,
 }
 
+impl MakeFailed {
+    /// Whether it says nothing of the source: the disk or the memory did not suffice.
+    pub(crate) fn is_the_hosts(&self) -> bool {
+        ["No space left on device", "Cannot allocate memory", "Disk quota exceeded", "Killed"]
+            .iter()
+            .any(|sign| self.error.contains(sign))
+    }
+}
+
 fn quote(error: &str) -> String {
     if error.is_empty() { String::new() } else { format!(":\n{error}") }
 }

@@ -1,0 +1,134 @@
+//! The real steps: make and guests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use bpf_suites::Case;
+use bpf_wire::Mode;
+
+use super::history::History;
+use super::step::Workshop;
+use crate::kernel::build::{self, BuiltKernel, KernelRequest};
+use crate::kernel::series::Selection;
+use crate::report::record::{Record, Verdict};
+use crate::run::guest::{self, Guest};
+use crate::run::session::{self, Prepared, Rules};
+use crate::ui::Progress;
+use crate::vm::MachineConfig;
+use crate::vm::accel::Decision;
+use crate::{image, interrupt};
+
+/// Where the kernel of a commit comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A tree that is checked out, with so much of the series on top if given.
+    Tree {
+        /// Its history.
+        history: History,
+        /// How much of the series.
+        series: Option<Selection>,
+    },
+    /// The user's own tree as it is, whatever the commit.
+    AsIs {
+        /// Where it is.
+        dir: PathBuf,
+        /// How much of the series.
+        series: Option<Selection>,
+    },
+    /// The base with the series' first patches: how many for each commit.
+    Series(BTreeMap<String, usize>),
+}
+
+/// Builds commits in the cache and runs cases on them in guests.
+pub(crate) struct Guests {
+    /// Where kernels come from.
+    pub(crate) origin: Origin,
+    /// The base, whose series is meant.
+    pub(crate) base: String,
+    /// Configs beside `base`.
+    pub(crate) config: Vec<String>,
+    /// The cases.
+    pub(crate) cases: Vec<Case>,
+    /// The modes.
+    pub(crate) modes: Vec<Mode>,
+    /// How guests are executed.
+    pub(crate) accel: Decision,
+    /// What was built last.
+    pub(crate) built: Option<BuiltKernel>,
+}
+
+impl Guests {
+    fn request(&self, commit: &str) -> Result<KernelRequest> {
+        let (linux, selection) = match &self.origin {
+            Origin::Tree { history, series } => {
+                history.checkout(commit)?;
+                (Some(history.dir().to_owned()), *series)
+            }
+            Origin::AsIs { dir, series } => (Some(dir.clone()), *series),
+            Origin::Series(patches) => {
+                let count = patches.get(commit).context("a commit that is none of the series'")?;
+                (None, Some(Selection::First(*count)))
+            }
+        };
+        Ok(KernelRequest {
+            base: self.base.clone(),
+            linux,
+            selection,
+            config: self.config.clone(),
+            series: None,
+            cache: None,
+            fragments: None,
+            mutant: None,
+        })
+    }
+
+    /// Subjects of the patches in the kernel, where they are known.
+    fn patches(&self, built: &BuiltKernel) -> Result<Option<Vec<String>>> {
+        match self.origin {
+            Origin::Tree { .. } | Origin::AsIs { .. } => Ok(None),
+            Origin::Series(_) => build::subjects(built).map(Some),
+        }
+    }
+
+    fn console(&self) -> Result<PathBuf> {
+        Ok(guest::consoles()?.join("console.log"))
+    }
+}
+
+impl Workshop for Guests {
+    fn build(&mut self, commit: &str) -> Result<bool> {
+        let built = build::build(&self.request(commit)?)?;
+        interrupt::check()?;
+        let new = !built.from_cache;
+        self.built = Some(built);
+        Ok(new)
+    }
+
+    fn run(&mut self, only: Option<&BTreeSet<String>>) -> Result<Vec<Record>> {
+        let built = self.built.as_ref().context("no kernel was built")?;
+        let wanted = |case: &&Case| only.is_none_or(|names| names.contains(&case.name));
+        let cases: Vec<Prepared> =
+            self.cases.iter().filter(wanted).cloned().map(session::prepare).collect();
+        let initramfs = image::build()?;
+        let config =
+            MachineConfig::new(built.vmlinux.clone(), initramfs, self.accel.accel, self.console()?);
+        let mut guest = Guest::new(config, &built.boot);
+        let rules = Rules {
+            modes: self.modes.clone(),
+            fail_fast: false,
+            declared: false,
+            probe: true,
+            patches: self.patches(built)?,
+            emission: guest.emission(built)?,
+        };
+        let progress = Progress::count(cases.len() as u64, "cases");
+        let records = session::run(&cases, &rules, &mut guest, |_, _| progress.inc(1))?;
+        progress.finish();
+        if records.iter().all(|record| record.verdict != Verdict::Failed) {
+            // With a case that failed, how the guest ends tells nothing more.
+            guest.end()?;
+        }
+        Ok(records)
+    }
+}
