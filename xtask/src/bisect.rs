@@ -1,6 +1,7 @@
 //! Bisecting: which commit, or which patch of the series, changed what the cases do.
 
 pub(crate) mod history;
+pub(crate) mod rehearsal;
 mod report;
 pub(crate) mod search;
 pub(crate) mod state;

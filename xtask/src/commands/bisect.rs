@@ -9,11 +9,12 @@ use bpf_wire::Mode;
 use clap::Args;
 
 use super::test::ModeArg;
-use crate::bisect;
 use crate::bisect::history::{History, resolve};
+use crate::bisect::rehearsal;
 use crate::bisect::state::{Question, State, Subject};
 use crate::bisect::step::{self, Class, Judged};
 use crate::bisect::workshop::{Guests, Origin};
+use crate::bisect::{self, Answer};
 use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs};
 use crate::exit::{Status, Stop};
 use crate::kernel::build::BaseTree;
@@ -82,6 +83,9 @@ pub(crate) struct Bisect {
     /// Give up the bisection that was interrupted, if there is one.
     #[arg(long)]
     forget: bool,
+    /// Make a tree with a fault and bisect it, to see that all this works.
+    #[arg(long, conflicts_with_all = ["linux", "series", "forget", "step"])]
+    rehearse: bool,
     /// Judge the tree as it is, for `git bisect run`.
     #[arg(long, requires = "linux", conflicts_with_all = ["good", "bad", "forget"])]
     step: bool,
@@ -98,20 +102,68 @@ pub(crate) struct Bisect {
 impl Bisect {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let dir = paths::cache()?.join("bisect");
         if self.step {
             return Ok(self.one_step());
         }
+        if self.rehearse {
+            return self.rehearse();
+        }
+        if self.forget && self.linux.is_none() && self.series.is_none() {
+            return forget();
+        }
+        self.bisect().map(|answer| match answer.endings.len() {
+            0 | 1 => Status::Held,
+            _ => Status::CaseFailed,
+        })
+    }
+
+    /// The rehearsal, as `check --full` runs it.
+    pub(crate) fn rehearsal(host: HostArgs) -> Self {
+        Self {
+            filters: Vec::new(),
+            linux: None,
+            series: None,
+            good: None,
+            bad: None,
+            term_old: "good".to_owned(),
+            term_new: "bad".to_owned(),
+            repeat: 2,
+            mode: Vec::new(),
+            base: DEFAULT_BASE.to_owned(),
+            config: Vec::new(),
+            forget: true,
+            rehearse: true,
+            step: false,
+            json: None,
+            accel: AccelChoice::Auto,
+            host,
+        }
+    }
+
+    fn rehearse(self) -> Result<Status> {
+        let rehearsal = rehearsal::make(&self.base)?;
+        let answer = Self {
+            linux: Some(rehearsal.history.dir().to_owned()),
+            good: Some(rehearsal.good.clone()),
+            bad: Some(rehearsal.bad.clone()),
+            filters: rehearsal.filters.clone(),
+            forget: true,
+            ..self
+        }
+        .bisect()?;
+        let found: Vec<&str> = answer.endings.iter().map(|end| end.commit.as_str()).collect();
+        rehearsal.check(&found)?;
+        println!("that is the commit with the fault: the rehearsal succeeded");
+        Ok(Status::Held)
+    }
+
+    fn bisect(self) -> Result<Answer> {
+        let dir = paths::cache()?.join("bisect");
         fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
         let _lock = Lock::take(&dir.join("lock"), "the bisection")?;
         let path = dir.join("state.json");
-        if self.forget {
-            if path.exists() {
-                fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
-            }
-            if self.linux.is_none() && self.series.is_none() {
-                return Ok(Status::Held);
-            }
+        if self.forget && path.exists() {
+            fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
         }
         let mut state = self.state(&path)?;
         host::ensure(&self.host)?;
@@ -131,7 +183,7 @@ impl Bisect {
             json::write(&answer, file)?;
         }
         fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
-        Ok(if answer.endings.len() == 1 { Status::Held } else { Status::CaseFailed })
+        Ok(answer)
     }
 
     /// The bisection to go on with, or a new one.
@@ -255,6 +307,17 @@ impl Bisect {
         let origin = Origin::AsIs { dir, series: self.series };
         let mut guests = self.guests(origin, &self.filters, &self.modes())?;
         step::judge(&mut guests, "", self.repeat)
+    }
+}
+
+/// Gives up the bisection that was interrupted.
+fn forget() -> Result<Status> {
+    let path = paths::cache()?.join("bisect/state.json");
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(Status::Held),
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use xshell::{Shell, cmd};
 
+use super::bisect::Bisect;
 use super::mutate::{self, Mutate};
 use super::patches;
 use super::test::Test;
@@ -18,7 +19,7 @@ use crate::{host, interrupt, paths};
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Also what takes long: build the kernel after each patch of the series, run the cases on the
-    /// other configurations, run the mutants.
+    /// other configurations, rehearse a bisection, run the mutants.
     #[arg(long)]
     full: bool,
     #[command(flatten)]
@@ -86,6 +87,11 @@ impl Check {
             if status != Status::Held {
                 return Ok(status);
             }
+        }
+        println!("==> a bisection whose answer is known");
+        let status = Bisect::rehearsal(self.host.clone()).run()?;
+        if status != Status::Held {
+            return Ok(status);
         }
         println!("==> mutants in the guest");
         Mutate::everything(self.host).run()
