@@ -1,5 +1,10 @@
 //! Reports: what a session found, for people and for machines.
 
+pub(crate) mod files;
 pub(crate) mod json;
+mod junit;
+mod ktap;
 pub(crate) mod record;
 pub(crate) mod terminal;
+#[cfg(test)]
+mod testing;

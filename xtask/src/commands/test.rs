@@ -1,7 +1,7 @@
 //! `cargo xtask test`: the job. Builds the kernel, boots it, runs the cases, judges them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -12,9 +12,11 @@ use crate::cli::{AccelChoice, HostArgs, KernelArgs};
 use crate::exit::{Status, Stop};
 use crate::kernel::build::{self, BuiltKernel, KernelRequest};
 use crate::kernel::series::Selection;
+use crate::report::files::ReportArgs;
 use crate::report::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
-use crate::report::{json, terminal};
+use crate::report::terminal;
 use crate::run::guest::{self, Guest};
+use crate::run::partition::Partition;
 use crate::run::select::{Selected, select};
 use crate::run::session::{self, Prepared, Rules};
 use crate::run::test_bpf::recorded::{MadeWith, Recorded};
@@ -56,9 +58,12 @@ pub(crate) struct Test {
     /// Stop at the first case that failed.
     #[arg(long)]
     fail_fast: bool,
-    /// Write the results to this file as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportArgs,
+    /// Run only this shard of the selected cases: slice:M/N takes every Nth from the Mth on, hash:M/N
+    /// goes by a hash of the name, as in cargo nextest.
+    #[arg(long, value_name = "slice:M/N|hash:M/N")]
+    partition: Option<Partition>,
     /// Record what kernel/test_bpf counts as what the base gives; with --series none alone.
     #[arg(long, conflicts_with_all = ["list", "linux"])]
     bless: bool,
@@ -110,7 +115,8 @@ impl Test {
             accel: AccelChoice::Auto,
             keep_going: true,
             fail_fast: false,
-            json: None,
+            report: ReportArgs::default(),
+            partition: None,
             bless: false,
             kernel: KernelArgs::default(),
             host,
@@ -119,7 +125,10 @@ impl Test {
 
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let selected = select(bpf_suites::all(), &self.filters)?;
+        let mut selected = select(bpf_suites::all(), &self.filters)?;
+        if let Some(partition) = self.partition {
+            selected.keep(partition);
+        }
         if self.list {
             return Ok(list(&selected));
         }
@@ -177,21 +186,18 @@ impl Test {
         if counts.failed + counts.broken > 0 {
             println!("consoles: {}", console.display());
         }
-        if let Some(path) = &self.json {
-            let report = Report {
-                schema: SCHEMA,
-                kernel: KernelFacts {
-                    base: built.base.clone(),
-                    patches: built.patches_applied,
-                    key: built.key.clone(),
-                    release,
-                },
-                accel: decision.accel.name().to_owned(),
-                cases: records,
-                counts,
-            };
-            json::write(&report, path)?;
-        }
+        self.report.write(&Report {
+            schema: SCHEMA,
+            kernel: KernelFacts {
+                base: built.base.clone(),
+                patches: built.patches_applied,
+                key: built.key.clone(),
+                release,
+            },
+            accel: decision.accel.name().to_owned(),
+            cases: records,
+            counts,
+        })?;
         ended?;
         Ok(status(counts))
     }

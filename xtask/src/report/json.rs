@@ -14,6 +14,17 @@ use serde::Serialize;
 ///
 /// When the file's directory cannot be written to.
 pub(crate) fn write(report: &impl Serialize, path: &Path) -> Result<()> {
+    write_with(path, |writer| {
+        serde_json::to_writer_pretty(&mut *writer, report)?;
+        Ok(writeln!(writer)?)
+    })
+}
+
+/// Writes a report's file, whole or not at all.
+pub(super) fn write_with(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -21,8 +32,7 @@ pub(crate) fn write(report: &impl Serialize, path: &Path) -> Result<()> {
     let failed = || format!("failed to write the report {}", path.display());
     let temporary = tempfile::NamedTempFile::new_in(directory).with_context(failed)?;
     let mut writer = BufWriter::new(temporary.as_file());
-    serde_json::to_writer_pretty(&mut writer, report).with_context(failed)?;
-    writeln!(writer).and_then(|()| writer.flush()).with_context(failed)?;
+    content(&mut writer).and_then(|()| Ok(writer.flush()?)).with_context(failed)?;
     drop(writer);
     let file: File = temporary.persist(path).with_context(failed)?;
     drop(file);

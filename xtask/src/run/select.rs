@@ -3,6 +3,7 @@
 use bpf_suites::Case;
 use regex::RegexSet;
 
+use super::partition::Partition;
 use super::test_bpf;
 use crate::exit::Stop;
 
@@ -13,6 +14,15 @@ pub(crate) struct Selected {
     pub(crate) cases: Vec<Case>,
     /// Whether the suite [`test_bpf`] is, too.
     pub(crate) test_bpf: bool,
+}
+
+impl Selected {
+    /// Keeps what is in a shard. It may be nothing. The kernel's own suite stands behind the cases.
+    pub(crate) fn keep(&mut self, partition: Partition) {
+        self.test_bpf &= partition.has(self.cases.len(), test_bpf::NAME);
+        let mut place = 0..;
+        self.cases.retain(|case| place.next().is_some_and(|at| partition.has(at, &case.name)));
+    }
 }
 
 /// Keeps what has a name that any of the filters matches; without filters, all.
@@ -72,6 +82,19 @@ mod tests {
         assert!(!selected(&["one"]).unwrap().test_bpf);
         let alone = selected(&["kernel/test_bpf"]).unwrap();
         assert!(alone.test_bpf && alone.cases.is_empty());
+    }
+
+    #[test]
+    fn a_shard_is_a_part_of_what_is_selected() {
+        let shard = |text: &str| {
+            let mut selected = selected(&[]).unwrap();
+            selected.keep(text.parse().unwrap());
+            let names: Vec<String> = selected.cases.into_iter().map(|case| case.name).collect();
+            (names.join(" "), selected.test_bpf)
+        };
+        assert_eq!(shard("slice:1/3"), ("a/one".to_owned(), true));
+        assert_eq!(shard("slice:2/3"), ("a/two".to_owned(), false));
+        assert_eq!(shard("slice:2/2"), ("a/two".to_owned(), true));
     }
 
     #[test]
