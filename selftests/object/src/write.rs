@@ -28,6 +28,9 @@ pub enum WriteError {
     /// Two symbols of one name.
     #[error("cannot write the object: `{0}` is defined twice; give each symbol its own name")]
     Duplicate(String),
+    /// A name that ELF cannot hold: there a zero byte ends it.
+    #[error("cannot write the object: the name `{}` has a zero byte; remove it", .0.escape_debug())]
+    Name(String),
     /// A table of a function that does not exist.
     #[error(
         "cannot write the jump table `{table}`: its function `{function}` is not in the unit; \
@@ -74,6 +77,9 @@ pub enum WriteError {
 /// If names clash, a relocation refers to nothing or to a slot that cannot be relocated, or an
 /// addend does not fit 32 bits.
 pub fn write(unit: &Unit) -> Result<Vec<u8>, WriteError> {
+    if let Some(name) = names(unit).find(|name| name.contains('\0')) {
+        return Err(WriteError::Name(name.to_owned()));
+    }
     let object = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
     let mut writer = Writer { object, sections: HashMap::new(), symbols: HashMap::new() };
     writer.functions(unit)?;
@@ -83,6 +89,15 @@ pub fn write(unit: &Unit) -> Result<Vec<u8>, WriteError> {
     writer.license();
     writer.code(unit)?;
     Ok(writer.object.write()?)
+}
+
+/// The names of all symbols and sections.
+fn names(unit: &Unit) -> impl Iterator<Item = &str> {
+    let functions = unit.functions.iter().flat_map(|f| [&f.name, &f.section]);
+    let tables = unit.jump_tables.iter().map(|table| &table.name);
+    let data = unit.data.iter().flat_map(|data| [&data.name, &data.section]);
+    let maps = unit.maps.iter().map(|map| &map.name);
+    functions.chain(tables).chain(data).chain(maps).map(String::as_str)
 }
 
 /// Alignment of each object of data in its section.

@@ -79,4 +79,11 @@ fn units_that_contradict_themselves_are_refused() {
         refusal(&nothing),
         "cannot write the relocation at slot 0 of `main`: nothing is named `m`; define it"
     );
+
+    let mut zero = good();
+    zero.functions[0].section = "sys\0call".to_owned();
+    assert_eq!(
+        refusal(&zero),
+        "cannot write the object: the name `sys\\0call` has a zero byte; remove it"
+    );
 }
