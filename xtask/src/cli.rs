@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Doctor),
     /// Work on the kernel series: check it out, write it back, prove it.
     Patches(commands::patches::Patches),
+    /// Compile the BPF programs in Rust.
+    Programs(commands::programs::Programs),
     /// Prove that the cases notice deliberate faults in the kernel.
     Mutate(commands::mutate::Mutate),
     /// Find the commit, or the patch of the series, that changed what the cases do.
@@ -50,6 +52,7 @@ impl Command {
             Self::Bench(command) => command.run(),
             Self::Doctor(command) => command.run(),
             Self::Patches(command) => command.run(),
+            Self::Programs(command) => command.run(),
             Self::Mutate(command) => command.run(),
             Self::Bisect(command) => command.run(),
             Self::Kernel(command) => command.run(),

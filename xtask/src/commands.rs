@@ -7,4 +7,5 @@ pub(crate) mod doctor;
 pub(crate) mod kernel;
 pub(crate) mod mutate;
 pub(crate) mod patches;
+pub(crate) mod programs;
 pub(crate) mod test;

@@ -5,9 +5,10 @@
 //! accepted one no `errno`.
 
 use bpf_object::{BtfUse, LoadPlan};
+use bpf_programs::Program;
 
 use crate::case::{
-    Act, Blinding, Case, Check, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run,
+    Act, Blinding, Case, Check, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run, Source,
 };
 
 /// `errno` values that cases expect (`asm-generic/errno-base.h` where nothing else is said, the same
@@ -78,7 +79,13 @@ pub fn accepts(
     about: impl Into<String>,
     source: impl Into<String>,
 ) -> Accepted {
-    Accepted { case: blank(name.into(), about.into(), source.into()), runs: Vec::new() }
+    Accepted { case: blank(name.into(), about.into(), assembly(source)), runs: Vec::new() }
+}
+
+/// As [`accepts`], for a program in Rust.
+pub(crate) fn accepts_rust(name: impl Into<String>, program: &'static Program) -> Accepted {
+    let case = blank(name.into(), program.about.to_owned(), Source::Rust(program));
+    Accepted { case, runs: Vec::new() }
 }
 
 /// Starts a case that must be refused: by default at the load of the first program, `EINVAL`.
@@ -88,7 +95,7 @@ pub fn rejects(
     source: impl Into<String>,
 ) -> Rejected {
     Rejected {
-        case: blank(name.into(), about.into(), source.into()),
+        case: blank(name.into(), about.into(), assembly(source)),
         rejection: Rejection {
             at: RejectedAt::LoadProgram(0),
             errno: errno::EINVAL,
@@ -97,7 +104,11 @@ pub fn rejects(
     }
 }
 
-fn blank(name: String, about: String, source: String) -> Case {
+fn assembly(source: impl Into<String>) -> Source {
+    Source::Assembly(source.into())
+}
+
+fn blank(name: String, about: String, source: Source) -> Case {
     Case {
         name,
         about,
@@ -238,6 +249,13 @@ impl Accepted {
         self.check(map, Act::Mmap)
     }
 
+    /// Runs the program on an input and states all that comes of it.
+    #[must_use]
+    pub(crate) fn run_giving(mut self, run: Run) -> Self {
+        self.runs.push(run);
+        self
+    }
+
     fn check(mut self, map: &str, act: Act) -> Self {
         self.case.checks.push(Check { map: map.to_owned(), act });
         self
@@ -250,7 +268,7 @@ impl Accepted {
         returns: u32,
         ctx_after: Option<Vec<u8>>,
     ) -> Self {
-        self.runs.push(Run { ctx, packet, returns, ctx_after });
+        self.runs.push(Run { ctx, packet, returns, ctx_after, packet_after: None });
         self
     }
 }

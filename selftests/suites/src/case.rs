@@ -1,6 +1,8 @@
 //! What a case is: a program, inputs, and what must come of them.
 
-use bpf_object::{BtfUse, CompileError, LoadPlan, compile_with};
+use bpf_object::{BtfUse, CompileError, LinkError, LoadPlan, compile_with, link_with};
+use bpf_programs::{BuildError, Program};
+use thiserror::Error;
 
 /// One test case.
 #[derive(Clone, Debug)]
@@ -9,8 +11,8 @@ pub struct Case {
     pub name: String,
     /// One line: what the case shows. For a rule, which one.
     pub about: String,
-    /// The program in the assembler's notation (`bpf_isa::assemble`).
-    pub source: String,
+    /// The program.
+    pub source: Source,
     /// What the kernel must support before the case means anything.
     pub needs: Vec<Feature>,
     /// Which of its programs get BTF.
@@ -31,6 +33,29 @@ pub struct Case {
     pub checks: Vec<Check>,
     /// What must come of it.
     pub expect: Expect,
+}
+
+/// Where a case's program comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The assembler's notation (`bpf_isa::assemble`).
+    Assembly(String),
+    /// A program in Rust, which rustc compiles when the plan is asked for.
+    Rust(&'static Program),
+}
+
+/// Why a case has no plan.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// The assembly is wrong.
+    #[error(transparent)]
+    Assembly(#[from] CompileError),
+    /// The program in Rust does not compile.
+    #[error(transparent)]
+    Rust(#[from] BuildError),
+    /// What rustc made of it does not link.
+    #[error(transparent)]
+    Link(#[from] LinkError),
 }
 
 /// What must hold of a map after the last run, beside its contents, which are always compared with
@@ -56,13 +81,16 @@ pub enum Act {
 }
 
 impl Case {
-    /// The plan that is loaded and modelled: assembled, linked, adjusted.
+    /// The plan that is loaded and modelled: assembled or compiled, linked, adjusted.
     ///
     /// # Errors
     ///
-    /// If the source cannot be assembled or linked.
-    pub fn plan(&self) -> Result<LoadPlan, CompileError> {
-        let mut plan = compile_with(&self.source, self.btf)?;
+    /// If the source cannot be assembled or compiled, or its object not linked.
+    pub fn plan(&self) -> Result<LoadPlan, PlanError> {
+        let mut plan = match &self.source {
+            Source::Assembly(text) => compile_with(text, self.btf)?,
+            Source::Rust(program) => link_with(&bpf_programs::object(program)?, self.btf)?,
+        };
         if let Some(adjust) = self.adjust {
             adjust(&mut plan);
         }
@@ -122,6 +150,8 @@ pub struct Run {
     pub returns: u32,
     /// The context's bytes afterwards, where the author states them.
     pub ctx_after: Option<Vec<u8>>,
+    /// The packet's bytes afterwards, where the author states them.
+    pub packet_after: Option<Vec<u8>>,
 }
 
 /// A refusal by the kernel.

@@ -1,6 +1,6 @@
 //! The test cases, grouped by what they exercise.
 //!
-//! A case is a program in the assembler's notation, its inputs, and what must come of them.
+//! A case is a program, in the assembler's notation or in Rust, its inputs, and what must come of them.
 //! [`all`] lists every case; [`builder`] has the words that cases are written in.
 
 pub mod builder;
@@ -8,10 +8,12 @@ mod callx;
 mod case;
 mod gotox;
 mod maps;
+mod programs;
 mod registry;
 
 pub use case::{
-    Act, Blinding, Case, Check, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run,
+    Act, Blinding, Case, Check, Expect, Feature, LoadOptions, PlanError, RejectedAt, Rejection,
+    Run, Source,
 };
 pub use gotox::TABLES_IN_DUMPS;
 pub use registry::all;

@@ -1,11 +1,11 @@
 //! Every case there is, in the order in which they are reported.
 
-use crate::{Case, callx, gotox, maps};
+use crate::{Case, callx, gotox, maps, programs};
 
 /// All cases of all suites, sorted by suite. Inside a suite they keep the order of its files,
 /// which goes from simple to hard.
 pub fn all() -> Vec<Case> {
-    [callx::cases(), gotox::cases(), maps::cases()].concat()
+    [callx::cases(), gotox::cases(), maps::cases(), programs::cases()].concat()
 }
 
 #[cfg(test)]

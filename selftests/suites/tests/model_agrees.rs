@@ -29,6 +29,11 @@ fn stated_results_are_the_models() {
                     {
                         wrong.push(format!("{}: context {:x?}", case.name, outcome.ctx));
                     }
+                    if let Some(after) = &run.packet_after
+                        && *after != outcome.packet
+                    {
+                        wrong.push(format!("{}: packet {:x?}", case.name, outcome.packet));
+                    }
                 }
                 Err(trap) => wrong.push(format!("{}: {trap}", case.name)),
             }

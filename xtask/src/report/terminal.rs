@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use bpf_isa::disassemble;
 use bpf_object::LoadPlan;
-use bpf_suites::{Case, Expect};
+use bpf_suites::{Case, Expect, Source};
 
 use super::record::{Counts, Record, Verdict};
 use crate::run::judge::{errno_name, hex};
@@ -73,7 +73,10 @@ fn verdict(record: &Record, text: &mut String) {
 fn program(case: &Case, plan: Option<&LoadPlan>, text: &mut String) {
     let listing = match plan {
         Some(plan) => plan.programs.iter().map(|p| disassemble(&p.insns)).collect::<String>(),
-        None => case.source.clone(),
+        None => match &case.source {
+            Source::Assembly(text) => text.clone(),
+            Source::Rust(program) => format!("selftests/programs/bpf/{}.rs", program.name),
+        },
     };
     let lines: Vec<&str> = listing.lines().collect();
     let _ = writeln!(text, "  program:");

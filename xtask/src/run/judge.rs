@@ -145,6 +145,9 @@ fn one_run(
     if let Some(after) = &run.ctx_after {
         compare(index, "context", ctx, after, "the case states", problems);
     }
+    if let Some(after) = &run.packet_after {
+        compare(index, "packet", data, after, "the case states", problems);
+    }
     match expected.runs.get(index) {
         // Only the case's author can say something about it.
         Some(Ok(outcome)) if is_the_kernels_choice(outcome) => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use bpf_object::BtfUse;
-use bpf_suites::{Blinding, Case, Expect, Feature, LoadOptions, Run};
+use bpf_suites::{Blinding, Case, Expect, Feature, LoadOptions, Run, Source};
 use bpf_wire::{Mode, Output};
 
 use super::judge::errno_name;
@@ -76,11 +76,17 @@ fn using(feature: Feature) -> Case {
 }
 
 fn probe_case(what: &str, source: &str) -> Case {
-    let run = Run { ctx: Vec::new(), packet: Vec::new(), returns: 0x0123_4567, ctx_after: None };
+    let run = Run {
+        ctx: Vec::new(),
+        packet: Vec::new(),
+        returns: 0x0123_4567,
+        ctx_after: None,
+        packet_after: None,
+    };
     Case {
         name: format!("probe/{what}"),
         about: format!("whether the kernel supports {what}"),
-        source: source.to_owned(),
+        source: Source::Assembly(source.to_owned()),
         needs: Vec::new(),
         btf: BtfUse::Auto,
         adjust: None,

@@ -1,6 +1,6 @@
 //! The functions of an object by their place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Index;
 
 use bpf_isa::Insn;
@@ -43,7 +43,8 @@ pub(super) struct Functions<'o> {
     functions: Vec<Function<'o>>,
     /// The functions of a section, as a range of `functions`.
     by_section: HashMap<usize, std::ops::Range<usize>>,
-    text: Option<usize>,
+    /// The sections of the subprograms: `.text`, and those of single functions (`.text.NAME`).
+    text: HashSet<usize>,
 }
 
 impl<'o> Functions<'o> {
@@ -89,13 +90,14 @@ impl<'o> Functions<'o> {
             let range = by_section.entry(function.section).or_insert(number..number);
             range.end = number + 1;
         }
-        let text = object.section(TEXT).map(|(number, _)| number);
+        let text = object.sections.iter().enumerate().filter(|(_, section)| is_text(section.name));
+        let text = text.map(|(number, _)| number).collect();
         Ok(Self { functions, by_section, text })
     }
 
     /// The functions that are programs: those outside of `.text`.
     pub(super) fn entries(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.functions.len()).filter(|&at| Some(self.functions[at].section) != self.text)
+        (0..self.functions.len()).filter(|&at| !self.is_text(self.functions[at].section))
     }
 
     /// Number, among the programs, of the one that starts at an offset of a section.
@@ -106,9 +108,9 @@ impl<'o> Functions<'o> {
         })
     }
 
-    /// Whether the section holds the subprograms.
+    /// Whether the section holds subprograms.
     pub(super) fn is_text(&self, section: usize) -> bool {
-        Some(section) == self.text
+        self.text.contains(&section)
     }
 
     /// The function that holds a slot of a section.
@@ -133,4 +135,10 @@ impl<'o> Index<usize> for Functions<'o> {
 
 fn holds_code(section: &Section<'_>) -> bool {
     section.section_type == SHT_PROGBITS && section.flags & u64::from(SHF_EXECINSTR) != 0
+}
+
+/// Whether a section of this name holds subprograms. Compilers that give each function a section of
+/// its own name it `.text.` and the function's name.
+fn is_text(name: &str) -> bool {
+    name.strip_prefix(TEXT).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

@@ -1,0 +1,104 @@
+//! The programs: their names, what they show, their inputs, and how they run on the host.
+
+use crate::inputs;
+use crate::random::Random;
+
+/// An opcode that a program's object has to contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opcode {
+    /// `gotox`, which a `match` becomes.
+    Gotox,
+    /// `callx`, which a call of a function pointer or of a trait object's method becomes.
+    Callx,
+}
+
+/// A program.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// Name of its file in `bpf/`, without the extension.
+    pub name: &'static str,
+    /// One line: what it is and what becomes an indirect branch in it.
+    pub about: &'static str,
+    /// What its object has to contain.
+    pub opcodes: &'static [Opcode],
+    /// Bytes of its context; 0 for programs that get a packet.
+    context: usize,
+    /// Fills the context and gives the packet.
+    input: fn(&mut Random, &mut [u8]) -> Vec<u8>,
+    native: fn(&mut [u8], &mut [u8]) -> u32,
+}
+
+/// Context and packet of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Bytes of the context; empty for packet programs.
+    pub context: Vec<u8>,
+    /// The packet; empty for others.
+    pub packet: Vec<u8>,
+}
+
+/// What a run gave on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// The return value.
+    pub returns: u32,
+    /// Bytes of the context afterwards.
+    pub context: Vec<u8>,
+    /// The packet afterwards.
+    pub packet: Vec<u8>,
+}
+
+impl Program {
+    /// The input with a number: always the same.
+    pub fn input(&self, number: u64) -> Input {
+        let mut random = Random::new(self.name, number);
+        let mut context = vec![0; self.context];
+        let packet = (self.input)(&mut random, &mut context);
+        Input { context, packet }
+    }
+
+    /// Runs the program on the host.
+    pub fn run(&self, input: &Input) -> Ran {
+        let Input { mut context, mut packet } = input.clone();
+        let returns = (self.native)(&mut context, &mut packet);
+        Ran { returns, context, packet }
+    }
+}
+
+/// The list of the programs, from the modules of the same names.
+macro_rules! programs {
+    ($($name:ident($input:ident, $($opcode:ident)*): $about:literal;)*) => {
+        const PROGRAMS: &[Program] = &[
+            $(Program {
+                name: stringify!($name),
+                about: $about,
+                opcodes: &[$(Opcode::$opcode),*],
+                context: crate::$name::CONTEXT,
+                input: inputs::$input,
+                native: crate::$name::native,
+            },)*
+        ];
+    };
+}
+
+programs! {
+    bytecode(bytecode, Gotox): "an interpreter of bytecode: a match over its opcodes";
+    chain(packet, Callx): "chain calls: packet programs in a table, the next named by the result";
+    classifier(packet, Callx): "a packet classifier: tables of functions by type and protocol";
+    filters(bytes, Callx): "trait objects behind a chain of filters";
+    hash(bytes, Callx): "hash methods: structs of numbers and functions in read-only data";
+    lexer(source, Gotox): "a lexer: a match over the first byte of a token";
+    list(bytes, Callx): "a linked list with a comparator and a visitor";
+    protocol(bytes, Gotox): "the states of a TCP connection: a match over state and event";
+    sort(bytes, Callx): "a sort with a comparator that is passed as a function";
+}
+
+/// All programs, sorted by name.
+pub fn programs() -> &'static [Program] {
+    PROGRAMS
+}
+
+/// The program of a name.
+pub fn find(name: &str) -> Option<&'static Program> {
+    PROGRAMS.iter().find(|program| program.name == name)
+}

@@ -1,0 +1,74 @@
+//! Inputs of the programs: mostly sensible, so that they get far, and wrong now and then.
+
+use crate::random::Random;
+
+/// Any bytes: the context is filled with them.
+pub(crate) fn bytes(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
+    random.fill(context);
+    Vec::new()
+}
+
+/// Code of the machine of `bytecode`: few opcodes that it does not know.
+pub(crate) fn bytecode(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
+    random.fill(context);
+    for byte in context.iter_mut().take(32) {
+        if random.below(16) != 0 {
+            *byte = 1 + *byte % 21;
+        }
+    }
+    Vec::new()
+}
+
+/// A text of 32 bytes at the start of the context, of bytes that a program knows.
+fn text(random: &mut Random, context: &mut [u8], alphabet: &[u8]) -> Vec<u8> {
+    random.fill(context);
+    for byte in context.iter_mut().take(32) {
+        if random.below(64) != 0 {
+            *byte = random.one_of(alphabet);
+        }
+    }
+    Vec::new()
+}
+
+/// A text for `lexer`.
+pub(crate) fn source(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
+    text(random, context, b"(()) ,;+-*/%&!<>==0123456789abcxyz_\" ")
+}
+
+/// An Ethernet frame with IPv4, IPv6, ARP or something else in it, sometimes cut short.
+pub(crate) fn packet(random: &mut Random, _: &mut [u8]) -> Vec<u8> {
+    let mut frame = vec![0; 64 + random.below(32)];
+    random.fill(&mut frame);
+    let kind = random.below(8);
+    let ether_type: u16 = match kind {
+        0..=3 => 0x0800,
+        4 | 5 => 0x86dd,
+        6 => 0x8100,
+        _ => 0x0806,
+    };
+    frame[12..14].copy_from_slice(&ether_type.to_be_bytes());
+    let protocol = random.one_of(&[1, 6, 6, 17, 17, 58]);
+    let ports = match kind {
+        0..=3 => {
+            frame[14] = 0x45 + random.one_of(&[0, 0, 0, 1]);
+            frame[23] = protocol;
+            14 + 4 * usize::from(frame[14] & 15)
+        }
+        4 | 5 => {
+            frame[14] = 0x60;
+            frame[20] = protocol;
+            54
+        }
+        _ => {
+            frame[16..18].copy_from_slice(&0x0800_u16.to_be_bytes());
+            frame[27] = protocol;
+            38
+        }
+    };
+    let port = [22_u16, 53, 80, 443, 5000, 100][random.below(6)];
+    frame[ports + 2..ports + 4].copy_from_slice(&port.to_be_bytes());
+    if random.below(8) == 0 {
+        frame.truncate(14 + random.below(40));
+    }
+    frame
+}

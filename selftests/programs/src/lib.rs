@@ -1,0 +1,39 @@
+//! BPF programs in Rust, each in two forms: an object that rustc made for BPF, and the same source
+//! compiled for the host, which says what the program has to give.
+//!
+//! The programs are in `bpf/`, a file each. For BPF they are crates of their own, with the small
+//! `core` in `core/` and the crate `bpf` in `support/`; for the host they are modules here.
+
+#![expect(unsafe_code, reason = "the programs follow pointers that the verifier checks")]
+
+extern crate self as bpf;
+
+mod catalog;
+mod compile;
+mod inputs;
+mod random;
+
+#[path = "../bpf/bytecode.rs"]
+mod bytecode;
+#[path = "../bpf/chain.rs"]
+mod chain;
+#[path = "../bpf/classifier.rs"]
+mod classifier;
+#[path = "../bpf/filters.rs"]
+mod filters;
+#[path = "../bpf/hash.rs"]
+mod hash;
+#[path = "../bpf/lexer.rs"]
+mod lexer;
+#[path = "../bpf/list.rs"]
+mod list;
+#[path = "../bpf/protocol.rs"]
+mod protocol;
+#[path = "../bpf/sort.rs"]
+mod sort;
+#[path = "../support/lib.rs"]
+mod support;
+
+pub use catalog::{Input, Opcode, Program, Ran, find, programs};
+pub use compile::{BuildError, Built, build, object};
+pub use support::*;
