@@ -83,7 +83,7 @@ fn run(io: &mut Io) -> u32 {
             5 => io.binary(|a, b| a.wrapping_add(b)),
             6 => io.binary(|a, b| a.wrapping_sub(b)),
             7 => io.binary(|a, b| a.wrapping_mul(b)),
-            8 => io.binary(|a, b| if b == 0 { 0 } else { a / b }),
+            8 => io.binary(|a, b| a.checked_div(b).unwrap_or(0)),
             9 => io.binary(|a, b| a & b),
             10 => io.binary(|a, b| a | b),
             11 => io.binary(|a, b| a ^ b),

@@ -3,6 +3,7 @@
 #![expect(unnecessary_transmutes, reason = "the methods that are proposed are these")]
 
 use crate::intrinsics;
+use crate::option::Option::{self, None, Some};
 
 macro_rules! integer {
     ($($type:ident $bits:literal)*) => {
@@ -99,6 +100,11 @@ integer!(u8 8 u16 16 u32 32 u64 64 usize 64 i8 8 i16 16 i32 32 i64 64 isize 64);
 macro_rules! unsigned {
     ($($type:ident)*) => {
         $(impl $type {
+            /// The quotient, unless it is divided by 0.
+            #[inline(always)]
+            pub fn checked_div(self, other: $type) -> Option<$type> {
+                if other == 0 { None } else { Some(self / other) }
+            }
             /// The bits rotated towards the high ones.
             #[inline(always)]
             pub const fn rotate_left(self, count: u32) -> $type {
