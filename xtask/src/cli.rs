@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Mutate(commands::mutate::Mutate),
     /// Find the commit, or the patch of the series, that changed what the cases do.
     Bisect(Box<commands::bisect::Bisect>),
+    /// Run the fuzz targets of what reads programs and objects of others.
+    Fuzz(commands::fuzz::Fuzz),
     /// Build a kernel and say where it is.
     Kernel(commands::kernel::Kernel),
 }
@@ -55,6 +57,7 @@ impl Command {
             Self::Programs(command) => command.run(),
             Self::Mutate(command) => command.run(),
             Self::Bisect(command) => command.run(),
+            Self::Fuzz(command) => command.run(),
             Self::Kernel(command) => command.run(),
         }
     }

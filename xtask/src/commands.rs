@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod bisect;
 pub(crate) mod check;
 pub(crate) mod doctor;
+pub(crate) mod fuzz;
 pub(crate) mod kernel;
 pub(crate) mod mutate;
 pub(crate) mod patches;

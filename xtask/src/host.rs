@@ -62,6 +62,13 @@ pub(crate) const NEEDS: &[Need] = &[
         purpose: "makes repeated kernel builds quick",
         optional: true,
     },
+    Need {
+        name: "c++",
+        probe: Probe::Program("c++"),
+        package: "g++",
+        purpose: "builds libFuzzer, for `cargo xtask fuzz` and `check --full`",
+        optional: true,
+    },
 ];
 
 /// A program that the job cannot do without.
@@ -120,6 +127,18 @@ pub(crate) fn ensure(args: &HostArgs) -> Result<()> {
     install(&packages)?;
     let still: Vec<&Need> = self::missing().into_iter().filter(|need| !need.optional).collect();
     if still.is_empty() { Ok(()) } else { Err(lacks(&still, &self::packages(&still)).into()) }
+}
+
+/// Makes sure that the host has something that the job goes on without, but not the caller.
+///
+/// # Errors
+///
+/// [`Stop::HostLacks`] with the one command to type.
+pub(crate) fn require(name: &str) -> Result<()> {
+    match missing().into_iter().find(|need| need.name == name) {
+        Some(need) => Err(lacks(&[need], &[need.package]).into()),
+        None => Ok(()),
+    }
 }
 
 /// What the host lacks, optional things included.

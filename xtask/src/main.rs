@@ -4,6 +4,7 @@ mod bisect;
 mod cli;
 mod commands;
 mod exit;
+mod fuzz;
 mod host;
 mod image;
 mod interrupt;

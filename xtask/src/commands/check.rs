@@ -7,6 +7,7 @@ use clap::Args;
 use xshell::{Shell, cmd};
 
 use super::bisect::Bisect;
+use super::fuzz::Fuzz;
 use super::mutate::{self, Mutate};
 use super::patches;
 use super::test::Test;
@@ -19,7 +20,7 @@ use crate::{host, interrupt, paths};
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Also what takes long: build the kernel after each patch of the series, run the cases on the
-    /// other configurations, rehearse a bisection, run the mutants.
+    /// other configurations, rehearse a bisection, run the fuzz targets and the mutants.
     #[arg(long)]
     full: bool,
     #[command(flatten)]
@@ -29,7 +30,7 @@ pub(crate) struct Check {
 /// The steps that are programs: name, arguments to cargo, environment.
 type CargoStep = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
 
-const CARGO_STEPS: [CargoStep; 4] = [
+const CARGO_STEPS: [CargoStep; 6] = [
     ("formatting", &["fmt", "--all", "--check"], &[]),
     (
         "clippy",
@@ -40,6 +41,22 @@ const CARGO_STEPS: [CargoStep; 4] = [
         "documentation",
         &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked", "--quiet"],
         &[("RUSTDOCFLAGS", "-D warnings")],
+    ),
+    ("fuzz targets: formatting", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"], &[]),
+    (
+        "fuzz targets: clippy",
+        &[
+            "clippy",
+            "--manifest-path=fuzz/Cargo.toml",
+            "--target-dir=target/fuzz",
+            "--all-targets",
+            "--locked",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
     ),
     ("unit tests", &["test", "--workspace", "--locked", "--quiet"], &[]),
 ];
@@ -56,6 +73,9 @@ const CONFIGS: [&[&str]; 5] = [
     &["hardened", "call-depth"],
     &["debug"],
 ];
+
+/// How long each fuzz target runs.
+const FUZZ_SECONDS: u32 = 20;
 
 impl Check {
     /// Runs the steps in order and stops at the first one that does not hold.
@@ -90,6 +110,11 @@ impl Check {
         }
         println!("==> a bisection whose answer is known");
         let status = Bisect::rehearsal(self.host.clone()).run()?;
+        if status != Status::Held {
+            return Ok(status);
+        }
+        println!("==> fuzz targets");
+        let status = Fuzz::everything(FUZZ_SECONDS).run()?;
         if status != Status::Held {
             return Ok(status);
         }

@@ -1,0 +1,45 @@
+//! Runs a plan in every way that there is, and compares the ways.
+
+use bpf_model::{Input, Machine};
+use bpf_object::LoadPlan;
+
+/// Most steps of a run: inputs that loop are to be no slower than others.
+const BUDGET: u64 = 2000;
+
+/// Entries of the largest map that is looked at afterwards: a list of pairs takes a multiple of the
+/// memory that the map has, which is bounded.
+const MAX_ENTRIES: u32 = 1 << 16;
+
+/// Runs each program of a plan, if its maps can be created.
+///
+/// # Panics
+///
+/// Where a run differs from the same run with a trace.
+pub(crate) fn exercise(plan: &LoadPlan, input: &Input) {
+    let Ok(mut machine) = Machine::new(plan) else { return };
+    // One more than there are: that is an error, too.
+    for program in 0..=plan.programs.len().min(4) {
+        let plain = machine.clone().run(program, input, BUDGET);
+        let traced = machine.run_traced(program, input, BUDGET, 8);
+        match (plain, traced) {
+            (Ok(plain), Ok((traced, steps))) => {
+                assert_eq!(plain, traced, "the trace changes the outcome");
+                assert!(steps.len() <= 8);
+                steps.iter().for_each(|step| drop(step.to_string()));
+            }
+            (Err(plain), Err(traced)) => {
+                assert_eq!(plain.kind, traced.kind, "the trace changes the trap");
+                assert!(!plain.to_string().is_empty());
+            }
+            (plain, traced) => panic!("{plain:?} but traced {traced:?}"),
+        }
+    }
+    let _ = machine.run_function(0, &input.packet, BUDGET);
+    for (index, map) in plan.maps.iter().enumerate() {
+        let small = map.max_entries <= MAX_ENTRIES;
+        if let Some(map) = machine.map(index).filter(|_| small) {
+            let elements = map.elements();
+            assert!(elements.iter().all(|(key, value)| map.lookup(key) == Some(value)));
+        }
+    }
+}

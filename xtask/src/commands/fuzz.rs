@@ -1,0 +1,92 @@
+//! `cargo xtask fuzz`: builds the fuzz targets and runs each for a bounded time.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::exit::{Status, Stop};
+use crate::fuzz::{self, Campaign};
+use crate::host;
+use crate::interrupt;
+
+/// Options of `fuzz`.
+#[derive(Debug, Args)]
+pub(crate) struct Fuzz {
+    /// Targets, all without any: the files of fuzz/fuzz_targets.
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    /// How long each target runs.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    time: u32,
+    /// Run the one target on this file alone, as after a finding.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "list"])]
+    input: Option<PathBuf>,
+    /// List the targets.
+    #[arg(long)]
+    list: bool,
+}
+
+impl Fuzz {
+    /// All targets, for this many seconds each.
+    pub(crate) fn everything(time: u32) -> Self {
+        Self { targets: Vec::new(), time, input: None, list: false }
+    }
+
+    /// Runs the command. [`Status::CaseFailed`] when a target has found something.
+    pub(crate) fn run(self) -> Result<Status> {
+        let all = fuzz::targets()?;
+        if self.list {
+            all.iter().for_each(|name| println!("{name}"));
+            return Ok(Status::Held);
+        }
+        let targets = select(all, &self.targets)?;
+        host::require("c++")?;
+        let campaign = Campaign::build(&targets)?;
+        if let Some(input) = self.input {
+            let [target] = &targets[..] else {
+                return Err(Stop::Usage("--input takes one target".into()).into());
+            };
+            return campaign.reproduce(target, &input);
+        }
+        campaign.make_seeds()?;
+        let mut status = Status::Held;
+        for target in &targets {
+            interrupt::check()?;
+            match campaign.run(target, self.time)? {
+                Ok(done) => println!("held      {target:<12} {done}"),
+                Err(finding) => {
+                    println!("{finding}");
+                    status = Status::CaseFailed;
+                }
+            }
+        }
+        Ok(status)
+    }
+}
+
+/// The named targets, all where none is named.
+fn select(all: Vec<String>, named: &[String]) -> Result<Vec<String>> {
+    if let Some(unknown) = named.iter().find(|name| !all.contains(name)) {
+        let known = all.join(", ");
+        let message = format!("there is no fuzz target `{unknown}`; there are {known}");
+        return Err(Stop::Usage(message).into());
+    }
+    Ok(if named.is_empty() { all } else { named.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_chosen_by_name() {
+        let all = || vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(select(all(), &[]).unwrap(), all());
+        assert_eq!(select(all(), &["b".to_owned()]).unwrap(), ["b"]);
+        let error = select(all(), &["c".to_owned()]).unwrap_err();
+        assert_eq!(Status::of(&error), Status::Usage);
+        assert!(error.to_string().contains("`c`; there are a, b"), "{error}");
+    }
+}
