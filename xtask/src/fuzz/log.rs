@@ -29,12 +29,11 @@ pub(super) fn done(text: &str) -> Option<Done> {
 /// What went wrong: the first line of the panic with its place, or libFuzzer's own words.
 pub(super) fn failure(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
-    if let Some(at) = lines.iter().position(|line| line.contains("' panicked at ")) {
-        let place = lines[at].split("' ").last().unwrap_or_default();
-        // Behind the thread's name stands its number.
-        let place = place.find("panicked at ").map_or(place, |start| &place[start..]);
+    // thread 'NAME' (NUMBER) panicked at PLACE:
+    let place = |line: &&str| line.starts_with("thread '").then(|| line.find("panicked at "))?;
+    if let Some((at, start)) = lines.iter().enumerate().find_map(|(at, l)| Some((at, place(l)?))) {
         let message = lines.get(at + 1).copied().unwrap_or_default();
-        return Some(format!("{place} {message}"));
+        return Some(format!("{} {message}", &lines[at][start..]));
     }
     let error = lines.iter().find(|line| line.contains("ERROR: libFuzzer: "))?;
     error.split("ERROR: libFuzzer: ").nth(1).map(str::to_owned)
