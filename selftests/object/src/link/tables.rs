@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use bpf_isa::{Insn, MAP_TYPE_INSN_ARRAY};
-use goblin::elf::sym::STT_OBJECT;
+use goblin::elf::sym::{STT_NOTYPE, STT_OBJECT};
 
 use super::MAX_TABLE_ENTRIES;
 use super::error::{LinkError, Location};
@@ -63,8 +63,17 @@ impl Tables {
 
     fn named(object: &Object<'_>, number: usize, symbol: &Symbol<'_>) -> Option<Table> {
         let SymbolPlace::Section(section) = symbol.place else { return None };
-        (is_jump_tables(object.sections[section].name) && symbol.symbol_type == STT_OBJECT)
-            .then_some(Table { start: symbol.value, size: symbol.size, symbol: number })
+        // A label of inline assembly has no type, but the size that `.size` gives it.
+        let table = match symbol.symbol_type {
+            STT_OBJECT => true,
+            STT_NOTYPE => symbol.size > 0,
+            _ => false,
+        };
+        (table && is_jump_tables(object.sections[section].name)).then_some(Table {
+            start: symbol.value,
+            size: symbol.size,
+            symbol: number,
+        })
     }
 
     /// The table that a relocation means, and the offset in it: that of the symbol itself, or,
@@ -86,8 +95,8 @@ impl Tables {
         };
         let table = self.tables.iter().find(covers).ok_or_else(|| {
             Location::new(JUMP_TABLES, found.name, found.value).error(format!(
-                "no jump table has a symbol that covers offset {at:#x}; each needs one of the type \
-                 OBJECT with its size"
+                "no jump table has a symbol that covers offset {at:#x}; each needs one with its \
+                 size, as of the type OBJECT"
             ))
         })?;
         let offset = at - i128::from(table.start);

@@ -71,7 +71,7 @@ fn tables_need_their_symbol() {
     assert_eq!(
         refusal(TABLE, |elf| patch::symbol(elf, "t", 4, &[3])),
         "cannot link section `.jumptables`, symbol `t` at offset 0x0: no jump table has a symbol \
-         that covers offset 0x0; each needs one of the type OBJECT with its size"
+         that covers offset 0x0; each needs one with its size, as of the type OBJECT"
     );
 }
 

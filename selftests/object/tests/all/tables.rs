@@ -1,6 +1,8 @@
 //! Jump tables: which maps they become and where their entries lead.
 
-use bpf_object::{LoadPlan, compile};
+use bpf_object::{LoadPlan, compile, compile_elf, link};
+
+use crate::patch;
 
 fn plan(source: &str) -> LoadPlan {
     compile(source).unwrap_or_else(|error| panic!("{error}"))
@@ -130,4 +132,19 @@ fn large_tables_keep_every_entry() {
     source.push_str(&targets.join(","));
     let plan = plan(&source);
     assert_eq!(tables(&plan)[0].1, (2..5002).collect::<Vec<u32>>());
+}
+
+/// Inline assembly makes labels: `.size` gives them a size, but nothing a type.
+#[test]
+fn a_label_with_a_size_is_a_table() {
+    let mut elf = compile_elf(TWO).unwrap();
+    let typed = link(&elf).unwrap();
+    for table in ["one", "two", "inner"] {
+        // 0 = STB_LOCAL and STT_NOTYPE.
+        patch::symbol(&mut elf, table, 4, &[0]);
+    }
+    assert_eq!(link(&elf).unwrap(), typed);
+    patch::symbol(&mut elf, "one", 16, &[0; 8]);
+    let error = link(&elf).unwrap_err().to_string();
+    assert!(error.contains("no jump table has a symbol that covers offset 0x0"), "{error}");
 }
