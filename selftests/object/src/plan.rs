@@ -17,6 +17,44 @@ pub struct LoadPlan {
     pub btf: Vec<u8>,
 }
 
+impl LoadPlan {
+    /// The plan with some of its programs alone, in their order here, and the maps that these refer
+    /// to. Entries of prog arrays that hold other programs are left out.
+    pub fn restricted_to(&self, programs: &[usize]) -> Self {
+        let mut maps: Vec<usize> = programs
+            .iter()
+            .filter_map(|&program| self.programs.get(program))
+            .flat_map(|program| program.map_refs.iter().map(|reference| reference.map))
+            .collect();
+        maps.sort_unstable();
+        maps.dedup();
+        let place = |of: &[usize], index: usize| of.iter().position(|&kept| kept == index);
+        let program = |&index: &usize| {
+            let mut program = self.programs.get(index)?.clone();
+            for reference in &mut program.map_refs {
+                reference.map = place(&maps, reference.map)?;
+            }
+            Some(program)
+        };
+        let map = |&index: &usize| {
+            let mut map = self.maps.get(index)?.clone();
+            map.programs.retain_mut(|(_, held)| match place(programs, *held) {
+                Some(kept) => {
+                    *held = kept;
+                    true
+                }
+                None => false,
+            });
+            Some(map)
+        };
+        Self {
+            maps: maps.iter().filter_map(map).collect(),
+            programs: programs.iter().filter_map(program).collect(),
+            btf: self.btf.clone(),
+        }
+    }
+}
+
 /// One map with its contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapPlan {

@@ -234,3 +234,31 @@ fn prog_arrays_hold_programs_alone() {
         "cannot link section `maps`, symbol `progs` at offset 0x18: two relocations of one entry"
     );
 }
+
+#[test]
+fn a_plan_can_be_restricted_to_some_of_its_programs() {
+    let plan = plan(
+        "
+        .map a array key=4 value=8 entries=1
+        .map b array key=4 value=8 entries=1
+        .map jumps prog_array key=4 value=4 entries=2: first, second
+        .prog first syscall
+            r1 = a ll
+            r1 = jumps ll
+            exit
+        .prog second syscall
+            r1 = b ll
+            r1 = jumps ll
+            exit
+        ",
+    );
+    let second = plan.restricted_to(&[1]);
+    let names = |plan: &LoadPlan| plan.maps.iter().map(|map| map.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&second), ["b", "jumps"]);
+    assert_eq!(second.programs[0].name, "second");
+    let refs: Vec<_> = second.programs[0].map_refs.iter().map(|it| it.map).collect();
+    assert_eq!(refs, [0, 1]);
+    assert_eq!(second.maps[1].programs, [(1, 0)]);
+    assert_eq!(plan.restricted_to(&[0, 1]), plan);
+    assert!(plan.restricted_to(&[7]).programs.is_empty());
+}
