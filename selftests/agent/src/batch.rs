@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 
 use crate::kernel::Kernel;
 use crate::kernel::bpf::{self, CallError, RunArgs};
+use crate::kernel::caps::Dropped;
 use crate::kernel::map::{Map, MapSpec};
 use slots::Objects;
 
@@ -122,6 +123,13 @@ fn perform(kernel: &mut Kernel, objects: &mut Objects, step: Step) -> Result<Out
                 Err(StepError::Refused(failure)) => Ok(Output::Attempted(Some(failure))),
                 Err(trouble) => Err(trouble),
             };
+        }
+        Step::Without(caps, step) => {
+            let dropped = Dropped::new(&caps)?;
+            if dropped.leaves_unprivileged() {
+                kernel.allow_unprivileged()?;
+            }
+            return dropped.during(|| perform(kernel, objects, *step))?;
         }
     }
     Ok(Output::Done)

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Bumped whenever a message changes shape; host and agent must agree on it.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// Host to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,6 +236,9 @@ pub enum Step {
     },
     /// Takes a step whose refusal does not end the batch. Answered by [`Output::Attempted`].
     Attempt(Box<Step>),
+    /// Takes a step without some capabilities (bit numbers of `linux/capability.h`), beside those
+    /// that a [`ProgramLoad`] does without by itself. Answered as the step is.
+    Without(Vec<u8>, Box<Step>),
 }
 
 /// The types of a map's key and value.
