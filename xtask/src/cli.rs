@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use bpf_wire::Mode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
@@ -25,6 +26,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Build the kernel, boot it, run the cases and judge them.
     Test(Box<commands::test::Test>),
+    /// Run an object file of BPF programs in the guest, in every mode and by the model.
+    Run(Box<commands::run::Run>),
     /// Everything that must hold before a commit: formatting to cases in the guest.
     Check(commands::check::Check),
     /// Measure.
@@ -50,6 +53,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<Status> {
         match self {
             Self::Test(command) => command.run(),
+            Self::Run(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Doctor(command) => command.run(),
@@ -107,4 +111,28 @@ pub(crate) enum AccelChoice {
     Kvm,
     /// Emulation.
     Tcg,
+}
+
+/// [`Mode`] on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// The interpreter.
+    Interp,
+    /// The JIT.
+    Jit,
+    /// The JIT with constant blinding.
+    JitHardened,
+    /// The JIT with constant blinding of what is loaded without CAP_BPF; kernel/test_bpf alone.
+    JitHardenedUnpriv,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Interp => Self::Interp,
+            ModeArg::Jit => Self::Jit,
+            ModeArg::JitHardened => Self::JitHardened,
+            ModeArg::JitHardenedUnpriv => Self::JitHardenedUnpriv,
+        }
+    }
 }

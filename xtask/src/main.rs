@@ -1,5 +1,6 @@
 //! The command line of bpf-indirect: parses it, runs the command, turns errors into exit statuses.
 
+mod annotated;
 mod bisect;
 mod cli;
 mod commands;

@@ -4,6 +4,7 @@ pub(crate) mod files;
 pub(crate) mod json;
 mod junit;
 mod ktap;
+pub(crate) mod object;
 pub(crate) mod record;
 pub(crate) mod terminal;
 #[cfg(test)]

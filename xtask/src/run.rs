@@ -6,6 +6,7 @@ pub(crate) mod jit_image;
 pub(crate) mod judge;
 pub(crate) mod lower;
 pub(crate) mod model;
+pub(crate) mod object;
 pub(crate) mod partition;
 pub(crate) mod probe;
 pub(crate) mod select;

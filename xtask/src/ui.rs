@@ -1,7 +1,7 @@
 //! Progress of long work: a bar where stderr is a terminal, one plain line at each end elsewhere.
 
 use std::env;
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, stderr, stdout};
 use std::time::{Duration, Instant};
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -100,6 +100,11 @@ impl Drop for Progress {
 /// Whether stderr may be coloured: it is a terminal and `NO_COLOR` (no-color.org) is not set.
 pub(crate) fn coloured() -> bool {
     stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether stdout may be coloured, likewise.
+pub(crate) fn stdout_coloured() -> bool {
+    stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn style(unit: Unit, total: bool, coloured: bool) -> ProgressStyle {

@@ -8,14 +8,13 @@ use anyhow::{Context, Result};
 use bpf_wire::Mode;
 use clap::Args;
 
-use super::test::ModeArg;
 use crate::bisect::history::{History, resolve};
 use crate::bisect::rehearsal;
 use crate::bisect::state::{Question, State, Subject};
 use crate::bisect::step::{self, Class, Judged};
 use crate::bisect::workshop::{Guests, Origin};
 use crate::bisect::{self, Answer};
-use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs};
+use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs, ModeArg};
 use crate::exit::{Status, Stop};
 use crate::kernel::build::BaseTree;
 use crate::kernel::cache::Lock;

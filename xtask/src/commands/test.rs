@@ -6,25 +6,23 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use bpf_wire::Mode;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use crate::cli::{AccelChoice, HostArgs, KernelArgs};
+use super::start::{Started, start};
+use crate::cli::{AccelChoice, HostArgs, KernelArgs, ModeArg};
 use crate::exit::{Status, Stop};
-use crate::kernel::build::{self, BuiltKernel, KernelRequest};
+use crate::kernel::build::{self, BuiltKernel};
 use crate::kernel::series::Selection;
 use crate::report::files::ReportArgs;
 use crate::report::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
 use crate::report::terminal;
-use crate::run::guest::{self, Guest};
+use crate::run::guest::Guest;
 use crate::run::partition::Partition;
 use crate::run::select::{Selected, select};
 use crate::run::session::{self, Prepared, Rules};
 use crate::run::test_bpf::recorded::{MadeWith, Recorded};
 use crate::run::test_bpf::{self, Reference};
 use crate::ui::Progress;
-use crate::vm::MachineConfig;
-use crate::vm::accel;
-use crate::{host, image, interrupt};
 
 /// Options of `test`.
 #[derive(Debug, Args)]
@@ -73,30 +71,6 @@ pub(crate) struct Test {
     host: HostArgs,
 }
 
-/// [`Mode`] on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ModeArg {
-    /// The interpreter.
-    Interp,
-    /// The JIT.
-    Jit,
-    /// The JIT with constant blinding.
-    JitHardened,
-    /// The JIT with constant blinding of what is loaded without CAP_BPF; kernel/test_bpf alone.
-    JitHardenedUnpriv,
-}
-
-impl From<ModeArg> for Mode {
-    fn from(mode: ModeArg) -> Self {
-        match mode {
-            ModeArg::Interp => Self::Interp,
-            ModeArg::Jit => Self::Jit,
-            ModeArg::JitHardened => Self::JitHardened,
-            ModeArg::JitHardenedUnpriv => Self::JitHardenedUnpriv,
-        }
-    }
-}
-
 impl Test {
     /// Every case on a kernel with further configs, by name.
     pub(crate) fn everything_on(config: &[&str], host: HostArgs) -> Self {
@@ -140,26 +114,9 @@ impl Test {
             )
             .into());
         }
-        host::ensure(&self.host)?;
-        let request = KernelRequest::from(&self.kernel);
-        let built = build::build(&request)?;
-        interrupt::check()?;
-        let initramfs = image::build()?;
-        let decision = accel::decide(self.accel)?;
-        if let Some(note) = &decision.note {
-            eprintln!("{note}");
-        }
-        let console = guest::consoles()?.join("console.log");
-        let config =
-            MachineConfig::new(built.vmlinux.clone(), initramfs, decision.accel, console.clone());
-        let mut guest = Guest::new(config, &built.boot);
+        let Started { built, mut guest, console, accel } =
+            start(&self.kernel, &self.host, self.accel)?;
         let rules = self.rules(&built, &mut guest)?;
-        eprintln!(
-            "kernel {} with {} of the series' patches, {}",
-            built.release,
-            built.patches_applied,
-            decision.accel.name()
-        );
 
         let start = Instant::now();
         let prepared: Vec<Prepared> = selected.cases.into_iter().map(session::prepare).collect();
@@ -194,7 +151,7 @@ impl Test {
                 key: built.key.clone(),
                 release,
             },
-            accel: decision.accel.name().to_owned(),
+            accel: accel.to_owned(),
             cases: records,
             counts,
         })?;

@@ -21,19 +21,25 @@ pub(crate) fn failure(case: &Case, plan: Option<&LoadPlan>, records: &[Record]) 
     expectation(case, &mut text);
     for record in records {
         verdict(record, &mut text);
-        if !record.log.is_empty() {
-            let lines: Vec<&str> = record.log.trim_end().lines().collect();
-            let from = lines.len().saturating_sub(SHOWN_LOG);
-            if from > 0 {
-                let _ = writeln!(text, "    | … {from} lines of the verifier log left out");
-            }
-            for line in &lines[from..] {
-                let _ = writeln!(text, "    | {line}");
-            }
-        }
+        log_of(record, &mut text);
     }
     let _ = writeln!(text, "  repeat with: cargo xtask test '^{}$'", case.name);
     text
+}
+
+/// The end of a record's log.
+pub(super) fn log_of(record: &Record, text: &mut String) {
+    if record.log.is_empty() {
+        return;
+    }
+    let lines: Vec<&str> = record.log.trim_end().lines().collect();
+    let from = lines.len().saturating_sub(SHOWN_LOG);
+    if from > 0 {
+        let _ = writeln!(text, "    | … {from} lines of the verifier log left out");
+    }
+    for line in &lines[from..] {
+        let _ = writeln!(text, "    | {line}");
+    }
 }
 
 /// A suite that judges itself, in one mode: what it counted, and what is wrong with that.
@@ -57,7 +63,7 @@ pub(crate) fn suite(record: &Record) -> String {
 }
 
 /// Verdict and problems of one mode.
-fn verdict(record: &Record, text: &mut String) {
+pub(super) fn verdict(record: &Record, text: &mut String) {
     let verdict = match record.verdict {
         Verdict::Held => "held",
         Verdict::Failed => "failed",

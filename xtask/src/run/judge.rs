@@ -22,7 +22,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), log: String::new() }
     }
 }
@@ -62,7 +62,7 @@ fn refused_in(mode: Mode, case: &Case) -> Option<Rejection> {
 }
 
 /// The mode that the kernel was in, read back by the agent.
-fn sysctls(mode: Mode, report: &BatchReport, problems: &mut Vec<Problem>) {
+pub(crate) fn sysctls(mode: Mode, report: &BatchReport, problems: &mut Vec<Problem>) {
     let (enable, harden) = mode.sysctls();
     if (report.jit_enable, report.jit_harden) != (enable, harden) {
         problems.push(Problem::new(format!(
@@ -292,7 +292,7 @@ fn compare(
 }
 
 /// A step as the field names it.
-fn describe(role: Role) -> String {
+pub(crate) fn describe(role: Role) -> String {
     match role {
         Role::LoadBtf => "BPF_BTF_LOAD".to_owned(),
         Role::CreateMap(index) => format!("BPF_MAP_CREATE of map {index}"),

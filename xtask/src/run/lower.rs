@@ -7,7 +7,7 @@ use bpf_suites::{Case, Expect, LoadOptions};
 use bpf_wire::{MapBtf, ProgramLoad, Step};
 
 /// Bytes that a program may add to a packet and that are still taken back.
-const PACKET_HEADROOM: u32 = 256;
+pub(super) const PACKET_HEADROOM: u32 = 256;
 
 /// What a step is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) fn lower(case: &Case, plan: &LoadPlan) -> Lowered {
         create_map(index, map, &mut steps);
     }
     for (index, program) in plan.programs.iter().enumerate() {
-        steps.push((Role::Load(index), load_program(program, &case.load)));
+        steps.push((Role::Load(index), load_as(program, &case.load)));
     }
     for (index, map) in plan.maps.iter().enumerate() {
         for &(key, prog) in &map.programs {
@@ -100,7 +100,8 @@ pub(crate) fn is_data(map: &MapPlan) -> bool {
     !matches!(map.map_type, MAP_TYPE_INSN_ARRAY | MAP_TYPE_PROG_ARRAY)
 }
 
-fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
+/// Adds the steps that create a map of a plan, fill and freeze it.
+pub(crate) fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
     steps.push((
         Role::CreateMap(index),
         Step::CreateMap {
@@ -129,12 +130,22 @@ fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
     }
 }
 
-fn load_program(program: &ProgramPlan, options: &LoadOptions) -> Step {
+fn load_as(program: &ProgramPlan, options: &LoadOptions) -> Step {
+    let load = load_program(program);
     Step::LoadProgram(Box::new(ProgramLoad {
+        flags: load.flags | options.flags,
+        without_caps: options.without_caps.clone(),
+        ..load
+    }))
+}
+
+/// What loads a program of a plan, with all privileges and without a log.
+pub(crate) fn load_program(program: &ProgramPlan) -> ProgramLoad {
+    ProgramLoad {
         name: program.name.clone(),
         prog_type: program.prog_type,
         expected_attach_type: program.expected_attach_type,
-        flags: program.flags | options.flags,
+        flags: program.flags,
         license: program.license.clone(),
         insns: program.insns.iter().flat_map(|insn| insn.to_bytes()).collect(),
         map_refs: program.map_refs.iter().map(|r| (r.slot as u32, r.map as u32)).collect(),
@@ -147,7 +158,7 @@ fn load_program(program: &ProgramPlan, options: &LoadOptions) -> Step {
             .flat_map(u32::to_le_bytes)
             .collect(),
         log_level: 0,
-        without_caps: options.without_caps.clone(),
+        without_caps: Vec::new(),
         dump: true,
-    }))
+    }
 }

@@ -10,7 +10,7 @@ use super::lower::is_data;
 
 /// Instructions that a run may execute in the model. The verifier gives up after a million
 /// processed ones, but a loop that it can bound may run longer.
-const BUDGET: u64 = 64_000_000;
+pub(super) const BUDGET: u64 = 64_000_000;
 
 /// Steps of a run that are remembered.
 const TRACED: usize = 1 << 16;

@@ -1,0 +1,53 @@
+//! What commands that run something in a guest begin with: the kernel, the initramfs, the guest.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::cli::{AccelChoice, HostArgs, KernelArgs};
+use crate::kernel::build::{self, BuiltKernel, KernelRequest};
+use crate::run::guest::{self, Guest};
+use crate::vm::MachineConfig;
+use crate::vm::accel;
+use crate::{host, image, interrupt};
+
+/// A kernel that is built, and a guest that can be started with it.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// The kernel.
+    pub(crate) built: BuiltKernel,
+    /// The guest.
+    pub(crate) guest: Guest,
+    /// Where its console goes.
+    pub(crate) console: PathBuf,
+    /// How its instructions are executed: `kvm` or `tcg`.
+    pub(crate) accel: &'static str,
+}
+
+/// Makes sure that the host has what it takes, builds the kernel and the initramfs, and says on
+/// stderr what will run.
+///
+/// # Errors
+///
+/// Whatever stands in the way of one of them.
+pub(crate) fn start(kernel: &KernelArgs, host: &HostArgs, accel: AccelChoice) -> Result<Started> {
+    host::ensure(host)?;
+    let request = KernelRequest::from(kernel);
+    let built = build::build(&request)?;
+    interrupt::check()?;
+    let initramfs = image::build()?;
+    let decision = accel::decide(accel)?;
+    if let Some(note) = &decision.note {
+        eprintln!("{note}");
+    }
+    let console = guest::consoles()?.join("console.log");
+    let config =
+        MachineConfig::new(built.vmlinux.clone(), initramfs, decision.accel, console.clone());
+    let guest = Guest::new(config, &built.boot);
+    let accel = decision.accel.name();
+    eprintln!(
+        "kernel {} with {} of the series' patches, {accel}",
+        built.release, built.patches_applied
+    );
+    Ok(Started { built, guest, console, accel })
+}
