@@ -4,11 +4,14 @@
 //! `.into()`. The two are types of their own: a rejected case has no result to state, and an
 //! accepted one no `errno`.
 
+use std::sync::Arc;
+
 use bpf_object::{BtfUse, LoadPlan};
 use bpf_programs::Program;
 
 use crate::case::{
     Act, Blinding, Case, Check, Expect, Feature, LoadOptions, RejectedAt, Rejection, Run, Source,
+    Words,
 };
 
 /// `errno` values that cases expect (`asm-generic/errno-base.h` where nothing else is said, the same
@@ -254,6 +257,12 @@ impl Accepted {
     pub(crate) fn run_giving(mut self, run: Run) -> Self {
         self.runs.push(run);
         self
+    }
+
+    /// States the words that the first element of the map of this name holds after all runs.
+    #[must_use]
+    pub fn holds(self, map: &str, words: Arc<Words>) -> Self {
+        self.check(map, Act::Holds(words))
     }
 
     fn check(mut self, map: &str, act: Act) -> Self {

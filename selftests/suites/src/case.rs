@@ -1,5 +1,7 @@
 //! What a case is: a program, inputs, and what must come of them.
 
+use std::sync::Arc;
+
 use bpf_object::{BtfUse, CompileError, LinkError, LoadPlan, compile_with, link_with};
 use bpf_programs::{BuildError, Program};
 use thiserror::Error;
@@ -69,7 +71,7 @@ pub struct Check {
 }
 
 /// What user space does with a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Writes its first element, which fails with this `errno`.
     UpdateFails(i32),
@@ -78,6 +80,37 @@ pub enum Act {
     /// Reads the array through `mmap(2)`: the values are the model's. The map has to have
     /// `BPF_F_MMAPABLE`.
     Mmap,
+    /// Reads its first element, which holds these words: the author's opinion beside the model's.
+    Holds(Arc<Words>),
+}
+
+/// A table of 64-bit words, little endian, that a map's value has to hold, row after row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// What each column is, such as the operation.
+    pub columns: Vec<String>,
+    /// What each row is, such as the operands.
+    pub rows: Vec<String>,
+    /// As many as rows times columns.
+    pub words: Vec<u64>,
+}
+
+impl Words {
+    /// The first word in which `value` is another one, with the names of its row and column.
+    pub fn difference(&self, value: &[u8]) -> Option<String> {
+        let (held, rest) = value.as_chunks::<8>();
+        if held.len() != self.words.len() || !rest.is_empty() {
+            let words = self.words.len();
+            return Some(format!("{} bytes, the case states {words} words", value.len()));
+        }
+        let held = held.iter().map(|bytes| u64::from_le_bytes(*bytes));
+        let mut pairs = held.zip(&self.words).enumerate();
+        let (at, (held, stated)) = pairs.find(|(_, (held, stated))| held != *stated)?;
+        let name = |names: &[String], index: usize| names.get(index).cloned().unwrap_or_default();
+        let width = self.columns.len().max(1);
+        let (row, column) = (name(&self.rows, at / width), name(&self.columns, at % width));
+        Some(format!("`{column}` of {row}: {held:#x}, the case states {stated:#x}"))
+    }
 }
 
 impl Case {

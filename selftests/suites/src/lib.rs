@@ -7,13 +7,14 @@ pub mod builder;
 mod callx;
 mod case;
 mod gotox;
+mod isa;
 mod maps;
 mod programs;
 mod registry;
 
 pub use case::{
     Act, Blinding, Case, Check, Expect, Feature, LoadOptions, PlanError, RejectedAt, Rejection,
-    Run, Source,
+    Run, Source, Words,
 };
 pub use gotox::TABLES_IN_DUMPS;
 pub use registry::all;

@@ -16,7 +16,7 @@ pub(super) fn named<'p>(plan: &'p LoadPlan, name: &str) -> Option<(usize, &'p Ma
 }
 
 /// The step of a check of the map with this index.
-pub(super) fn act(act: Act, map: u32, plan: &MapPlan) -> Step {
+pub(super) fn act(act: &Act, map: u32, plan: &MapPlan) -> Step {
     match act {
         Act::UpdateFails(_) => Step::Attempt(Box::new(Step::UpdateElem {
             map,
@@ -26,6 +26,7 @@ pub(super) fn act(act: Act, map: u32, plan: &MapPlan) -> Step {
         })),
         Act::LookupBatch => Step::LookupBatch { map },
         Act::Mmap => Step::ReadMapped { map },
+        Act::Holds(_) => Step::LookupElem { map, key: vec![0; plan.key_size as usize] },
     }
 }
 
@@ -41,15 +42,15 @@ pub(super) fn one_check(
         problems.push(Problem::new(format!("the plan has no map {}", check.map)));
         return;
     };
-    match (check.act, output) {
+    match (&check.act, output) {
         (Act::UpdateFails(errno), Output::Attempted(failure)) => {
             let found = failure.as_ref().map_or(0, |failure| failure.errno);
-            if found != errno {
+            if found != *errno {
                 problems.push(Problem::new(format!(
                     "map {}: BPF_MAP_UPDATE_ELEM gave {}, the case states {}",
                     map.name,
                     if found == 0 { "success".to_owned() } else { errno_name(found) },
-                    errno_name(errno)
+                    errno_name(*errno)
                 )));
             }
         }
@@ -66,6 +67,12 @@ pub(super) fn one_check(
                 })
                 .collect();
             one_map(index, plan, &elements, expected, problems);
+        }
+        (Act::Holds(words), Output::Elements(elements)) => {
+            let value = elements.first().map_or(&[][..], |(_, value)| value);
+            if let Some(difference) = words.difference(value) {
+                problems.push(Problem::new(format!("map {}: {difference}", map.name)));
+            }
         }
         _ => problems.push(Problem::new(format!(
             "map {}: the agent answered a check with something else",

@@ -12,6 +12,9 @@ use super::model::{Expected, is_the_kernels_choice};
 /// Bytes of a memory region shown around the first difference.
 const SHOWN_BYTES: usize = 16;
 
+/// Bytes of a map's value that are shown as a whole.
+const LONG_VALUE: usize = 64;
+
 /// What is wrong with a case in one mode. Nothing is wrong when there are none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -206,12 +209,20 @@ pub(super) fn one_map(
     }
     for ((key, value), (model_key, model_value)) in observed.iter().zip(&model) {
         if (key, value) != (model_key, model_value) {
+            // Of a value that fills the screen only what is around the first difference.
+            let at = value.iter().zip(model_value).position(|(a, b)| a != b).unwrap_or(0);
+            let part = |value: &[u8]| match value.get(at..) {
+                Some(rest) if value.len() > LONG_VALUE => {
+                    format!("{} from byte {at}", hex(&rest[..rest.len().min(SHOWN_BYTES)]))
+                }
+                _ => hex(value),
+            };
             problems.push(Problem::new(format!(
                 "map {name}: key {} holds {}, the model has key {} with {}",
                 hex(key),
-                hex(value),
+                part(value),
                 hex(model_key),
-                hex(model_value)
+                part(model_value)
             )));
             return;
         }

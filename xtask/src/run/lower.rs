@@ -86,7 +86,7 @@ pub(crate) fn lower(case: &Case, plan: &LoadPlan) -> Lowered {
         }
         for (index, check) in case.checks.iter().enumerate() {
             if let Some((map, plan)) = named(plan, &check.map) {
-                steps.push((Role::Check(index), act(check.act, map as u32, plan)));
+                steps.push((Role::Check(index), act(&check.act, map as u32, plan)));
             }
         }
     }
