@@ -7,6 +7,7 @@
 
 mod arithmetic;
 mod atomics;
+mod flow;
 mod frame;
 mod jumps;
 mod memory;
@@ -19,6 +20,13 @@ use crate::Case;
 
 /// The cases of the suite.
 pub(crate) fn cases() -> Vec<Case> {
-    [arithmetic::cases(), jumps::cases(), memory::cases(), atomics::cases(), pairing::cases()]
-        .concat()
+    [
+        arithmetic::cases(),
+        jumps::cases(),
+        memory::cases(),
+        atomics::cases(),
+        pairing::cases(),
+        flow::cases(),
+    ]
+    .concat()
 }

@@ -13,7 +13,7 @@
 //! - Each width of `ld_imm64` (`emit_mov_imm64`).
 
 use super::frame::{Point, REGISTERS, fill, refill};
-use super::operations::{ALU, Binary, CONDITIONS, DIVISION, MOVES, SHIFTS, UNARY, Width};
+use super::operations::{ALU, Binary, CONDITIONS, DIVISION, MOVES, SHIFTS, UNARY, Unary, Width};
 use super::sheet::Sheet;
 use super::values::{CONSTANTS, PAIRS};
 use crate::Case;
@@ -22,6 +22,11 @@ use crate::Case;
 const FORMS: [i32; 7] = [0, 1, 5, -1, 31, 0x1234_5678, -0x1234_5678];
 /// The same for comparisons.
 const COMPARED: [i32; 3] = [0, 5, 0x1234_5678];
+
+/// What an instruction gives for the operands.
+type Eval = Box<dyn Fn(u64, u64) -> u64>;
+/// Whether a jump is taken.
+type Holds = Box<dyn Fn(u64, u64) -> bool>;
 
 /// Two registers, then one and an immediate, then one.
 pub(super) fn cases() -> Vec<Case> {
@@ -53,11 +58,7 @@ fn case(name: String, about: &str, columns: &[String], points: Vec<Point>) -> Ca
 }
 
 /// Instructions on the first operand in `dst`, one after the other, and what each makes of it.
-fn each(
-    dst: usize,
-    src: usize,
-    forms: impl IntoIterator<Item = (String, Box<dyn Fn(u64, u64) -> u64>)>,
-) -> Point {
+fn each(dst: usize, src: usize, forms: impl IntoIterator<Item = (String, Eval)>) -> Point {
     let mut code = Vec::new();
     let mut evals = Vec::new();
     for (column, (text, eval)) in forms.into_iter().enumerate() {
@@ -81,7 +82,7 @@ fn registers(name: &str, group: &'static [Binary], width: Width) -> Case {
         each(
             dst,
             src,
-            ops().map(|op| -> (_, Box<dyn Fn(u64, u64) -> u64>) {
+            ops().map(|op| -> (_, Eval) {
                 (op.registers(width, dst, src), Box::new(move |a, b| op.eval(width, a, b)))
             }),
         )
@@ -94,8 +95,7 @@ fn immediates(name: &str, group: &'static [Binary], width: Width) -> Case {
     let forms = move |reg: usize| {
         group.iter().flat_map(move |op| {
             FORMS.into_iter().filter_map(move |imm| {
-                let eval: Box<dyn Fn(u64, u64) -> u64> =
-                    Box::new(move |a, _| op.eval(width, a, i64::from(imm) as u64));
+                let eval: Eval = Box::new(move |a, _| op.eval(width, a, i64::from(imm) as u64));
                 Some((op.immediate(width, reg, imm)?, eval))
             })
         })
@@ -107,7 +107,7 @@ fn immediates(name: &str, group: &'static [Binary], width: Width) -> Case {
 }
 
 /// Jumps over a store: 0 where the jump is taken. The operands are the first and second one.
-fn skipping(dst: usize, src: usize, forms: Vec<(String, Box<dyn Fn(u64, u64) -> bool>)>) -> Point {
+fn skipping(dst: usize, src: usize, forms: Vec<(String, Holds)>) -> Point {
     let mut code = Vec::new();
     let mut conditions = Vec::new();
     for (column, (text, holds)) in forms.into_iter().enumerate() {
@@ -126,7 +126,7 @@ fn skipping(dst: usize, src: usize, forms: Vec<(String, Box<dyn Fn(u64, u64) -> 
 fn jumps(width: Width) -> Case {
     let columns = CONDITIONS.map(|condition| condition.registers(width, 1, 2));
     let points = pairs().map(|(dst, src)| {
-        let forms = CONDITIONS.map(|condition| -> (_, Box<dyn Fn(u64, u64) -> bool>) {
+        let forms = CONDITIONS.map(|condition| -> (_, Holds) {
             let text = condition.registers(width, dst, src);
             (text, Box::new(move |a, b| condition.holds(width, a, b)))
         });
@@ -141,7 +141,7 @@ fn jumps_on_immediates(width: Width) -> Case {
         CONDITIONS
             .into_iter()
             .flat_map(|condition| {
-                COMPARED.map(|imm| -> (_, Box<dyn Fn(u64, u64) -> bool>) {
+                COMPARED.map(|imm| -> (_, Holds) {
                     let text = condition.immediate(width, reg, imm);
                     (text, Box::new(move |a, _| condition.holds(width, a, imm as u64)))
                 })
@@ -157,9 +157,7 @@ fn jumps_on_immediates(width: Width) -> Case {
 fn one_register() -> Case {
     let columns = UNARY.map(|op| op.text(1));
     let points = (0..REGISTERS).map(|reg| {
-        let form = |op: super::operations::Unary| -> (_, Box<dyn Fn(u64, u64) -> u64>) {
-            (op.text(reg), Box::new(move |a, _| op.eval(a)))
-        };
+        let form = |op: Unary| -> (_, Eval) { (op.text(reg), Box::new(move |a, _| op.eval(a))) };
         each(reg, reg, UNARY.map(form))
     });
     let about = "negation and byte order in every register";
@@ -170,9 +168,7 @@ fn wide_immediates() -> Case {
     let text = |reg: usize, value: u64| format!("r{reg} = {value:#x} ll");
     let columns = CONSTANTS.map(|value| text(1, value));
     let points = (0..REGISTERS).map(|reg| {
-        let form = |value: u64| -> (_, Box<dyn Fn(u64, u64) -> u64>) {
-            (text(reg, value), Box::new(move |_, _| value))
-        };
+        let form = |value: u64| -> (_, Eval) { (text(reg, value), Box::new(move |_, _| value)) };
         each(reg, reg, CONSTANTS.map(form))
     });
     let about = "wide immediates of each form in every register";

@@ -24,6 +24,7 @@ pub(super) struct Sheet {
     rows: Vec<String>,
     words: Vec<u64>,
     flags: u32,
+    packet: Option<Vec<u8>>,
 }
 
 /// Bytes of a word of the table.
@@ -43,12 +44,19 @@ impl Sheet {
             rows: Vec::new(),
             words: Vec::new(),
             flags: 0,
+            packet: None,
         }
     }
 
     /// Flags of `BPF_PROG_LOAD`.
     pub(super) fn flags(mut self, flags: u32) -> Self {
         self.flags = flags;
+        self
+    }
+
+    /// Makes it a program of traffic control with this packet, which runs once.
+    pub(super) fn on_packet(mut self, packet: Vec<u8>) -> Self {
+        self.packet = Some(packet);
         self
     }
 
@@ -106,7 +114,8 @@ impl Sheet {
     pub(super) fn finish(self) -> Accepted {
         let bytes = self.words.len() * WORD as usize;
         let runs = self.runs.len().max(1);
-        let mut source = String::from("r6 = r1\nr8 = out ll\n");
+        let mut source = String::from(if self.packet.is_some() { ".prog main tc\n" } else { "" });
+        source.push_str("r6 = r1\nr8 = out ll\n");
         if runs > 1 {
             let stride = bytes / runs;
             let _ = write!(
@@ -126,6 +135,9 @@ impl Sheet {
         let case = accepts(format!("isa/{}", self.name), self.about, source)
             .flags(self.flags)
             .holds(".data.out", Arc::new(table));
+        if let Some(packet) = self.packet {
+            return case.run_packet(packet, 0);
+        }
         let runs = if self.runs.is_empty() { vec![Vec::new()] } else { self.runs };
         (0..).zip(runs).fold(case, |case, (number, operands)| {
             let mut ctx = vec![number];
