@@ -1,5 +1,5 @@
-//! Suite `isa`: every instruction of the base, with edge values in both operands and in every
-//! pairing of registers that a JIT may encode in a way of its own.
+//! Suite `isa`: arithmetic, jumps, loads, stores, atomics and packet loads, with edge values in both
+//! operands and in every pairing of registers that a JIT may encode in a way of its own.
 //!
 //! The cases are generated. What has to come out is computed twice: by the model, and in plain Rust
 //! where the case is made (`Act::Holds`), so that an error which model and kernel share shows.
