@@ -64,7 +64,9 @@ opcodes! {
     LoadAcquire StoreRelease
     // `imm`: the offset (as i32) and, from bit 32 on, the size.
     PacketAbs PacketInd
-    Jump MayGoto Gotox
+    Jump MayGoto
+    // `imm` is the function that it may not leave.
+    Gotox
     // `aux` is the callee's first code.
     CallLocal
     Callx

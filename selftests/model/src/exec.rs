@@ -5,7 +5,7 @@
 
 use crate::arith::{self, Arith};
 use crate::code::{Code, Opc};
-use crate::helpers::{self, Effect, Scratch};
+use crate::helpers::{self, Effect, MAP_LOOKUP_ELEM, Scratch};
 use crate::lower::Program;
 use crate::maps::Maps;
 use crate::memory::Memory;
@@ -28,23 +28,60 @@ pub(crate) struct World<'a> {
 ///
 /// `TRACE` says whether the tracer sees each step.
 pub(crate) fn run<const TRACE: bool>(
-    world: World<'_>,
+    mut world: World<'_>,
     state: &mut State,
     budget: u64,
     tracer: &mut Tracer,
 ) -> Result<(), TrapKind> {
+    // The straight way from the start must not use up the budget either.
+    let ample = world.programs.get(state.program).is_some_and(|p| p.codes.len() as u64 <= budget);
+    if !TRACE && ample && step_through::<false>(&mut world, state, budget, tracer)? {
+        return Ok(());
+    }
+    step_through::<true>(&mut world, state, budget, tracer).map(|_| ())
+}
+
+/// Runs from where the state is until the entry function returns. Gives whether it has.
+///
+/// If `EXACT`, the tracer sees each step, and the budget is looked at before each. If not, it is
+/// looked at where a jump is taken: as soon as the straight way from there could use it up, the run
+/// stops in front of the jump's target, to be gone on with exactly.
+fn step_through<const EXACT: bool>(
+    world: &mut World<'_>,
+    state: &mut State,
+    budget: u64,
+    tracer: &mut Tracer,
+) -> Result<bool, TrapKind> {
     let World { programs, memory, maps, scratch } = world;
+    let programs: &[Program] = programs;
     let mut program = of(programs, state.program)?;
     let mut codes = &program.codes[..];
-    let mut pc = 0usize;
-    let mut steps = 0u64;
+    let mut pc = state.at;
+    // Steps so far are `base + pc`, so that only what changes `pc` otherwise has to count.
+    let mut base = state.steps.wrapping_sub(pc as u64);
+    // Steps after which a whole program more may be too much.
+    let mut limit = budget.saturating_sub(codes.len() as u64);
 
     macro_rules! trap {
         ($kind:expr) => {{
             let kind = $kind;
             state.at = pc - 1;
-            state.steps = steps.saturating_sub(1);
+            state.steps = base.wrapping_add(pc as u64).saturating_sub(1);
             return Err(kind);
+        }};
+    }
+    // Goes on at another code than the next.
+    macro_rules! jump_to {
+        ($target:expr) => {{
+            let target: usize = $target;
+            let steps = base.wrapping_add(pc as u64);
+            base = steps.wrapping_sub(target as u64);
+            pc = target;
+            if !EXACT && steps >= limit {
+                state.at = pc;
+                state.steps = steps;
+                return Ok(false);
+            }
         }};
     }
     macro_rules! check {
@@ -64,10 +101,11 @@ pub(crate) fn run<const TRACE: bool>(
                     if number != state.program || memory.program != number {
                         program = check!(of(programs, number));
                         codes = &program.codes[..];
+                        limit = budget.saturating_sub(codes.len() as u64);
                         state.program = number;
                         memory.program = number;
                     }
-                    pc = target;
+                    jump_to!(target);
                 }
             }
         };
@@ -82,29 +120,46 @@ pub(crate) fn run<const TRACE: bool>(
             state.regs[usize::from($code.src & 15)]
         };
     }
-    // dst = f(dst, operand); `$kind` says what that means for pointers.
-    macro_rules! alu {
-        ($code:ident, $operand:expr, $kind:ident, $f:expr) => {{
+    // dst = f(dst, operand) where one of them is no plain scalar.
+    macro_rules! alu_slow {
+        ($code:ident, $operand:expr, $kind:ident, $f:ident) => {{
             let (d, s): (Value, Value) = (dst!($code), $operand);
-            let f: fn(u64, u64) -> u64 = $f;
-            let bits = f(d.bits, s.bits);
-            let prov = if d.prov.0 | s.prov.0 == 0 {
-                Prov::SCALAR
-            } else {
-                check!(arith::combine(Arith::$kind, $code, d, s))
-            };
-            dst!($code) = Value { bits, prov };
+            let prov = check!(arith::combine(Arith::$kind, *$code, d, s));
+            dst!($code) = Value { bits: $f(d.bits, s.bits), prov };
         }};
     }
+    // dst = f(dst, src); `$kind` says what that means for pointers.
     macro_rules! alu_r {
-        ($code:ident, $kind:ident, $f:expr) => {
-            alu!($code, src!($code), $kind, $f)
-        };
+        ($code:ident, $kind:ident, $f:expr) => {{
+            let s: Value = src!($code);
+            let f: fn(u64, u64) -> u64 = $f;
+            let d: &mut Value = &mut dst!($code);
+            // A pointer that a number is added to stays what it is.
+            let moves = matches!(Arith::$kind, Arith::Add | Arith::Sub)
+                && s.prov == Prov::SCALAR
+                && d.prov.is_pointer();
+            if d.prov.0 | s.prov.0 == 0 || moves {
+                d.bits = f(d.bits, s.bits);
+            } else {
+                alu_slow!($code, s, $kind, f);
+            }
+        }};
     }
+    // dst = f(dst, imm)
     macro_rules! alu_i {
-        ($code:ident, $kind:ident, $f:expr) => {
-            alu!($code, Value::scalar($code.imm), $kind, $f)
-        };
+        ($code:ident, $kind:ident, $f:expr) => {{
+            let f: fn(u64, u64) -> u64 = $f;
+            let d: &mut Value = &mut dst!($code);
+            let plain = match Arith::$kind {
+                Arith::Add | Arith::Sub => d.prov.can_move(),
+                Arith::Other => d.prov == Prov::SCALAR,
+            };
+            if plain {
+                d.bits = f(d.bits, $code.imm);
+            } else {
+                alu_slow!($code, Value::scalar($code.imm), $kind, f);
+            }
+        }};
     }
     // dst = f(operand)
     macro_rules! convert {
@@ -124,10 +179,15 @@ pub(crate) fn run<const TRACE: bool>(
             let (d, s): (Value, Value) = (dst!($code), $operand);
             let f: fn(u64, u64) -> bool = $f;
             if d.prov.0 | s.prov.0 != 0 {
-                state.leaked |= check!(arith::compare($code, $equality, d, s));
+                // Whether a pointer is null is the same everywhere.
+                let null =
+                    $equality && d.prov.is_pointer() && s.prov == Prov::SCALAR && s.bits == 0;
+                if !null {
+                    state.leaked |= check!(arith::compare(*$code, $equality, d, s));
+                }
             }
             if f(d.bits, s.bits) {
-                pc = $code.aux as usize;
+                jump_to!($code.aux as usize);
             }
         }};
     }
@@ -144,13 +204,16 @@ pub(crate) fn run<const TRACE: bool>(
     macro_rules! load {
         ($code:ident, $size:literal, $f:expr) => {{
             let base = src!($code);
-            match memory.load::<$size>(base, i64::from($code.aux)) {
-                Ok(value) => {
-                    let f: fn(u64) -> u64 = $f;
-                    dst!($code) = Value { bits: f(value.bits), ..value };
-                }
-                Err(kind) => trap!(blame($code.src, kind)),
-            }
+            let off = i64::from($code.aux);
+            let value = match memory.load_simply::<$size>(base, off) {
+                Some(value) => value,
+                None => match memory.load_special(base, off, $size) {
+                    Ok(value) => value,
+                    Err(kind) => trap!(blame($code.src, kind)),
+                },
+            };
+            let f: fn(u64) -> u64 = $f;
+            dst!($code) = Value { bits: f(value.bits), ..value };
         }};
     }
     macro_rules! store {
@@ -159,7 +222,10 @@ pub(crate) fn run<const TRACE: bool>(
             if value.prov == Prov::UNINIT {
                 trap!(TrapKind::UninitRegister { reg: $code.src });
             }
-            if let Err(kind) = memory.store::<$size>(dst!($code), i64::from($code.aux), value) {
+            let (base, off): (Value, i64) = (dst!($code), i64::from($code.aux));
+            if !memory.store_simply::<$size>(base, off, value)
+                && let Err(kind) = memory.store_special(base, off, $size, value)
+            {
                 trap!(blame($code.dst, kind));
             }
         }};
@@ -176,18 +242,17 @@ pub(crate) fn run<const TRACE: bool>(
     }
 
     loop {
-        let Some(&code) = codes.get(pc) else {
+        let Some(code) = codes.get(pc) else {
             // Not reached: FellOff and BadTarget stand at the end.
             state.at = codes.len().saturating_sub(1);
-            state.steps = steps;
+            state.steps = base.wrapping_add(pc as u64);
             return Err(TrapKind::FellOff);
         };
-        if TRACE {
+        if EXACT {
             tracer.step(pc, state.depth, &state.regs);
         }
         pc += 1;
-        steps += 1;
-        if steps > budget {
+        if EXACT && base.wrapping_add(pc as u64) > budget {
             trap!(TrapKind::Budget { budget });
         }
         match code.op {
@@ -286,16 +351,16 @@ pub(crate) fn run<const TRACE: bool>(
             // RFC 9669 section 5.3.
             Opc::Atomic => match program.atomics.get(code.imm as usize) {
                 Some(&(op, size)) => {
-                    check!(atomic::modify(op, size, code, &mut state.regs, memory))
+                    check!(atomic::modify(op, size, *code, &mut state.regs, memory))
                 }
                 None => trap!(TrapKind::Unsupported("atomic operation".into())),
             },
-            Opc::LoadAcquire => check!(atomic::load_acquire(code, &mut state.regs, memory)),
-            Opc::StoreRelease => check!(atomic::store_release(code, &state.regs, memory)),
+            Opc::LoadAcquire => check!(atomic::load_acquire(*code, &mut state.regs, memory)),
+            Opc::StoreRelease => check!(atomic::store_release(*code, &state.regs, memory)),
             // RFC 9669 section 5.5; bpf_gen_ld_abs() in net/core/filter.c: a failure returns 0
             // from the function that it happens in.
             Opc::PacketAbs | Opc::PacketInd => {
-                let loaded = check!(packet::load(code, &state.regs, memory));
+                let loaded = check!(packet::load(*code, &state.regs, memory));
                 state.clobber();
                 state.regs[0] = Value::scalar(loaded.unwrap_or(0));
                 if loaded.is_none() {
@@ -303,7 +368,7 @@ pub(crate) fn run<const TRACE: bool>(
                 }
             }
             // RFC 9669 section 4.3.
-            Opc::Jump => pc = code.aux as usize,
+            Opc::Jump => jump_to!(code.aux as usize),
             Opc::Jeq64R => jump_r!(code, true, |a, b| a == b),
             Opc::Jeq64I => jump_i!(code, true, |a, b| a == b),
             Opc::Jne64R => jump_r!(code, true, |a, b| a != b),
@@ -355,23 +420,33 @@ pub(crate) fn run<const TRACE: bool>(
                     Some(fewer) => *left = fewer,
                     None => {
                         state.may_goto_spent = true;
-                        pc = code.aux as usize;
+                        jump_to!(code.aux as usize);
                     }
                 }
             }
             // check_indirect_jump() in kernel/bpf/verifier.c.
-            Opc::Gotox => pc = check!(gotox(program, code, pc - 1, dst!(code))),
+            Opc::Gotox => {
+                let target = check!(gotox(program, *code, pc - 1, dst!(code)));
+                jump_to!(target);
+            }
             Opc::CallLocal => {
                 check!(state.enter(pc, memory));
-                pc = code.aux as usize;
+                jump_to!(code.aux as usize);
             }
             Opc::Callx => {
-                let target = check!(callx(program, code, dst!(code)));
+                let target = check!(callx(program, *code, dst!(code)));
                 check!(state.enter(pc, memory));
-                pc = target;
+                jump_to!(target);
             }
             Opc::CallHelper => {
                 let id = code.imm as i32;
+                if id == MAP_LOOKUP_ELEM
+                    && let Some(found) = helpers::look_up(state, memory, maps)
+                {
+                    state.regs[0] = found;
+                    state.clobber();
+                    continue;
+                }
                 match check!(helpers::call(id, state, memory, maps, scratch)) {
                     Effect::Returns(value) => {
                         state.regs[0] = value;
@@ -381,7 +456,7 @@ pub(crate) fn run<const TRACE: bool>(
                         let start = check!(function_start(program, slot));
                         let callback = Callback { start, count, ctx, index: 0 };
                         check!(state.enter_callback(pc, callback, memory));
-                        pc = start;
+                        jump_to!(start);
                     }
                     Effect::TailCall(number) => {
                         state.tail_call(number, memory);
@@ -389,23 +464,28 @@ pub(crate) fn run<const TRACE: bool>(
                     }
                 }
             }
-            Opc::Exit => go_on!(check!(state.end_function(memory))),
-            Opc::Refused => trap!(refusal(program, code)),
+            Opc::Exit => match state.return_to_caller(memory) {
+                // The common case: the caller is of the same program.
+                Some((number, target)) if number == memory.program => jump_to!(target),
+                Some((number, target)) => go_on!(After::Code(number, target)),
+                None => go_on!(check!(state.end_function(memory))),
+            },
+            Opc::Refused => trap!(refusal(program, *code)),
             Opc::BadTarget => {
-                steps = steps.saturating_sub(1);
-                trap!(bad_target(program, code))
+                base = base.wrapping_sub(1);
+                trap!(bad_target(program, *code))
             }
             Opc::FellOff => {
-                steps = steps.saturating_sub(1);
+                base = base.wrapping_sub(1);
                 trap!(TrapKind::FellOff)
             }
         }
     }
-    if TRACE {
+    if EXACT {
         tracer.end(&state.regs);
     }
-    state.steps = steps;
-    Ok(())
+    state.steps = base.wrapping_add(pc as u64);
+    Ok(true)
 }
 
 /// An access through an unwritten register is blamed on the register.
@@ -423,8 +503,14 @@ fn gotox(program: &Program, code: Code, at: usize, target: Value) -> Result<usiz
     if target.kind() != ValueKind::Instruction {
         return Err(TrapKind::NotInstructionAddress { reg: code.dst, found: target.kind() });
     }
-    let from = program.slot_of.get(at).copied().unwrap_or_default() as usize;
     let slot = target.prov.selector();
+    if let Some(&index) = program.code_of.get(slot as usize)
+        && index != u32::MAX
+        && program.function_of.get(slot as usize).is_some_and(|&f| u64::from(f) == code.imm)
+    {
+        return Ok(index as usize);
+    }
+    let from = program.slot_of.get(at).copied().unwrap_or_default() as usize;
     program
         .jump_target(from, slot as usize)
         .map(|index| index as usize)

@@ -24,9 +24,12 @@ const POINTER: usize = 8;
 pub(crate) struct FunctionTable {
     /// Number of the program whose functions they are. Others see numbers.
     program: usize,
-    /// First slot of the function by offset in bytes.
-    pointers: BTreeMap<usize, u32>,
+    /// First slot of the function by word of the value; [`NUMBER`] where there is none.
+    words: Vec<u32>,
 }
+
+/// A word that is no pointer.
+const NUMBER: u32 = u32::MAX;
 
 impl FunctionTable {
     /// What a load of `size` bytes gives that are `bits` in the map.
@@ -37,13 +40,18 @@ impl FunctionTable {
         size: usize,
         bits: u64,
     ) -> Result<Value, TrapKind> {
-        match self.pointers.get(&offset) {
-            Some(&slot) if size == POINTER && program == self.program => Ok(Value {
-                bits: TEXT.wrapping_add(u64::from(slot) * 8),
-                prov: Prov::function(slot),
-            }),
-            _ => self.read_range(program, offset, size).map(|()| Value::scalar(bits)),
+        let word = self.words.get(offset / POINTER).copied().unwrap_or(NUMBER);
+        if word != NUMBER
+            && size == POINTER
+            && offset.is_multiple_of(POINTER)
+            && program == self.program
+        {
+            return Ok(Value {
+                bits: TEXT.wrapping_add(u64::from(word) * 8),
+                prov: Prov::function(word),
+            });
         }
+        self.read_range(program, offset, size).map(|()| Value::scalar(bits))
     }
 
     /// Whether bytes can be read as numbers: none of them belongs to a pointer.
@@ -53,9 +61,8 @@ impl FunctionTable {
         offset: usize,
         size: usize,
     ) -> Result<(), TrapKind> {
-        // A pointer that starts so far in front reaches the first byte.
-        let first = (offset + 1).saturating_sub(POINTER);
-        let touched = self.pointers.range(first..offset + size).next().is_some();
+        let words = self.words.iter().take((offset + size).div_ceil(POINTER));
+        let touched = words.skip(offset / POINTER).any(|&word| word != NUMBER);
         if touched && program == self.program {
             return Err(TrapKind::FunctionPointer { offset: offset as u64, size: size as u64 });
         }
@@ -73,19 +80,15 @@ pub(crate) fn tables(plan: &LoadPlan) -> BTreeMap<u32, FunctionTable> {
         let functions = recognised(program);
         for reference in &program.map_refs {
             let Some(value) = plan.maps.get(reference.map).and_then(value) else { continue };
-            let pointers: BTreeMap<usize, u32> = value
+            let words: Vec<u32> = value
                 .as_chunks::<POINTER>()
                 .0
                 .iter()
-                .enumerate()
-                .filter_map(|(word, &bytes)| {
-                    let slot = functions.get(&u64::from_le_bytes(bytes))?;
-                    Some((word * POINTER, *slot))
-                })
+                .map(|&bytes| functions.get(&u64::from_le_bytes(bytes)).copied().unwrap_or(NUMBER))
                 .collect();
-            if !pointers.is_empty() {
+            if words.iter().any(|&word| word != NUMBER) {
                 // The second program that uses such a map is refused.
-                let table = FunctionTable { program: number, pointers };
+                let table = FunctionTable { program: number, words };
                 tables.entry(reference.map as u32).or_insert(table);
             }
         }

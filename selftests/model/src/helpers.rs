@@ -9,7 +9,7 @@ use crate::trap::TrapKind;
 use crate::value::{Prov, Value, ValueKind};
 
 /// `enum bpf_func_id` (`include/uapi/linux/bpf.h`).
-const MAP_LOOKUP_ELEM: i32 = 1;
+pub(crate) const MAP_LOOKUP_ELEM: i32 = 1;
 const MAP_UPDATE_ELEM: i32 = 2;
 const MAP_DELETE_ELEM: i32 = 3;
 const KTIME_GET_NS: i32 = 5;
@@ -60,6 +60,24 @@ pub(crate) fn call(
         LOOP => bpf_loop(&state.regs),
         _ => on_map(id, &state.regs, memory, maps, scratch).map(Effect::Returns),
     }
+}
+
+/// `bpf_map_lookup_elem(map, key)` in the common case: a map that the model knows, a key of four or
+/// eight bytes that is a number. In any other, none: [`call()`] decides what it is.
+#[inline]
+pub(crate) fn look_up(state: &State, memory: &Memory, maps: &Maps) -> Option<Value> {
+    let [_, handle, key, ..] = state.regs;
+    if handle.kind() != ValueKind::Map || state.lock.is_some() {
+        return None;
+    }
+    let map = maps.0.get(handle.prov.selector() as usize)?;
+    let found = match map.key_size {
+        4 => map.lookup(&(memory.number::<4>(key)? as u32).to_le_bytes()),
+        8 => map.lookup(&memory.number::<8>(key)?.to_le_bytes()),
+        _ => return None,
+    };
+    let found = found.ok()?;
+    Some(found.map_or(Value::scalar(0), |(object, element)| memory.pointer(object, element)))
 }
 
 fn argument(helper: i32, reg: u8, why: impl Into<Box<str>>) -> TrapKind {

@@ -17,6 +17,7 @@ mod maps;
 mod memory;
 mod number;
 mod packet;
+mod shadow;
 mod state;
 mod text;
 mod trace;

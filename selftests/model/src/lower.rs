@@ -216,7 +216,10 @@ impl<'a> Lowering<'a> {
                 self.jump(slot, i32::from(off), with_operand(condition(cond, width), dst, src, 0))
             }
             Op::MayGoto { off } => self.jump(slot, i32::from(off), code(Opc::MayGoto)),
-            Op::Gotox { reg } => Code { dst: reg, ..code(Opc::Gotox) },
+            Op::Gotox { reg } => {
+                let imm = u64::from(self.program.function_of[slot]);
+                Code { dst: reg, imm, ..code(Opc::Gotox) }
+            }
             Op::Callx { reg } => Code { dst: reg, ..code(Opc::Callx) },
             Op::CallHelper { id } => Code { imm: i64::from(id) as u64, ..code(Opc::CallHelper) },
             Op::CallLocal { off } => self.call(slot, off),

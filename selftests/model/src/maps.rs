@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bpf_object::{MapElement, MapPlan};
+use foldhash::fast::FixedState;
 
 use crate::functions::FunctionTable;
 use crate::lower::{MapValues, TEXT};
@@ -85,7 +86,7 @@ pub(crate) struct Map {
 /// Which element of the object holds which key of a hash map.
 #[derive(Clone, Debug, Default)]
 struct HashSlots {
-    slots: HashMap<Vec<u8>, u32>,
+    slots: HashMap<Vec<u8>, u32, FixedState>,
     /// Freed slots, the last one freed is the first one used.
     free: Vec<u32>,
     /// Slots from here on were never used.

@@ -4,15 +4,14 @@
 //! makes addresses deterministic: they depend on the plan and the input alone. Objects lie apart,
 //! but it is the provenance of a pointer, not the distance, that keeps it inside its object.
 //!
-//! The stack's frames come first. Their bytes have shadows: initialised, made from an
-//! address, and the provenance of each aligned word, so that spilled pointers survive whole and
-//! only whole.
+//! The stack's frames come first. What is known of their bytes is in [`crate::shadow`].
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::context::Context;
 use crate::functions::FunctionTable;
 use crate::maps::LOCK;
+use crate::shadow::Shadow;
 use crate::trap::TrapKind;
 use crate::value::{Prov, Value};
 
@@ -75,28 +74,18 @@ pub(crate) struct Object {
 pub(crate) struct Memory {
     pub(crate) bytes: Vec<u8>,
     pub(crate) objects: Vec<Object>,
-    shadow: Box<Shadow>,
+    shadow: Box<Shadow<{ STACK_BYTES / 8 }>>,
     pub(crate) context: Context,
     /// Slots that each jump table's entries name, by map; empty for other maps.
     pub(crate) jump_tables: Vec<Vec<u32>>,
     /// The pointers in each map of the kind [`Kind::Functions`], by map.
-    pub(crate) functions: HashMap<u32, FunctionTable>,
+    pub(crate) functions: BTreeMap<u32, FunctionTable>,
     /// Number of the program that runs.
     pub(crate) program: usize,
     /// An address was written to memory that outlives the run, so bytes of it are not comparable.
     pub(crate) leaked: bool,
     /// Where the objects of one run start: arena bytes and object number.
     run_start: (usize, usize),
-}
-
-/// What is known of the stack, by word of eight aligned bytes.
-#[derive(Clone, Debug)]
-struct Shadow {
-    prov: [Prov; STACK_BYTES / 8],
-    /// Bit per byte: written by this frame.
-    init: [u8; STACK_BYTES / 8],
-    /// Bit per byte: made from an address. Only bytes that are initialised count.
-    tainted: [u8; STACK_BYTES / 8],
 }
 
 impl Memory {
@@ -113,14 +102,10 @@ impl Memory {
         let mut memory = Self {
             bytes: vec![0; STACK_BYTES],
             objects,
-            shadow: Box::new(Shadow {
-                prov: [Prov::SCALAR; STACK_BYTES / 8],
-                init: [0; STACK_BYTES / 8],
-                tainted: [0; STACK_BYTES / 8],
-            }),
+            shadow: Box::new(Shadow::new()),
             context: Context::None,
             jump_tables: Vec::new(),
-            functions: HashMap::new(),
+            functions: BTreeMap::new(),
             program: 0,
             leaked: false,
             run_start: (0, 0),
@@ -195,10 +180,10 @@ impl Memory {
     }
 
     /// Starts a frame: nothing in it is initialised. Gives its frame pointer.
+    #[inline]
     pub(crate) fn enter_frame(&mut self, depth: usize) -> Value {
         let object = self.objects[depth];
-        let word = depth * FRAME_STRIDE / 8;
-        self.shadow.init[word..word + FRAME_SIZE / 8].fill(0);
+        self.shadow.forget::<{ FRAME_SIZE / 8 }>(depth * FRAME_STRIDE / 8);
         Value {
             bits: BASE + (object.start + FRAME_SIZE) as u64,
             prov: Prov::pointer(depth as u32, object.generation),
@@ -206,45 +191,78 @@ impl Memory {
     }
 
     /// Ends a frame: pointers into it are dead.
+    #[inline]
     pub(crate) fn leave_frame(&mut self, depth: usize) {
         let object = &mut self.objects[depth];
         object.generation = object.generation.wrapping_add(1);
     }
 
-    /// Where `size` bytes at `base + off` lie in the arena, and in what kind of object.
+    /// Where `size` bytes at `base + off` lie in the arena, and in what kind of object; none if
+    /// they do not lie in the pointer's object, and [`Memory::fault`] says why.
     #[inline(always)]
-    fn locate(&self, base: Value, off: i64, size: usize) -> Result<(usize, Kind), TrapKind> {
-        let Some(object) = self.objects.get(base.prov.object()) else {
-            return Err(self.fault(base, off, size));
-        };
+    fn locate(&self, base: Value, off: i64, size: usize) -> Option<(usize, Kind)> {
+        let object = self.objects.get(base.prov.object())?;
         let index = base.bits.wrapping_add(off as u64).wrapping_sub(BASE) as usize;
         // The stride of a stack frame is 0: its selector is no element.
         let element = object.start + object.stride * base.prov.selector() as usize;
         let within = index.wrapping_sub(element);
         if !base.prov.is_pointer() || within > object.len || object.len - within < size {
-            return Err(self.fault(base, off, size));
+            return None;
         }
         if object.kind == Kind::Stack && base.prov.selector() != object.generation {
-            return Err(TrapKind::DeadFrame);
+            return None;
         }
-        Ok((index, object.kind))
+        Some((index, object.kind))
+    }
+
+    /// Loads `SIZE` bytes, zero-extended, where nothing speaks against it. In any other case none:
+    /// [`Memory::load_special`] decides what it is.
+    #[inline(always)]
+    pub(crate) fn load_simply<const SIZE: usize>(&self, base: Value, off: i64) -> Option<Value> {
+        let (index, kind) = self.locate(base, off, SIZE)?;
+        let mut word = [0; 8];
+        word[..SIZE].copy_from_slice(self.bytes.get(index..index + SIZE)?);
+        let bits = u64::from_le_bytes(word);
+        let prov = match kind {
+            Kind::Stack => self.shadow.read::<SIZE>(index)?,
+            Kind::Plain(_) | Kind::Values { read: true, .. } => Prov::SCALAR,
+            Kind::JumpTable { map } if SIZE == 8 => {
+                Prov::insn(self.jump_table_entry(base, index, map)?)
+            }
+            _ => return None,
+        };
+        Some(Value { bits, prov })
     }
 
     /// Loads `SIZE` bytes, zero-extended.
     #[inline(always)]
     pub(crate) fn load<const SIZE: usize>(&self, base: Value, off: i64) -> Result<Value, TrapKind> {
-        let (index, kind) = self.locate(base, off, SIZE)?;
-        let Some(bytes) = self.bytes.get(index..index + SIZE) else {
-            return Err(self.fault(base, off, SIZE));
-        };
-        let mut word = [0; 8];
-        word[..SIZE].copy_from_slice(bytes);
-        let bits = u64::from_le_bytes(word);
-        match kind {
-            Kind::Stack => self.stack_prov::<SIZE>(index).map(|prov| Value { bits, prov }),
-            Kind::Plain(_) | Kind::Values { read: true, .. } => Ok(Value::scalar(bits)),
-            _ => self.load_special(base, off, SIZE, index, bits),
+        match self.load_simply::<SIZE>(base, off) {
+            Some(value) => Ok(value),
+            None => self.load_special(base, off, SIZE),
         }
+    }
+
+    /// Stores the low `SIZE` bytes of a value, where nothing speaks against it; says whether it
+    /// has. If not, [`Memory::store_special`] decides what it is.
+    #[inline(always)]
+    pub(crate) fn store_simply<const SIZE: usize>(
+        &mut self,
+        base: Value,
+        off: i64,
+        value: Value,
+    ) -> bool {
+        let Some((index, kind)) = self.locate(base, off, SIZE) else { return false };
+        let Some(bytes) = self.bytes.get_mut(index..index + SIZE) else { return false };
+        match kind {
+            Kind::Stack => self.shadow.write::<SIZE>(index, value.prov),
+            Kind::Plain(_) | Kind::Values { write: true, .. } => {
+                self.leaked |= value.prov.is_address()
+            }
+            _ => return false,
+        }
+        bytes.copy_from_slice(&value.bits.to_le_bytes()[..SIZE]);
+        true
     }
 
     /// Stores the low `SIZE` bytes of a value.
@@ -255,117 +273,61 @@ impl Memory {
         off: i64,
         value: Value,
     ) -> Result<(), TrapKind> {
-        let (index, kind) = self.locate(base, off, SIZE)?;
-        match kind {
-            Kind::Stack => self.stack_written::<SIZE>(index, value.prov),
-            Kind::Plain(_) | Kind::Values { write: true, .. } => {
-                self.leaked |= value.prov.is_address()
-            }
-            _ => return self.store_special(base, off, SIZE, value),
+        if self.store_simply::<SIZE>(base, off, value) {
+            return Ok(());
         }
-        match self.bytes.get_mut(index..index + SIZE) {
-            Some(bytes) => bytes.copy_from_slice(&value.bits.to_le_bytes()[..SIZE]),
-            None => return Err(self.fault(base, off, SIZE)),
-        }
-        Ok(())
+        self.store_special(base, off, SIZE, value)
     }
 
-    /// Provenance of stack bytes that are read.
+    /// The slot that an aligned entry of a jump table names.
     #[inline(always)]
-    fn stack_prov<const SIZE: usize>(&self, index: usize) -> Result<Prov, TrapKind> {
-        let word = index / 8;
-        let mask = byte_mask::<SIZE>(index);
-        if index % 8 + SIZE > 8 || word >= STACK_BYTES / 8 {
-            return self.stack_range_prov(index, SIZE);
-        }
-        if self.shadow.init[word] & mask != mask {
-            return Err(uninit_stack(index, SIZE));
-        }
-        let prov = self.shadow.prov[word];
-        if SIZE == 8 && prov != Prov::SCALAR {
-            return Ok(prov);
-        }
-        if self.shadow.tainted[word] & mask != 0 || prov != Prov::SCALAR {
-            return Ok(Prov::TAINTED);
-        }
-        Ok(Prov::SCALAR)
+    fn jump_table_entry(&self, base: Value, index: usize, map: u32) -> Option<u32> {
+        let within = index - self.objects.get(base.prov.object())?.start;
+        let entry = within.is_multiple_of(8).then_some(within / 8)?;
+        self.jump_tables.get(map as usize)?.get(entry).copied()
     }
 
-    #[cold]
-    fn stack_range_prov(&self, index: usize, size: usize) -> Result<Prov, TrapKind> {
-        let mut prov = Prov::SCALAR;
-        for byte in index..index + size {
-            let (word, bit) = (byte / 8, 1 << (byte % 8));
-            if word >= STACK_BYTES / 8 || self.shadow.init[word] & bit == 0 {
-                return Err(uninit_stack(index, size));
-            }
-            if self.shadow.prov[word] != Prov::SCALAR || self.shadow.tainted[word] & bit != 0 {
-                prov = Prov::TAINTED;
-            }
-        }
-        Ok(prov)
+    /// The `SIZE` bytes at an address, if they are a number in memory that can simply be read.
+    #[inline]
+    pub(crate) fn number<const SIZE: usize>(&self, base: Value) -> Option<u64> {
+        // What is no such memory is an address where it can be read simply.
+        let value = self.load_simply::<SIZE>(base, 0)?;
+        (value.prov == Prov::SCALAR).then_some(value.bits)
     }
 
-    /// Notes that stack bytes were written with a value of this provenance.
-    #[inline(always)]
-    fn stack_written<const SIZE: usize>(&mut self, index: usize, prov: Prov) {
-        let word = index / 8;
-        if SIZE == 8 && index.is_multiple_of(8) && word < STACK_BYTES / 8 {
-            self.shadow.init[word] = 0xff;
-            let plain = prov == Prov::SCALAR || prov == Prov::TAINTED;
-            self.shadow.prov[word] = if plain { Prov::SCALAR } else { prov };
-            self.shadow.tainted[word] = if prov == Prov::TAINTED { 0xff } else { 0 };
-        } else {
-            for byte in index..index + SIZE {
-                self.stack_byte_written(byte, prov.is_address());
-            }
-        }
-    }
-
-    /// Notes that one byte of stack was written. A pointer that it was part of is no more; what
-    /// remains of it is bytes of an address.
-    fn stack_byte_written(&mut self, byte: usize, address: bool) {
-        let (word, bit) = (byte / 8, 1 << (byte % 8));
-        if word >= STACK_BYTES / 8 {
-            return;
-        }
-        if self.shadow.init[word] == 0 {
-            self.shadow.prov[word] = Prov::SCALAR;
-            self.shadow.tainted[word] = 0;
-        } else if self.shadow.prov[word] != Prov::SCALAR {
-            self.shadow.prov[word] = Prov::SCALAR;
-            self.shadow.tainted[word] = 0xff;
-        }
-        self.shadow.init[word] |= bit;
-        if address {
-            self.shadow.tainted[word] |= bit;
-        } else {
-            self.shadow.tainted[word] &= !bit;
-        }
-    }
-
-    #[cold]
-    fn load_special(
+    /// Loads `size` bytes, zero-extended, whatever they are.
+    #[inline(never)]
+    pub(crate) fn load_special(
         &self,
         base: Value,
         off: i64,
         size: usize,
-        index: usize,
-        bits: u64,
     ) -> Result<Value, TrapKind> {
+        let Some((index, kind)) = self.locate(base, off, size) else {
+            return Err(self.fault(base, off, size));
+        };
         let object = &self.objects[base.prov.object()];
-        match object.kind {
+        let Some(bytes) = self.bytes.get(index..index + size) else {
+            return Err(self.fault(base, off, size));
+        };
+        let mut word = [0; 8];
+        word[..size].copy_from_slice(bytes);
+        let bits = u64::from_le_bytes(word);
+        match kind {
+            Kind::Stack => match self.shadow.read_range(index, size) {
+                Some(prov) => Ok(Value { bits, prov }),
+                None => Err(uninit_stack(index, size)),
+            },
+            Kind::Plain(_) | Kind::Values { read: true, .. } => Ok(Value::scalar(bits)),
             Kind::Context => self.context.load(index - object.start, size),
             // check_map_mem_read() demands 8 bytes, check_ptr_alignment() their alignment.
             Kind::JumpTable { map } => {
-                let within = index - object.start;
-                if size != 8 || !within.is_multiple_of(8) {
+                if size != 8 || !(index - object.start).is_multiple_of(8) {
                     let address = base.bits.wrapping_add(off as u64);
                     return Err(TrapKind::Misaligned { address, size: size as u64 });
                 }
-                let table = self.jump_tables.get(map as usize).and_then(|t| t.get(within / 8));
-                match table {
-                    Some(&slot) => Ok(Value { bits, prov: Prov::insn(slot) }),
+                match self.jump_table_entry(base, index, map) {
+                    Some(slot) => Ok(Value { bits, prov: Prov::insn(slot) }),
                     None => Err(self.fault(base, off, size)),
                 }
             }
@@ -380,34 +342,38 @@ impl Memory {
                     None => Ok(Value::scalar(bits)),
                 }
             }
-            _ => Err(TrapKind::WriteOnly { object: self.describe(base) }),
+            Kind::Values { .. } => Err(TrapKind::WriteOnly { object: self.describe(base) }),
         }
     }
 
-    #[cold]
-    fn store_special(
+    /// Stores the low `size` bytes of a value to what is no simple memory.
+    #[inline(never)]
+    pub(crate) fn store_special(
         &mut self,
         base: Value,
         off: i64,
         size: usize,
         value: Value,
     ) -> Result<(), TrapKind> {
-        let object = self.objects[base.prov.object()];
-        if object.kind == Kind::Context {
-            let index = base.bits.wrapping_add(off as u64).wrapping_sub(BASE) as usize;
-            self.leaked |= value.prov.is_address();
-            return self.context.store(index.wrapping_sub(object.start), size, value.bits);
-        }
-        if let Kind::Guarded { lock, .. } = object.kind {
-            let (index, _) = self.locate(base, off, size)?;
-            self.beside_lock(base, index, size, lock)?;
-            self.leaked |= value.prov.is_address();
-            if let Some(bytes) = self.bytes.get_mut(index..index + size) {
-                bytes.copy_from_slice(&value.bits.to_le_bytes()[..size]);
+        let Some((index, kind)) = self.locate(base, off, size) else {
+            return Err(self.fault(base, off, size));
+        };
+        let start = self.objects[base.prov.object()].start;
+        match kind {
+            Kind::Context => {
+                self.leaked |= value.prov.is_address();
+                self.context.store(index.wrapping_sub(start), size, value.bits)
             }
-            return Ok(());
+            Kind::Guarded { lock, .. } => {
+                self.beside_lock(base, index, size, lock)?;
+                self.leaked |= value.prov.is_address();
+                if let Some(bytes) = self.bytes.get_mut(index..index + size) {
+                    bytes.copy_from_slice(&value.bits.to_le_bytes()[..size]);
+                }
+                Ok(())
+            }
+            _ => Err(TrapKind::ReadOnly { object: self.describe(base) }),
         }
-        Err(TrapKind::ReadOnly { object: self.describe(base) })
     }
 
     /// Offset of a place in the arena from the start of its element.
@@ -434,7 +400,7 @@ impl Memory {
     /// Whether a value is the address of the lock in an element of a map.
     pub(crate) fn is_lock(&self, value: Value) -> bool {
         match self.locate(value, 0, LOCK) {
-            Ok((index, Kind::Guarded { lock, .. })) => {
+            Some((index, Kind::Guarded { lock, .. })) => {
                 self.in_element(value, index) == lock as usize
             }
             _ => false,
@@ -448,9 +414,14 @@ impl Memory {
         size: usize,
         out: &mut Vec<u8>,
     ) -> Result<bool, TrapKind> {
-        let (index, kind) = self.locate(base, 0, size)?;
+        let Some((index, kind)) = self.locate(base, 0, size) else {
+            return Err(self.fault(base, 0, size));
+        };
         let address = match kind {
-            Kind::Stack => self.stack_range_prov(index, size)?.is_address(),
+            Kind::Stack => match self.shadow.read_range(index, size) {
+                Some(prov) => prov.is_address(),
+                None => return Err(uninit_stack(index, size)),
+            },
             Kind::Plain(_) | Kind::Values { read: true, .. } => false,
             Kind::Values { .. } => return Err(TrapKind::WriteOnly { object: self.describe(base) }),
             Kind::Guarded { lock, .. } => {
@@ -529,12 +500,6 @@ impl Memory {
             None => "no object".into(),
         }
     }
-}
-
-/// Bits of the bytes of an access inside its word; only meaningful if it does not leave the word.
-#[inline(always)]
-const fn byte_mask<const SIZE: usize>(index: usize) -> u8 {
-    (((1u16 << SIZE) - 1) << (index % 8)) as u8
 }
 
 #[cold]

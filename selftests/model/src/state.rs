@@ -97,15 +97,17 @@ impl State {
     }
 
     /// Enters a function: its r1 to r5 are the caller's, nothing else is.
+    #[inline]
     pub(crate) fn enter(&mut self, ret: usize, memory: &mut Memory) -> Result<(), TrapKind> {
         if self.depth + 1 >= FRAMES {
             return Err(TrapKind::CallDepth);
         }
         self.depth += 1;
-        let mut saved = [Value::UNINIT; 5];
-        saved.copy_from_slice(&self.regs[6..11]);
-        let program = self.program;
-        self.frames[self.depth] = Frame { ret, program, callback: None, saved, may_goto: 0 };
+        let frame = &mut self.frames[self.depth];
+        frame.ret = ret;
+        frame.program = self.program;
+        frame.callback = None;
+        frame.saved.copy_from_slice(&self.regs[6..11]);
         self.begin_function(memory);
         Ok(())
     }
@@ -131,6 +133,7 @@ impl State {
     }
 
     /// The frame of the current depth is a new one.
+    #[inline]
     fn begin_function(&mut self, memory: &mut Memory) {
         self.frames[self.depth].may_goto = MAX_LOOPS;
         self.regs[0] = Value::UNINIT;
@@ -138,7 +141,7 @@ impl State {
         self.regs[10] = memory.enter_frame(self.depth);
     }
 
-    /// Ends the current function with the result in r0.
+    /// Ends the current function with the result in r0, whoever has called it.
     pub(crate) fn end_function(&mut self, memory: &mut Memory) -> Result<After, TrapKind> {
         if self.depth == 0 {
             readable(0, self.regs[0])?;
@@ -149,15 +152,16 @@ impl State {
             return Ok(After::Finished);
         }
         let Some(mut callback) = self.frames[self.depth].callback else {
-            return Ok(self.leave(memory));
+            let (program, code) = self.leave(memory);
+            return Ok(After::Code(program, code));
         };
         readable(0, self.regs[0])?;
         self.leaked |= self.regs[0].prov.is_address();
         callback.index += 1;
         if self.regs[0].bits != 0 || callback.index == callback.count {
-            let after = self.leave(memory);
+            let (program, code) = self.leave(memory);
             self.regs[0] = Value::scalar(callback.index.into());
-            return Ok(after);
+            return Ok(After::Code(program, code));
         }
         memory.leave_frame(self.depth);
         self.frames[self.depth].callback = Some(callback);
@@ -166,14 +170,26 @@ impl State {
         Ok(After::Code(self.program, callback.start))
     }
 
-    /// Returns from a function that is not the entry.
-    fn leave(&mut self, memory: &mut Memory) -> After {
+    /// Ends the current function if another one of the program has called it: program and code to
+    /// go on with.
+    #[inline]
+    pub(crate) fn return_to_caller(&mut self, memory: &mut Memory) -> Option<(usize, usize)> {
+        if self.depth == 0 || self.frames[self.depth].callback.is_some() {
+            return None;
+        }
+        Some(self.leave(memory))
+    }
+
+    /// Returns from a function that is not the entry: program and code to go on with.
+    #[inline]
+    fn leave(&mut self, memory: &mut Memory) -> (usize, usize) {
         memory.leave_frame(self.depth);
-        let frame = self.frames[self.depth];
+        let frame = &self.frames[self.depth];
         self.depth -= 1;
         self.regs[6..11].copy_from_slice(&frame.saved);
+        let after = (frame.program, frame.ret);
         self.clobber();
-        After::Code(frame.program, frame.ret)
+        after
     }
 
     /// Whether another tail call may be made, and r1 is what it needs.

@@ -12,9 +12,9 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Prov(pub(crate) u64);
 
-const TAINTED: u64 = 1;
-const UNINIT: u64 = 2;
-const POINTER: u64 = 3;
+const POINTER: u64 = 1;
+const TAINTED: u64 = 2;
+const UNINIT: u64 = 3;
 const MAP: u64 = 4;
 const INSN: u64 = 5;
 const FUNCTION: u64 = 6;
@@ -44,6 +44,12 @@ impl Prov {
 
     pub(crate) const fn is_pointer(self) -> bool {
         self.0 & 0xff == POINTER
+    }
+
+    /// A plain scalar or a pointer into an object: what stays what it is when a number is added.
+    #[inline(always)]
+    pub(crate) const fn can_move(self) -> bool {
+        self.0 & 0xff <= POINTER
     }
 
     /// Whether the kernel's bits may be others: an address, or computed from one.

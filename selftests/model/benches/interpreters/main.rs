@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bpf_model::{Input, Machine};
 use bpf_peers::{Peer, prepare};
-use criterion::{Criterion, Throughput};
+use criterion::{Criterion, SamplingMode, Throughput};
 
 use programs::Case;
 
@@ -18,9 +18,9 @@ const BUDGET: u64 = 100_000_000;
 
 fn main() {
     let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(3))
-        .sample_size(30)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(200)
         .without_plots()
         .configure_from_args();
     for case in programs::all() {
@@ -37,6 +37,8 @@ fn bench(criterion: &mut Criterion, case: &Case) {
     let expected = (outcome.r0, outcome.ctx);
 
     let mut group = criterion.benchmark_group(case.name);
+    // Single runs: where the machine has other work, some are left alone.
+    group.sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Elements(outcome.steps));
     group.bench_function("bpf-model", |bencher| {
         bencher.iter(|| machine.run(0, &input, BUDGET).map(|outcome| outcome.r0));

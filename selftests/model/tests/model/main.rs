@@ -1,6 +1,7 @@
 //! Tests of the model through its public interface.
 
 mod alu;
+mod budget;
 mod callbacks;
 mod common;
 mod control;
