@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use bpf_object::{LoadPlan, MapElement};
 use bpf_peers::{Helper, Program};
+use foldhash::fast::FixedState;
 
 /// One comparison.
 pub(crate) struct Case {
@@ -218,9 +219,9 @@ fn element_of_array(base: u64, key: u64, _: u64, _: u64, _: u64) -> u64 {
     if key < ELEMENTS { base + key * 8 } else { 0 }
 }
 
-/// A hash map's look-up, in the standard library's map with its default hash.
+/// A hash map's look-up, in the standard library's map with the hash that the model's maps use.
 fn element_of_hash(base: u64, key: u64, _: u64, _: u64, _: u64) -> u64 {
-    static SLOTS: LazyLock<HashMap<u32, u64>> =
+    static SLOTS: LazyLock<HashMap<u32, u64, FixedState>> =
         LazyLock::new(|| (0..ELEMENTS).map(|slot| (slot as u32, slot)).collect());
     SLOTS.get(&(key as u32)).map_or(0, |slot| base + slot * 8)
 }
