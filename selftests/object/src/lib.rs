@@ -1,6 +1,7 @@
 //! ELF objects of BPF programs: write them, read them, link them into a load plan.
 
 pub mod btf;
+mod btf_read;
 pub mod compile;
 pub mod link;
 pub mod names;

@@ -4,6 +4,8 @@
 //! which libbpf appends them. So subprograms and jump tables exist once a program, which the kernel
 //! demands: a jump table serves one program alone.
 
+mod btf_maps;
+mod core;
 mod data;
 mod error;
 mod functions;
@@ -15,6 +17,7 @@ mod types;
 
 use bpf_isa::Insn;
 
+use self::core::CoreRelocations;
 use crate::names::{JUMP_TABLES, LICENSE};
 use crate::plan::{LoadPlan, ProgramPlan};
 use crate::read::{Object, read};
@@ -60,9 +63,10 @@ impl BtfUse {
 
 /// Links an ELF object.
 ///
-/// - Every function outside of `.text` is a program; its section gives the type.
+/// - Every function outside of `.text` and `.text.…` is a program; its section gives the type.
 /// - A map of the section `maps` becomes a map of the plan. An `ld_imm64` that refers to it gets
 ///   `BPF_PSEUDO_MAP_FD`, or `BPF_PSEUDO_MAP_VALUE` where the object's instruction says so.
+///   So does one of the section `.maps`, as the object's BTF describes it.
 /// - A jump table becomes a frozen map of the type `BPF_MAP_TYPE_INSN_ARRAY` for each program and
 ///   function that refers to it. Its entries are moved to the program's layout but not judged:
 ///   targets outside of the function are for the kernel to refuse.
@@ -92,6 +96,7 @@ pub fn link_with(bytes: &[u8], btf: BtfUse) -> Result<LoadPlan, LinkError> {
     let mut types = Types::default();
     let maps = Maps::collect(&object, &functions, &mut types)?;
     let mut linker = Linker {
+        core: CoreRelocations::collect(&object)?,
         tables: Tables::collect(&object),
         data: Data::new(),
         types,
@@ -116,6 +121,7 @@ struct Linker<'o> {
     object: &'o Object<'o>,
     functions: &'o Functions<'o>,
     maps: &'o Maps,
+    core: CoreRelocations<'o>,
     tables: Tables,
     data: Data,
     types: Types,
@@ -140,7 +146,7 @@ impl Linker<'_> {
                 sections::KNOWN
             ))
         })?;
-        if !function.global {
+        if !function.exported {
             return Err(location.error(
                 "a static function cannot be a program; make it global or move it to `.text`",
             ));

@@ -22,6 +22,12 @@ pub const LICENSE: &str = "license";
 pub const READ_ONLY_DATA: [&str; 2] = [".rodata", ".data.rel.ro"];
 /// Start of the names of sections with data that the program may write.
 pub const DATA: &str = ".data";
+/// Start of the names of sections with data that the program may write and that starts as zeros.
+pub const ZEROS: &str = ".bss";
+/// Section of what BTF says about code: functions, lines, relocations of CO-RE.
+pub const BTF_EXT: &str = ".BTF.ext";
+/// Section of types and strings.
+pub const BTF: &str = ".BTF";
 
 /// Bytes of an entry of [`JUMP_TABLES`].
 pub const JUMP_TABLE_ENTRY: usize = 8;

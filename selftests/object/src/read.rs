@@ -12,7 +12,7 @@ use goblin::elf::section_header::{
     SHN_ABS, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA,
     SHT_SYMTAB, SectionHeader,
 };
-use goblin::elf::sym::Symtab;
+use goblin::elf::sym::{STV_HIDDEN, STV_INTERNAL, Symtab};
 use thiserror::Error;
 
 /// Why bytes are not an object that can be read.
@@ -45,6 +45,8 @@ pub struct Section<'d> {
     pub flags: u64,
     /// Contents; empty where the file has none (`SHT_NOBITS`).
     pub data: &'d [u8],
+    /// Bytes of the section as it is loaded: more than `data` has where the file has none. Not checked.
+    pub size: u64,
     /// Relocations that apply to it, in the order of their offsets.
     pub relocations: Vec<SectionRelocation>,
 }
@@ -73,6 +75,8 @@ pub struct Symbol<'d> {
     pub symbol_type: u8,
     /// `STB_*`.
     pub bind: u8,
+    /// Whether other objects cannot see it (`STV_HIDDEN`, `STV_INTERNAL`).
+    pub hidden: bool,
     /// Where it lies.
     pub place: SymbolPlace,
 }
@@ -135,6 +139,7 @@ pub fn read(bytes: &[u8]) -> Result<Object<'_>, ReadError> {
             name: string(names, header.sh_name as u64).map_err(|why| fail(place(), why))?,
             section_type: header.sh_type,
             flags: header.sh_flags,
+            size: header.sh_size,
             data: if empty {
                 &[]
             } else {
@@ -263,6 +268,7 @@ fn symbols<'d>(
             size: symbol.st_size,
             symbol_type: symbol.st_type(),
             bind: symbol.st_bind(),
+            hidden: matches!(symbol.st_visibility(), STV_HIDDEN | STV_INTERNAL),
             place: match section {
                 SHN_UNDEF => SymbolPlace::Undefined,
                 SHN_ABS | SHN_COMMON | SHN_LORESERVE.. => SymbolPlace::Special,

@@ -82,15 +82,22 @@ macro_rules! programs {
 }
 
 programs! {
+    bucket(bytes, Callx): "rate limits: strategies behind a trait";
     bytecode(bytecode, Gotox): "an interpreter of bytecode: a match over its opcodes";
+    calculator(expression, Callx): "a calculator: a table of operators";
     chain(packet, Callx): "chain calls: packet programs in a table, the next named by the result";
     classifier(packet, Callx): "a packet classifier: tables of functions by type and protocol";
+    crc(bytes, Callx): "checksums: numbers and functions side by side in read-only data";
     filters(bytes, Callx): "trait objects behind a chain of filters";
+    forth(words, Callx): "threaded code: words that are functions";
     hash(bytes, Callx): "hash methods: structs of numbers and functions in read-only data";
     lexer(source, Gotox): "a lexer: a match over the first byte of a token";
     list(bytes, Callx): "a linked list with a comparator and a visitor";
     protocol(bytes, Gotox): "the states of a TCP connection: a match over state and event";
+    reactor(bytes, Callx): "an event loop: handlers that can change places";
     sort(bytes, Callx): "a sort with a comparator that is passed as a function";
+    states(numbers, Callx): "the state pattern: functions that return functions";
+    tlv(options, Callx): "options of a TCP header: a table of handlers";
 }
 
 /// All programs, sorted by name.

@@ -35,6 +35,55 @@ pub(crate) fn source(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
     text(random, context, b"(()) ,;+-*/%&!<>==0123456789abcxyz_\" ")
 }
 
+/// Digits and operators for `calculator`.
+pub(crate) fn expression(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
+    random.fill(context);
+    for (at, byte) in context.iter_mut().take(16).enumerate() {
+        let operators: &[u8] = if at < 4 { b"123456789" } else { b"1234567890*+-/%<>" };
+        *byte = random.one_of(operators);
+    }
+    Vec::new()
+}
+
+/// Words and numbers for `states`.
+pub(crate) fn numbers(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
+    text(random, context, b"0x0x12345678e9af zq  ")
+}
+
+/// A program for `forth` that does not end at once.
+pub(crate) fn words(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
+    random.fill(context);
+    for byte in context.iter_mut().take(16) {
+        if random.below(12) != 0 {
+            *byte = 1 + *byte % 15;
+        }
+    }
+    Vec::new()
+}
+
+/// Options of TCP for `tlv`, some of them malformed.
+pub(crate) fn options(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
+    random.fill(context);
+    let mut list = Vec::new();
+    while list.len() < 32 {
+        let option: &[u8] = match random.below(9) {
+            0 => &[1],
+            1 => &[2, 4, 5, 180],
+            2 => &[3, 3, 7],
+            3 => &[4, 2],
+            4 | 5 => &[8, 10, 0, 0, 1, 2, 0, 0, 0, 0],
+            6 => &[5, 10, 0, 0, 0, 1, 0, 0, 0, 2],
+            7 => &[3, 3, 15],
+            _ => &[1, 0],
+        };
+        list.extend_from_slice(option);
+    }
+    for (to, from) in context.iter_mut().zip(list.iter().take(32)) {
+        *to = *from;
+    }
+    Vec::new()
+}
+
 /// An Ethernet frame with IPv4, IPv6, ARP or something else in it, sometimes cut short.
 pub(crate) fn packet(random: &mut Random, _: &mut [u8]) -> Vec<u8> {
     let mut frame = vec![0; 64 + random.below(32)];

@@ -13,14 +13,22 @@ mod compile;
 mod inputs;
 mod random;
 
+#[path = "../bpf/bucket.rs"]
+mod bucket;
 #[path = "../bpf/bytecode.rs"]
 mod bytecode;
+#[path = "../bpf/calculator.rs"]
+mod calculator;
 #[path = "../bpf/chain.rs"]
 mod chain;
 #[path = "../bpf/classifier.rs"]
 mod classifier;
+#[path = "../bpf/crc.rs"]
+mod crc;
 #[path = "../bpf/filters.rs"]
 mod filters;
+#[path = "../bpf/forth.rs"]
+mod forth;
 #[path = "../bpf/hash.rs"]
 mod hash;
 #[path = "../bpf/lexer.rs"]
@@ -29,10 +37,16 @@ mod lexer;
 mod list;
 #[path = "../bpf/protocol.rs"]
 mod protocol;
+#[path = "../bpf/reactor.rs"]
+mod reactor;
 #[path = "../bpf/sort.rs"]
 mod sort;
+#[path = "../bpf/states.rs"]
+mod states;
 #[path = "../support/lib.rs"]
 mod support;
+#[path = "../bpf/tlv.rs"]
+mod tlv;
 
 pub use catalog::{Input, Opcode, Program, Ran, find, programs};
 pub use compile::{BuildError, Built, build, object};

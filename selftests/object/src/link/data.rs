@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 
 use bpf_isa::Insn;
-use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_PROGBITS};
+use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS};
 
 use super::error::{LinkError, Location};
 use super::functions::Functions;
-use crate::names::{DATA, POINTER, R_BPF_64_ABS64, READ_ONLY_DATA};
+use crate::names::{DATA, POINTER, R_BPF_64_ABS64, READ_ONLY_DATA, ZEROS};
 use crate::plan::{MapElement, MapPlan};
 use crate::read::{Object, Section, SymbolPlace};
 
@@ -52,9 +52,13 @@ pub(super) struct Used {
 /// Whether a section holds data that a program may use.
 pub(super) fn is_data(section: &Section<'_>) -> bool {
     let alloc = section.flags & u64::from(SHF_ALLOC | SHF_EXECINSTR) == u64::from(SHF_ALLOC);
-    section.section_type == SHT_PROGBITS
-        && alloc
-        && (is_read_only(section.name) || section.name.starts_with(DATA))
+    let named = |start| section.name.starts_with(start);
+    alloc
+        && match section.section_type {
+            SHT_PROGBITS => is_read_only(section.name) || named(DATA),
+            SHT_NOBITS => named(ZEROS),
+            _ => false,
+        }
 }
 
 /// Whether nobody writes the data of a section, by its name.
@@ -80,7 +84,11 @@ impl Data {
             return Ok(Used { section, map, pointers: Vec::new() });
         }
         let found = &object.sections[section];
-        self.budget = self.budget.checked_sub(found.data.len()).ok_or_else(|| {
+        // Zeros take no room in the file, so that their number is the file's to claim.
+        let zeros = found.section_type == SHT_NOBITS;
+        let size = if zeros { found.size } else { found.data.len() as u64 };
+        let left = usize::try_from(size).ok().and_then(|size| self.budget.checked_sub(size));
+        self.budget = left.ok_or_else(|| {
             Location::new(found.name, "", 0).error(format!(
                 "the data of all programs has more than {MAX_DATA} bytes; use less of it"
             ))
@@ -92,14 +100,15 @@ impl Data {
             name: found.name.to_owned(),
             map_type: MAP_TYPE_ARRAY,
             key_size: KEY_SIZE,
-            // A file is no longer than MAX_FILE, which is far below 32 bits.
-            value_size: u32::try_from(found.data.len()).unwrap_or(u32::MAX),
+            // The budget is far below 32 bits.
+            value_size: u32::try_from(size).unwrap_or(u32::MAX),
             max_entries: 1,
             flags: if read_only { BPF_F_RDONLY_PROG } else { 0 },
-            contents: vec![MapElement {
-                key: vec![0; KEY_SIZE as usize],
-                value: found.data.into(),
-            }],
+            contents: if zeros {
+                Vec::new()
+            } else {
+                vec![MapElement { key: vec![0; KEY_SIZE as usize], value: found.data.into() }]
+            },
             frozen: read_only,
             ..MapPlan::default()
         });

@@ -22,7 +22,10 @@ pub(super) struct Function<'o> {
     pub(super) start: usize,
     /// Its code; at least a slot, and nothing but whole slots.
     pub(super) code: &'o [u8],
-    /// Whether the symbol is global or weak.
+    /// Whether the symbol is global or weak. The entry of a program has to be.
+    pub(super) exported: bool,
+    /// Whether the kernel is to verify it by itself: its symbol is exported and not hidden. Hidden
+    /// ones are static functions to libbpf as well (`bpf_object__add_programs`).
     pub(super) global: bool,
 }
 
@@ -74,8 +77,9 @@ impl<'o> Functions<'o> {
                     "a function of {size} bytes that does not consist of slots of 8 bytes"
                 )));
             }
-            let global = symbol.bind != STB_LOCAL;
-            functions.push(Function { name: symbol.name, section, start, code, global });
+            let exported = symbol.bind != STB_LOCAL;
+            let global = exported && !symbol.hidden;
+            functions.push(Function { name: symbol.name, section, start, code, exported, global });
         }
         functions.sort_by_key(|function| (function.section, function.start));
         for (first, second) in functions.iter().zip(functions.iter().skip(1)) {

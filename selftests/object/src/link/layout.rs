@@ -17,7 +17,7 @@ use super::error::{LinkError, Location};
 use super::functions::Function;
 use super::tables::Owner;
 use super::{Linker, MAX_FUNCTIONS, MAX_SLOTS, is_jump_tables, slots};
-use crate::names::{BTF_MAPS, R_BPF_64_32, R_BPF_64_64};
+use crate::names::{R_BPF_64_32, R_BPF_64_64};
 use crate::plan::{FunctionStart, MapRef};
 use crate::read::{SectionRelocation, Symbol, SymbolPlace};
 
@@ -137,6 +137,13 @@ impl<'l, 'o> Layout<'l, 'o> {
             )));
         };
         (budget.slots, budget.functions) = (slots_left, functions_left);
+        let section = self.linker.object.sections[found.section].name;
+        if let Some(offset) = self.linker.core.first_in(section, found.start, found.code.len()) {
+            return Err(Location::new(section, found.name, offset.into()).error(
+                "a relocation of CO-RE, which depends on the types of the kernel; compile without \
+                 `preserve_access_index`",
+            ));
+        }
         self.insns.extend(slots(found.code));
         self.needs_btf |= found.global && start > 0;
         self.starts.push(FunctionStart {
@@ -187,7 +194,8 @@ impl<'l, 'o> Layout<'l, 'o> {
         let location = self.location(at.function, at.next);
         let SymbolPlace::Section(section) = symbol.place else {
             return Err(location.error(format!(
-                "the symbol `{}` is not defined in this object; define it here",
+                "the symbol `{}` is not defined in this object; define it here. Symbols of the \
+                 kernel (`__ksym`, `__kconfig`) cannot be linked without one",
                 symbol.name
             )));
         };
@@ -318,7 +326,7 @@ impl<'l, 'o> Layout<'l, 'o> {
             let source = if insn.src == PSEUDO_MAP_FD { PSEUDO_MAP_FD } else { PSEUDO_MAP_VALUE };
             (map, source, offset)
         } else if self.linker.maps.is_section(section) {
-            let map = self.linker.maps.at(found.value).ok_or_else(|| {
+            let map = self.linker.maps.at(section, found.value).ok_or_else(|| {
                 location.clone().error(format!(
                     "no map is defined at offset {:#x} of section `{name}`",
                     found.value
@@ -327,11 +335,6 @@ impl<'l, 'o> Layout<'l, 'o> {
             let value = insn.src == PSEUDO_MAP_VALUE;
             let source = if value { PSEUDO_MAP_VALUE } else { PSEUDO_MAP_FD };
             (map, source, i64::from(insn.imm))
-        } else if name == BTF_MAPS {
-            return Err(location.error(
-                "maps that BTF describes (section `.maps`) are not supported yet; define them in \
-                 section `maps`",
-            ));
         } else if is_data(&object.sections[section]) {
             let map = self.data_map(section)?;
             let source = if insn.src == PSEUDO_MAP_FD { PSEUDO_MAP_FD } else { PSEUDO_MAP_VALUE };
@@ -343,7 +346,8 @@ impl<'l, 'o> Layout<'l, 'o> {
         } else {
             return Err(location.error(format!(
                 "the symbol `{}` lies in section `{name}`; only functions in `.text`, jump tables, \
-                 maps and data in `.rodata…`, `.data.rel.ro…` and `.data…` can be referred to",
+                 maps and data in `.rodata…`, `.data.rel.ro…`, `.data…` and `.bss…` can be \
+                 referred to",
                 found.name
             )));
         };

@@ -5,18 +5,21 @@ use std::ops::Range;
 
 use goblin::elf::sym::{STT_NOTYPE, STT_OBJECT};
 
+use super::btf_maps;
 use super::error::{LinkError, Location};
 use super::functions::Functions;
 use super::types::Types;
-use crate::names::{LONG_MAP_DEF, MAP_DEF, MAPS, POINTER, R_BPF_64_ABS64};
+use crate::names::{BTF_MAPS, LONG_MAP_DEF, MAP_DEF, MAPS, POINTER, R_BPF_64_ABS64};
 use crate::plan::MapPlan;
-use crate::read::{Object, Section, SectionRelocation, SymbolPlace};
+use crate::read::{Object, Section, SectionRelocation, Symbol, SymbolPlace};
 
-/// The maps of the section `maps`, in the order of their offsets.
+/// The maps of the sections `maps` and `.maps`, in the order of their offsets.
+#[derive(Default)]
 pub(super) struct Maps {
-    section: Option<usize>,
+    sections: Vec<usize>,
     maps: Vec<MapPlan>,
-    by_offset: HashMap<u64, usize>,
+    /// Indices by section and offset.
+    by_place: HashMap<(usize, u64), usize>,
 }
 
 impl Maps {
@@ -25,19 +28,11 @@ impl Maps {
         functions: &Functions<'_>,
         types: &mut Types,
     ) -> Result<Self, LinkError> {
-        let Some((number, section)) = object.section(MAPS) else {
-            return Ok(Self { section: None, maps: Vec::new(), by_offset: HashMap::new() });
-        };
-        let mut symbols: Vec<_> = object
-            .symbols
-            .iter()
-            .filter(|symbol| symbol.place == SymbolPlace::Section(number))
-            .filter(|symbol| matches!(symbol.symbol_type, STT_OBJECT | STT_NOTYPE))
-            .collect();
-        symbols.sort_by_key(|symbol| symbol.value);
-        let mut maps = Vec::with_capacity(symbols.len());
-        let mut by_offset = HashMap::new();
-        for symbol in symbols {
+        let mut found = Self::default();
+        found.described(object, types)?;
+        let Some((number, section)) = object.section(MAPS) else { return Ok(found) };
+        found.sections.push(number);
+        for symbol in symbols(object, number) {
             let location = || Location::new(MAPS, symbol.name, symbol.value);
             let size = usize::try_from(symbol.size).unwrap_or(usize::MAX);
             let long = size >= LONG_MAP_DEF && (size - LONG_MAP_DEF).is_multiple_of(POINTER);
@@ -58,10 +53,8 @@ impl Maps {
                 word.map_or(0, |&word| u32::from_le_bytes(word))
             };
             let spin_lock = field(5).checked_sub(1);
-            if by_offset.insert(symbol.value, maps.len()).is_some() {
-                return Err(location().error("two maps at one offset"));
-            }
-            maps.push(MapPlan {
+            found.place(number, symbol)?;
+            found.maps.push(MapPlan {
                 name: symbol.name.to_owned(),
                 map_type: field(0),
                 key_size: field(1),
@@ -74,7 +67,34 @@ impl Maps {
                 ..MapPlan::default()
             });
         }
-        Ok(Self { section: Some(number), maps, by_offset })
+        Ok(found)
+    }
+
+    /// The maps of the section `.maps`.
+    fn described(&mut self, object: &Object<'_>, types: &mut Types) -> Result<(), LinkError> {
+        let Some((number, section)) = object.section(BTF_MAPS) else { return Ok(()) };
+        self.sections.push(number);
+        if let Some(relocation) = section.relocations.first() {
+            return Err(Location::new(BTF_MAPS, "", relocation.offset).error(
+                "a map that holds maps or programs from the start, which is not supported",
+            ));
+        }
+        let btf = btf_maps::types(object)?;
+        for symbol in symbols(object, number) {
+            self.place(number, symbol)?;
+            self.maps.push(btf_maps::map(&btf, symbol, types)?);
+        }
+        Ok(())
+    }
+
+    /// Takes down where the next map is defined.
+    fn place(&mut self, section: usize, symbol: &Symbol<'_>) -> Result<(), LinkError> {
+        match self.by_place.insert((section, symbol.value), self.maps.len()) {
+            None => Ok(()),
+            Some(_) => {
+                Err(Location::new(MAPS, symbol.name, symbol.value).error("two maps at one offset"))
+            }
+        }
     }
 
     /// The maps as the plan holds them, at the same indices.
@@ -84,13 +104,25 @@ impl Maps {
 
     /// Whether the section holds map definitions.
     pub(super) fn is_section(&self, section: usize) -> bool {
-        self.section == Some(section)
+        self.sections.contains(&section)
     }
 
-    /// Index of the map that is defined at an offset of the section.
-    pub(super) fn at(&self, offset: u64) -> Option<usize> {
-        self.by_offset.get(&offset).copied()
+    /// Index of the map that is defined at an offset of a section.
+    pub(super) fn at(&self, section: usize, offset: u64) -> Option<usize> {
+        self.by_place.get(&(section, offset)).copied()
     }
+}
+
+/// The symbols that define the maps of a section.
+fn symbols<'o>(object: &'o Object<'o>, section: usize) -> Vec<&'o Symbol<'o>> {
+    let mut symbols: Vec<_> = object
+        .symbols
+        .iter()
+        .filter(|symbol| symbol.place == SymbolPlace::Section(section))
+        .filter(|symbol| matches!(symbol.symbol_type, STT_OBJECT | STT_NOTYPE))
+        .collect();
+    symbols.sort_by_key(|symbol| symbol.value);
+    symbols
 }
 
 /// Entry and program of what a definition says about a prog array; `range` is the definition.

@@ -22,8 +22,10 @@ const SLEEPABLE: u32 = 1 << 4;
 /// The known sections, for messages.
 pub(super) const KNOWN: &str = "`syscall`, `socket`, `tc`, `classifier`, `xdp`";
 
-/// The kind of the programs in a section; what stands behind a `/` is a name of the user's.
+/// The kind of the programs in a section; what stands behind a `/` is a name of the user's, and a `?` in
+/// front says that libbpf is not to load it unless asked.
 pub(super) fn program_kind(section: &str) -> Option<ProgramKind> {
+    let section = section.strip_prefix('?').unwrap_or(section);
     let (prefix, _) = section.split_once('/').unwrap_or((section, ""));
     let (prog_type, flags) = match prefix {
         "syscall" => (SYSCALL, SLEEPABLE),

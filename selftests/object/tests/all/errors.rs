@@ -145,7 +145,8 @@ fn relocations_have_to_fit_their_instruction() {
     assert_eq!(
         refusal(source, |elf| patch::symbol(elf, "f", 6, &[0, 0])),
         "cannot link section `syscall`, symbol `main` at offset 0x0: the symbol `f` is not defined \
-         in this object; define it here"
+         in this object; define it here. Symbols of the kernel (`__ksym`, `__kconfig`) cannot be \
+         linked without one"
     );
 }
 
@@ -206,7 +207,7 @@ fn data_has_its_sections() {
         refusal(source, license),
         "cannot link section `syscall`, symbol `main` at offset 0x0: the symbol `m` lies in \
          section `license`; only functions in `.text`, jump tables, maps and data in `.rodata…`, \
-         `.data.rel.ro…` and `.data…` can be referred to"
+         `.data.rel.ro…`, `.data…` and `.bss…` can be referred to"
     );
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod clang;
+mod compilers;
 mod data;
 mod errors;
 mod hostile;
