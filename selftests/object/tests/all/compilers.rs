@@ -4,8 +4,8 @@ use std::process::Command;
 
 use bpf_object::{LinkError, LoadPlan, link};
 
-/// What the linker makes of C, if there is a compiler.
-fn linked(name: &str, source: &str, flags: &[&str]) -> Option<Result<LoadPlan, LinkError>> {
+/// The object that clang makes of C, if there is one.
+pub(crate) fn compiled(name: &str, source: &str, flags: &[&str]) -> Option<Vec<u8>> {
     let dir = std::env::temp_dir().join(format!("bpf-object-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let (input, output) = (dir.join("a.c"), dir.join("a.o"));
@@ -17,10 +17,10 @@ fn linked(name: &str, source: &str, flags: &[&str]) -> Option<Result<LoadPlan, L
         .arg("-o")
         .arg(&output)
         .output();
-    let result = match compiled {
+    let object = match compiled {
         Ok(done) => {
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-            Some(link(&std::fs::read(&output).unwrap()))
+            Some(std::fs::read(&output).unwrap())
         }
         Err(error) => {
             eprintln!("no clang-22 here, nothing was tested: {error}");
@@ -28,7 +28,12 @@ fn linked(name: &str, source: &str, flags: &[&str]) -> Option<Result<LoadPlan, L
         }
     };
     std::fs::remove_dir_all(&dir).unwrap();
-    result
+    object
+}
+
+/// What the linker makes of C, if there is a compiler.
+fn linked(name: &str, source: &str, flags: &[&str]) -> Option<Result<LoadPlan, LinkError>> {
+    compiled(name, source, flags).map(|object| link(&object))
 }
 
 const PROGRAM: &str = "__attribute__((section(\"syscall\"), used)) int prog(unsigned long *ctx)";

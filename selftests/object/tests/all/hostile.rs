@@ -1,7 +1,11 @@
 //! Bytes that no compiler made: an error at worst.
 
+use std::sync::OnceLock;
+
 use bpf_object::{compile_elf, link, read};
 use proptest::prelude::*;
+
+use crate::compilers;
 
 const CLANG: [&[u8]; 3] = [
     include_bytes!("../data/switch.o"),
@@ -34,6 +38,27 @@ fn object() -> impl Strategy<Value = Vec<u8>> {
     )
     .unwrap();
     proptest::sample::select(vec![ours, CLANG[0].to_vec(), CLANG[1].to_vec(), CLANG[2].to_vec()])
+}
+
+/// An object with maps and relocations of CO-RE that BTF describes, if there is a compiler.
+fn with_btf() -> Option<&'static [u8]> {
+    static MADE: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        compilers::compiled(
+            "hostile",
+            "struct { int (*type)[1]; int (*max_entries)[9]; int *key; long *value; } m
+                 __attribute__((section(\".maps\"), used));
+             struct s { int a, b; } __attribute__((preserve_access_index));
+             static long zeros[3];
+             __attribute__((section(\"syscall\"), used)) int prog(struct s *s) {
+                 int k = 0;
+                 long *v = ((void *(*)(void *, void *))1)(&m, &k);
+                 return v ? s->b : ++zeros[1];
+             }",
+            &["-g"],
+        )
+    });
+    made.as_deref()
 }
 
 /// Bytes that are often at the edge of what fits.
@@ -97,6 +122,26 @@ proptest! {
             elf[places[at.index(places.len())]] = byte;
         }
         let _ = link(&elf);
+    }
+
+    #[test]
+    fn mutated_btf_is_taken_or_refused(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), byte()), 1..6)
+    ) {
+        let Some(elf) = with_btf() else { return Ok(()) };
+        let mut mutant = elf.to_vec();
+        let object = read(elf).unwrap();
+        let mut places = Vec::new();
+        for section in &object.sections {
+            if matches!(section.name, ".BTF" | ".BTF.ext" | ".maps") {
+                let start = section.data.as_ptr() as usize - elf.as_ptr() as usize;
+                places.extend(start..start + section.data.len());
+            }
+        }
+        for (at, byte) in changes {
+            mutant[places[at.index(places.len())]] = byte;
+        }
+        let _ = link(&mutant);
     }
 
     #[test]
