@@ -53,7 +53,7 @@ impl Maps {
                 word.map_or(0, |&word| u32::from_le_bytes(word))
             };
             let spin_lock = field(5).checked_sub(1);
-            found.place(number, symbol)?;
+            found.place((number, MAPS), symbol)?;
             found.maps.push(MapPlan {
                 name: symbol.name.to_owned(),
                 map_type: field(0),
@@ -81,18 +81,22 @@ impl Maps {
         }
         let btf = btf_maps::types(object)?;
         for symbol in symbols(object, number) {
-            self.place(number, symbol)?;
+            self.place((number, BTF_MAPS), symbol)?;
             self.maps.push(btf_maps::map(&btf, symbol, types)?);
         }
         Ok(())
     }
 
     /// Takes down where the next map is defined.
-    fn place(&mut self, section: usize, symbol: &Symbol<'_>) -> Result<(), LinkError> {
+    fn place(
+        &mut self,
+        (section, name): (usize, &str),
+        symbol: &Symbol<'_>,
+    ) -> Result<(), LinkError> {
         match self.by_place.insert((section, symbol.value), self.maps.len()) {
             None => Ok(()),
             Some(_) => {
-                Err(Location::new(MAPS, symbol.name, symbol.value).error("two maps at one offset"))
+                Err(Location::new(name, symbol.name, symbol.value).error("two maps at one offset"))
             }
         }
     }

@@ -80,7 +80,8 @@ fn programs_need_a_known_section() {
     assert_eq!(
         source_refusal(".prog p kprobe/x\nexit"),
         "cannot link section `kprobe/x`, symbol `p` at offset 0x0: no program type is known for \
-         this section; known are `syscall`, `socket`, `tc`, `classifier`, `xdp`"
+         this section; known are `syscall`, `socket`, `tc`, `classifier`, `action`, `xdp`, `xdp.frags`, \
+         `raw_tp`"
     );
     assert_eq!(
         source_refusal(".func f\nexit"),
