@@ -9,3 +9,4 @@ pub(crate) mod record;
 pub(crate) mod terminal;
 #[cfg(test)]
 mod testing;
+pub(crate) mod trace;

@@ -1,7 +1,9 @@
 //! Running cases: lower them to steps, execute them in the guest and by the model, judge.
 
 mod checks;
+mod explore;
 pub(crate) mod guest;
+mod inputs;
 pub(crate) mod jit_image;
 pub(crate) mod judge;
 pub(crate) mod lower;
@@ -11,5 +13,7 @@ pub(crate) mod partition;
 pub(crate) mod probe;
 pub(crate) mod select;
 pub(crate) mod session;
+mod soundness;
 pub(crate) mod test_bpf;
+mod traces;
 mod xlated;

@@ -249,7 +249,7 @@ fn step_through<const EXACT: bool>(
             return Err(TrapKind::FellOff);
         };
         if EXACT {
-            tracer.step(pc, state.depth, &state.regs);
+            tracer.step(state.program, pc, state.depth, &state.regs);
         }
         pc += 1;
         if EXACT && base.wrapping_add(pc as u64) > budget {

@@ -14,7 +14,7 @@ use crate::packet;
 use crate::state::State;
 use crate::text::disassemble;
 use crate::trace::Tracer;
-use crate::trap::{TraceEntry, Trap, TrapKind};
+use crate::trap::{Change, Trace, TraceEntry, Trap, TrapKind};
 use crate::value::Value;
 
 /// `enum bpf_prog_type` (`include/uapi/linux/bpf.h`).
@@ -72,10 +72,10 @@ pub(crate) enum Entry<'a> {
 /// As in the kernel, maps keep their contents from run to run.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    programs: Vec<Program>,
+    pub(crate) programs: Vec<Program>,
     insns: Vec<Vec<Insn>>,
     maps: Maps,
-    memory: Memory,
+    pub(crate) memory: Memory,
     scratch: Scratch,
 }
 
@@ -124,12 +124,12 @@ impl Machine {
         input: &Input,
         budget: u64,
         keep: usize,
-    ) -> Result<(Outcome, Vec<TraceEntry>), Box<Trap>> {
+    ) -> Result<(Outcome, Trace), Box<Trap>> {
         let mut tracer = Tracer::new(keep);
         match self.execute::<true>(program, Entry::Program(input), budget, &mut tracer) {
-            Ok(outcome) => Ok((outcome, self.trace(program, &tracer))),
+            Ok(outcome) => Ok((outcome, self.trace(&tracer))),
             Err(mut trap) => {
-                trap.trace = self.trace(program, &tracer);
+                trap.trace = self.trace(&tracer);
                 Err(trap)
             }
         }
@@ -155,8 +155,9 @@ impl Machine {
                 slot: 0,
                 insn: String::new(),
                 regs: [Value::UNINIT; 11],
+                shown: Vec::new(),
                 steps: 0,
-                trace: Vec::new(),
+                trace: Trace::default(),
             }));
         };
         memory.begin_run(number);
@@ -182,9 +183,14 @@ impl Machine {
                 kind,
                 program: state.program,
                 slot,
+                shown: (0..)
+                    .zip(regs)
+                    .filter(|(_, value)| *value != Value::UNINIT)
+                    .map(|(reg, value)| change(memory, reg, value))
+                    .collect(),
                 regs,
                 steps: state.steps,
-                trace: Vec::new(),
+                trace: Trace::default(),
             }));
         }
         let (ctx, packet) = match entry {
@@ -209,21 +215,33 @@ impl Machine {
         })
     }
 
-    fn trace(&self, program: usize, tracer: &Tracer) -> Vec<TraceEntry> {
-        let (Some(program), Some(insns)) = (self.programs.get(program), self.insns.get(program))
-        else {
-            return Vec::new();
-        };
-        tracer
-            .steps()
-            .filter(|step| !program.is_marker(step.code))
-            .map(|step| {
-                let slot = program.slot_of.get(step.code).copied().unwrap_or_default() as usize;
-                let insn = disassemble(insns, slot);
-                TraceEntry { slot, depth: step.depth, insn, changed: step.changed }
-            })
-            .collect()
+    fn trace(&self, tracer: &Tracer) -> Trace {
+        let mut entries = Vec::new();
+        for (step, changed) in tracer.steps() {
+            let (Some(program), Some(insns)) =
+                (self.programs.get(step.program), self.insns.get(step.program))
+            else {
+                continue;
+            };
+            if program.is_marker(step.code) {
+                continue;
+            }
+            let slot = program.slot_of.get(step.code).copied().unwrap_or_default() as usize;
+            let changed = changed.into_iter().map(|(reg, value)| change(&self.memory, reg, value));
+            entries.push(TraceEntry {
+                program: step.program,
+                slot,
+                depth: step.depth,
+                insn: disassemble(insns, slot),
+                changed: changed.collect(),
+            });
+        }
+        Trace { left_out: tracer.left_out(), entries }
     }
+}
+
+fn change(memory: &Memory, reg: u8, value: Value) -> Change {
+    Change { reg, value, text: memory.show(value) }
 }
 
 /// Sets up context and packet; gives r1.

@@ -4,51 +4,78 @@ use std::collections::VecDeque;
 
 use crate::value::Value;
 
-/// One step, by code index; the machine turns it into text when it is wanted.
+/// Registers that programs see.
+const REGS: usize = 11;
+
+/// One step, by program and code index; the machine turns it into text when it is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
+    pub(crate) program: usize,
     pub(crate) code: usize,
     pub(crate) depth: usize,
-    pub(crate) changed: Option<(u8, Value)>,
+    before: [Value; REGS],
 }
 
-/// Collects steps; its buffer is allocated once.
+/// Collects steps.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracer {
     keep: usize,
+    seen: u64,
     steps: VecDeque<Step>,
-    before: [Value; 16],
+    /// Registers behind the last step, where it has ended.
+    after: Option<[Value; REGS]>,
 }
 
 impl Tracer {
     /// Keeps the last `keep` steps.
     pub(crate) fn new(keep: usize) -> Self {
-        Self { keep, steps: VecDeque::new(), before: [Value::UNINIT; 16] }
+        Self { keep, seen: 0, steps: VecDeque::new(), after: None }
     }
 
     /// A step starts; the one before it has ended.
-    pub(crate) fn step(&mut self, code: usize, depth: usize, regs: &[Value; 16]) {
-        self.end(regs);
+    pub(crate) fn step(&mut self, program: usize, code: usize, depth: usize, regs: &[Value; 16]) {
+        self.seen += 1;
         if self.keep == 0 {
             return;
         }
         if self.steps.len() == self.keep {
             self.steps.pop_front();
         }
-        self.steps.push_back(Step { code, depth, changed: None });
-        self.before = *regs;
+        self.steps.push_back(Step { program, code, depth, before: visible(regs) });
     }
 
     /// The last step has ended with these registers.
     pub(crate) fn end(&mut self, regs: &[Value; 16]) {
-        if let Some(step) = self.steps.back_mut() {
-            let changed = (0..11).find(|&reg| regs[reg] != self.before[reg]);
-            step.changed = changed.map(|reg| (reg as u8, regs[reg]));
-        }
+        self.after = Some(visible(regs));
     }
 
-    /// The steps, oldest first.
-    pub(crate) fn steps(&self) -> impl Iterator<Item = Step> + '_ {
-        self.steps.iter().copied()
+    /// Steps that are no longer there.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.seen - self.steps.len() as u64
     }
+
+    /// The steps, oldest first, each with the registers that it has given a value. A step that
+    /// trapped has given none.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (Step, Vec<(u8, Value)>)> + '_ {
+        let following = self.steps.iter().skip(1).map(|step| Some(step.before));
+        self.steps.iter().zip(following.chain([self.after])).map(|(step, after)| {
+            let changed = after.map_or_else(Vec::new, |after| changed(&step.before, &after));
+            (*step, changed)
+        })
+    }
+}
+
+fn visible(regs: &[Value; 16]) -> [Value; REGS] {
+    let mut visible = [Value::UNINIT; REGS];
+    visible.copy_from_slice(&regs[..REGS]);
+    visible
+}
+
+/// What has another value than before, without what has none now.
+fn changed(before: &[Value; REGS], after: &[Value; REGS]) -> Vec<(u8, Value)> {
+    (0u8..)
+        .zip(before.iter().zip(after))
+        .filter(|(_, (before, after))| before != after && **after != Value::UNINIT)
+        .map(|(reg, (_, after))| (reg, *after))
+        .collect()
 }

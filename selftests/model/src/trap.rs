@@ -174,22 +174,19 @@ pub struct Trap {
     pub insn: String,
     /// r0 to r10 before the instruction.
     pub regs: [Value; 11],
+    /// Those of them that hold something, as [`TraceEntry::changed`] has them.
+    pub shown: Vec<Change>,
     /// Steps taken before it.
     pub steps: u64,
-    /// The last steps, oldest first; empty unless the run was traced.
-    pub trace: Vec<TraceEntry>,
+    /// The last steps; empty unless the run was traced. The instruction that trapped is the last
+    /// one, unless the run left the program.
+    pub trace: Trace,
 }
 
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "slot {} `{}`: {} (", self.slot, self.insn, self.kind)?;
-        let mut sep = "";
-        for (reg, value) in self.regs.iter().enumerate() {
-            if value.kind() != ValueKind::Uninit {
-                write!(f, "{sep}r{reg}={value}")?;
-                sep = " ";
-            }
-        }
+        write_changes(f, &self.shown)?;
         f.write_str(")")
     }
 }
@@ -200,25 +197,58 @@ impl std::error::Error for Trap {
     }
 }
 
+/// The last steps of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Steps of the run that came before the first entry.
+    pub left_out: u64,
+    /// The steps, oldest first.
+    pub entries: Vec<TraceEntry>,
+}
+
 /// One step of a traced run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceEntry {
+    /// Number of the program: a tail call leads to another one.
+    pub program: usize,
     /// Slot of the instruction.
     pub slot: usize,
     /// Depth of the frame, 0 for the entry function.
     pub depth: usize,
     /// The instruction in the notation of the verifier's log.
     pub insn: String,
-    /// The lowest register that the instruction changed, with its new value.
-    pub changed: Option<(u8, Value)>,
+    /// The registers that have another value after the instruction. Those that have become
+    /// unreadable are not among them.
+    pub changed: Vec<Change>,
+}
+
+/// A register and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Number of the register.
+    pub reg: u8,
+    /// What it holds.
+    pub value: Value,
+    /// The same in words: `0x2a`, `stack frame 0 -8`, `map 2 element 3 +16`, `context +0`,
+    /// `packet +14`, `func 12`, `insn 40`.
+    pub text: String,
 }
 
 impl fmt::Display for TraceEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>4}: {}{}", self.slot, "  ".repeat(self.depth), self.insn)?;
-        if let Some((reg, value)) = self.changed {
-            write!(f, "  ; r{reg}={value}")?;
+        if !self.changed.is_empty() {
+            f.write_str("  ; ")?;
+            write_changes(f, &self.changed)?;
         }
         Ok(())
     }
+}
+
+fn write_changes(f: &mut fmt::Formatter<'_>, changes: &[Change]) -> fmt::Result {
+    for (number, Change { reg, text, .. }) in changes.iter().enumerate() {
+        let separator = if number == 0 { "" } else { ", " };
+        write!(f, "{separator}r{reg} = {text}")?;
+    }
+    Ok(())
 }

@@ -12,6 +12,7 @@ use bpf_wire::{BatchReport, Failure, Mode, Output, ProgramLoad, Step};
 
 use super::spec::{Expectation, Returns, Spec, TEST_DATA_LEN};
 use super::xlated;
+use crate::report::record::FailureClass;
 use crate::run::judge::{Problem, describe, errno_name, sysctls};
 use crate::run::lower::{Lowered, Role, create_map, load_program};
 
@@ -213,7 +214,7 @@ impl Subtest {
             }
         }
         if report.steps.len() < lowered.roles.len() && report.steps.iter().all(Result::is_ok) {
-            problems.push(Problem::new("the agent left out steps and reported no failure"));
+            problems.push(Problem::result("the agent left out steps and reported no failure"));
         }
         problems
     }
@@ -224,25 +225,25 @@ impl Subtest {
                 if at == self.program =>
             {
                 if self.expectation.fails {
-                    problems.push(Problem {
-                        text: "was accepted, its load has to fail".to_owned(),
-                        log: log.clone(),
-                    });
+                    problems.push(verifier("was accepted, its load has to fail", log));
                     return;
                 }
                 if (*jited_len == 0) != (mode == Mode::Interp) {
-                    problems.push(Problem::new(format!(
+                    problems.push(Problem::new(FailureClass::Mode, format!(
                         "ran in another mode than asked: {} and {jited_len} bytes of machine code",
                         mode.name()
                     )));
                 }
                 if let Some(text) = self.expectation.log.judge(log, "verifier log") {
-                    problems.push(Problem { text, log: log.clone() });
+                    problems.push(verifier(text, log));
                 }
                 let translated = xlated::text(xlated);
                 if let Some(text) = self.expectation.xlated.judge(&translated, "translated program")
                 {
-                    problems.push(Problem { text, log: translated });
+                    problems.push(Problem {
+                        log: translated,
+                        ..Problem::new(FailureClass::Code, text)
+                    });
                 }
             }
             (Role::Run(_), Output::Ran { retval, .. }) => {
@@ -250,7 +251,7 @@ impl Subtest {
                 if let Returns::Value(value) = stated
                     && !stated.allows(*retval)
                 {
-                    problems.push(Problem::new(format!(
+                    problems.push(Problem::result(format!(
                         "returned {}, the test states {value}",
                         retval.cast_signed()
                     )));
@@ -264,7 +265,7 @@ impl Subtest {
         let Failure { errno, log } = failure;
         if role == Role::Load(self.program) && self.expectation.fails {
             if let Some(text) = self.expectation.log.judge(log, "verifier log") {
-                problems.push(Problem { text, log: log.clone() });
+                problems.push(verifier(text, log));
             }
             return;
         }
@@ -274,8 +275,13 @@ impl Subtest {
         {
             text.push_str(&format!(": map {} of type {}", map.name, map.map_type));
         }
-        problems.push(Problem { text, log: log.clone() });
+        problems.push(verifier(text, log));
     }
+}
+
+/// What is wrong with a verdict of the verifier's, and its log.
+fn verifier(text: impl Into<String>, log: &str) -> Problem {
+    Problem { log: log.to_owned(), ..Problem::new(FailureClass::Verifier, text) }
 }
 
 /// Does without capabilities while taking a step.

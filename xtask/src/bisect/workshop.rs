@@ -115,6 +115,7 @@ impl Workshop for Guests {
             MachineConfig::new(built.vmlinux.clone(), initramfs, self.accel.accel, self.console()?);
         let mut guest = Guest::new(config, &built.boot);
         let rules = Rules {
+            too_strict: false,
             modes: self.modes.clone(),
             fail_fast: false,
             declared: false,

@@ -282,6 +282,7 @@ impl Lab for Guests {
             // fail has to be noticed by a case.
             probe: mutant.is_none(),
             declared: true,
+            too_strict: false,
             patches: Some(self.series.patches.iter().map(Patch::subject).collect()),
             emission: guest.emission(built)?,
         };

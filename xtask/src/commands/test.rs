@@ -14,7 +14,9 @@ use crate::exit::{Status, Stop};
 use crate::kernel::build::{self, BuiltKernel};
 use crate::kernel::series::Selection;
 use crate::report::files::ReportArgs;
-use crate::report::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
+use crate::report::record::{
+    Counts, KernelFacts, Record, Report, SCHEMA, TooStrictCase, Verdict, traces,
+};
 use crate::report::terminal;
 use crate::run::guest::Guest;
 use crate::run::partition::Partition;
@@ -23,6 +25,9 @@ use crate::run::session::{self, Prepared, Rules};
 use crate::run::test_bpf::recorded::{MadeWith, Recorded};
 use crate::run::test_bpf::{self, Reference};
 use crate::ui::Progress;
+
+/// Steps that a trace shows unless the command line says something else.
+const SHOWN_STEPS: usize = 20;
 
 /// Options of `test`.
 #[derive(Debug, Args)]
@@ -56,6 +61,12 @@ pub(crate) struct Test {
     /// Stop at the first case that failed.
     #[arg(long)]
     fail_fast: bool,
+    /// Steps of the model that are shown of a program that did something else; 0 for none.
+    #[arg(long, value_name = "N", default_value_t = SHOWN_STEPS)]
+    trace: usize,
+    /// List the programs that the kernel rejects though the model finds nothing wrong with them.
+    #[arg(long)]
+    too_strict: bool,
     #[command(flatten)]
     report: ReportArgs,
     /// Run only this shard of the selected cases: slice:M/N takes every Nth from the Mth on, hash:M/N
@@ -89,6 +100,8 @@ impl Test {
             accel: AccelChoice::Auto,
             keep_going: true,
             fail_fast: false,
+            trace: SHOWN_STEPS,
+            too_strict: false,
             report: ReportArgs::default(),
             partition: None,
             bless: false,
@@ -126,7 +139,7 @@ impl Test {
             let bad = |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
             if records.iter().any(bad) {
                 let plan = prepared.plan.as_ref().ok();
-                progress.line(&terminal::failure(&prepared.case, plan, records));
+                progress.line(&terminal::failure(&prepared.case, plan, records, self.trace));
             }
         });
         let mut records = ran?;
@@ -139,6 +152,8 @@ impl Test {
         let ended = guest.end();
 
         let counts = Counts::of(&records);
+        let too_strict = TooStrictCase::of(&records);
+        print!("{}", terminal::too_strict(&too_strict, self.too_strict));
         print!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
         if counts.failed + counts.broken > 0 {
             println!("consoles: {}", console.display());
@@ -152,6 +167,8 @@ impl Test {
                 release,
             },
             accel: accel.to_owned(),
+            too_strict,
+            traces: traces(&records),
             cases: records,
             counts,
         })?;
@@ -217,6 +234,7 @@ impl Test {
             modes: self.modes(&Mode::ALL),
             fail_fast: self.fail_fast && !self.keep_going,
             probe: true,
+            too_strict: true,
             declared: self.kernel.linux.is_none() && built.series == Selection::All,
             patches: match self.kernel.linux {
                 Some(_) => None,

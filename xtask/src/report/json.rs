@@ -44,12 +44,22 @@ mod tests {
     use bpf_wire::Mode;
 
     use super::*;
-    use crate::report::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
+    use crate::report::record::{
+        Counts, FailureClass, KernelFacts, Record, Report, SCHEMA, TooStrict, TooStrictCase,
+        Verdict, traces,
+    };
 
     fn report() -> Report {
         let record = Record {
-            verdict: Verdict::Unsupported,
+            verdict: Verdict::Failed,
+            failure: Some(FailureClass::Unsound),
             problems: vec!["no gotox".into()],
+            too_strict: Some(TooStrict {
+                program: 1,
+                errno: "EINVAL (22)".into(),
+                said: "too complex".into(),
+                runs: 128,
+            }),
             ..Record::new("a/b", Mode::Jit)
         };
         Report {
@@ -62,6 +72,8 @@ mod tests {
             },
             accel: "tcg".into(),
             counts: Counts::of(std::slice::from_ref(&record)),
+            too_strict: TooStrictCase::of(std::slice::from_ref(&record)),
+            traces: traces(std::slice::from_ref(&record)),
             cases: vec![record],
         }
     }
@@ -75,8 +87,16 @@ mod tests {
             serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(read["schema"], 1);
         assert_eq!(read["kernel"]["patches"], 8);
-        assert_eq!(read["cases"][0]["verdict"], "unsupported");
-        assert_eq!(read["counts"]["unsupported"], 1);
+        assert_eq!(read["cases"][0]["verdict"], "failed");
+        assert_eq!(read["cases"][0]["failure"], "unsound");
+        assert_eq!(read["counts"]["failed"], 1);
+        assert_eq!(read["counts"]["unsound"], 1);
+        let strict = serde_json::json!({
+            "name": "a/b", "modes": ["jit"], "program": 1, "errno": "EINVAL (22)",
+            "said": "too complex", "runs": 128,
+        });
+        assert_eq!(read["too_strict"], serde_json::json!([strict]));
+        assert_eq!(read["traces"], serde_json::json!([]));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
     }
 

@@ -6,7 +6,8 @@ use bpf_isa::disassemble;
 use bpf_object::LoadPlan;
 use bpf_suites::{Case, Expect, Source};
 
-use super::record::{Counts, Record, Verdict};
+use super::record::{Counts, FailureClass, Record, TooStrict, TooStrictCase, Verdict, traces};
+use super::trace;
 use crate::run::judge::{errno_name, hex};
 
 /// Lines of a program that are shown.
@@ -15,13 +16,25 @@ const SHOWN_LINES: usize = 60;
 const SHOWN_LOG: usize = 25;
 
 /// A case that did not hold: program, input, expectation, what each mode gave, how to repeat it.
-pub(crate) fn failure(case: &Case, plan: Option<&LoadPlan>, records: &[Record]) -> String {
-    let mut text = format!("FAILED {}\n  {}\n", case.name, case.about);
+///
+/// `steps` of the model are shown where it says something else.
+pub(crate) fn failure(
+    case: &Case,
+    plan: Option<&LoadPlan>,
+    records: &[Record],
+    steps: usize,
+) -> String {
+    let unsound = records.iter().any(|record| record.failure == Some(FailureClass::Unsound));
+    let unsound = if unsound { " (unsound)" } else { "" };
+    let mut text = format!("FAILED{unsound} {}\n  {}\n", case.name, case.about);
     program(case, plan, &mut text);
     expectation(case, &mut text);
     for record in records {
         verdict(record, &mut text);
         log_of(record, &mut text);
+    }
+    for trace in traces(records) {
+        text.push_str(&trace::text(&trace, steps));
     }
     let _ = writeln!(text, "  repeat with: cargo xtask test '^{}$'", case.name);
     text
@@ -66,6 +79,7 @@ pub(crate) fn suite(record: &Record) -> String {
 pub(super) fn verdict(record: &Record, text: &mut String) {
     let verdict = match record.verdict {
         Verdict::Held => "held",
+        Verdict::Failed if record.failure == Some(FailureClass::Unsound) => "failed (unsound)",
         Verdict::Failed => "failed",
         Verdict::Unsupported => "unsupported",
         Verdict::Broken => "broken",
@@ -119,6 +133,30 @@ fn expectation(case: &Case, text: &mut String) {
     }
 }
 
+/// How many programs the kernel rejects though the model finds nothing wrong with them, and with
+/// `list` which ones and what the kernel says of them.
+pub(crate) fn too_strict(cases: &[TooStrictCase], list: bool) -> String {
+    let mut text = String::new();
+    if list {
+        for TooStrictCase { name, modes, rejected: TooStrict { program, errno, said, .. } } in cases
+        {
+            let of = if *program == 0 { String::new() } else { format!(", program {program}") };
+            let _ = writeln!(text, "too strict: {name}{of} ({})", modes.join(", "));
+            let said = if said.is_empty() { "the verifier's log is empty" } else { said };
+            let _ = writeln!(text, "    {errno}: {said}");
+        }
+    }
+    if !cases.is_empty() {
+        let how = if list { "" } else { "; --too-strict lists them" };
+        let _ = writeln!(
+            text,
+            "too strict: {} cases are rejected though the model finds nothing wrong{how}",
+            cases.len()
+        );
+    }
+    text
+}
+
 /// The closing lines: what could not be judged and why, then the counts.
 pub(crate) fn summary(records: &[Record], counts: Counts, seconds: f64) -> String {
     let mut text = String::new();
@@ -133,8 +171,12 @@ pub(crate) fn summary(records: &[Record], counts: Counts, seconds: f64) -> Strin
     for (reason, count) in reasons {
         let _ = writeln!(text, "unsupported: {count} × {reason}");
     }
-    let Counts { held, failed, unsupported, broken } = counts;
-    let _ = write!(text, "{held} held, {failed} failed, {unsupported} unsupported");
+    let Counts { held, failed, unsound, unsupported, broken } = counts;
+    let _ = write!(text, "{held} held, {failed} failed");
+    if unsound > 0 {
+        let _ = write!(text, " ({unsound} unsound)");
+    }
+    let _ = write!(text, ", {unsupported} unsupported");
     if broken > 0 {
         let _ = write!(text, ", {broken} broken");
     }
@@ -163,7 +205,7 @@ mod tests {
         let case = accepts("t/case", "shows it", "r0 = 7\nexit").run(vec![1, 2], 8).into();
         let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
         let log = (0..40).map(|line| format!("line {line}\n")).collect::<String>();
-        let text = failure(&case, Some(&plan), &[record(Verdict::Failed, "returned 7", &log)]);
+        let text = failure(&case, Some(&plan), &[record(Verdict::Failed, "returned 7", &log)], 20);
         for piece in [
             "FAILED t/case\n  shows it\n",
             "(b7) r0 = 7",

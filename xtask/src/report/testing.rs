@@ -25,6 +25,8 @@ pub(super) fn report() -> Report {
     ];
     cases[1].log = "verifier <log>".to_owned();
     Report {
+        too_strict: Vec::new(),
+        traces: Vec::new(),
         schema: SCHEMA,
         kernel: KernelFacts {
             base: "7.3.4".to_owned(),

@@ -39,14 +39,14 @@ pub(super) fn one_check(
     problems: &mut Vec<Problem>,
 ) {
     let Some((index, map)) = named(plan, &check.map) else {
-        problems.push(Problem::new(format!("the plan has no map {}", check.map)));
+        problems.push(Problem::result(format!("the plan has no map {}", check.map)));
         return;
     };
     match (&check.act, output) {
         (Act::UpdateFails(errno), Output::Attempted(failure)) => {
             let found = failure.as_ref().map_or(0, |failure| failure.errno);
             if found != *errno {
-                problems.push(Problem::new(format!(
+                problems.push(Problem::result(format!(
                     "map {}: BPF_MAP_UPDATE_ELEM gave {}, the case states {}",
                     map.name,
                     if found == 0 { "success".to_owned() } else { errno_name(found) },
@@ -71,10 +71,10 @@ pub(super) fn one_check(
         (Act::Holds(words), Output::Elements(elements)) => {
             let value = elements.first().map_or(&[][..], |(_, value)| value);
             if let Some(difference) = words.difference(value) {
-                problems.push(Problem::new(format!("map {}: {difference}", map.name)));
+                problems.push(Problem::result(format!("map {}: {difference}", map.name)));
             }
         }
-        _ => problems.push(Problem::new(format!(
+        _ => problems.push(Problem::result(format!(
             "map {}: the agent answered a check with something else",
             map.name
         ))),
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(said(Act::LookupBatch, &[7], &elements(7)), [""; 0]);
         assert_eq!(
             said(Act::LookupBatch, &[7], &elements(8)),
-            ["map m: key 00 00 00 00 holds 08, the model has key 00 00 00 00 with 07"]
+            ["map m: element 0 with key 00 00 00 00 differs from byte 0: 08, the model has 07"]
         );
         assert_eq!(
             said(Act::LookupBatch, &[7], &Output::Elements(vec![])),
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(mapped(&[1, 2, 3, 0, 0, 0, 0, 0]), [""; 0]);
         assert_eq!(
             mapped(&[1, 2, 4, 0, 0, 0, 0, 0]),
-            ["map m: key 00 00 00 00 holds 01 02 04, the model has key 00 00 00 00 with 01 02 03"]
+            ["map m: element 0 with key 00 00 00 00 differs from byte 2: 04, the model has 03"]
         );
         assert_eq!(mapped(&[]), ["map m: 0 elements, the model has 1"]);
     }

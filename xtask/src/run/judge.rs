@@ -6,51 +6,75 @@ use bpf_wire::{BatchReport, Failure, Mode, Output};
 use nix::errno::Errno;
 
 use super::checks::one_check;
+use super::explore::Explorer;
 use super::lower::{Lowered, Role};
 use super::model::{Expected, is_the_kernels_choice};
+use super::soundness;
+use super::traces::Evidence;
+use crate::report::record::{By, Difference, FailureClass, Place};
 
 /// Bytes of a memory region shown around the first difference.
 const SHOWN_BYTES: usize = 16;
 
-/// Bytes of a map's value that are shown as a whole.
-const LONG_VALUE: usize = 64;
-
 /// What is wrong with a case in one mode. Nothing is wrong when there are none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Problem {
+    /// What it is about.
+    pub(crate) class: FailureClass,
     /// One line: what was expected and what came.
     pub(crate) text: String,
     /// The verifier's log, where it has something to say.
     pub(crate) log: String,
+    /// The first byte that is another one, where bytes were compared.
+    pub(crate) difference: Option<Difference>,
+    /// The run of the model that shows it.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 impl Problem {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), log: String::new() }
+    pub(crate) fn new(class: FailureClass, text: impl Into<String>) -> Self {
+        Self { class, text: text.into(), log: String::new(), difference: None, evidence: None }
+    }
+
+    /// What the kernel gave is not what was expected.
+    pub(crate) fn result(text: impl Into<String>) -> Self {
+        Self::new(FailureClass::Result, text)
+    }
+
+    fn of_run(self, run: usize) -> Self {
+        Self { evidence: Some(Evidence::Run(run)), ..self }
     }
 }
 
+/// Everything that a verdict depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// The case.
+    pub(crate) case: &'a Case,
+    /// Its plan.
+    pub(crate) plan: &'a LoadPlan,
+    /// The mode that was asked for.
+    pub(crate) mode: Mode,
+    /// What the agent was to do.
+    pub(crate) lowered: &'a Lowered,
+    /// What came of it.
+    pub(crate) report: &'a BatchReport,
+    /// What the model computed.
+    pub(crate) expected: &'a Expected,
+}
+
 /// Judges one execution of a case.
-pub(crate) fn judge(
-    case: &Case,
-    plan: &LoadPlan,
-    mode: Mode,
-    lowered: &Lowered,
-    report: &BatchReport,
-    expected: &Expected,
-) -> Vec<Problem> {
+pub(crate) fn judge(subject: &Subject<'_>, explorer: &mut Explorer) -> Vec<Problem> {
     let mut problems = Vec::new();
-    sysctls(mode, report, &mut problems);
-    if let Some(rejection) = refused_in(mode, case) {
-        rejected(&rejection, lowered, report, &mut problems);
-        return problems;
-    }
-    match &case.expect {
-        Expect::Rejected(rejection) => rejected(rejection, lowered, report, &mut problems),
-        Expect::Accepted(runs) => {
-            accepted(case, plan, mode, runs, lowered, report, expected, &mut problems);
+    sysctls(subject.mode, subject.report, &mut problems);
+    let stated = refused_in(subject.mode, subject.case);
+    match (&stated, &subject.case.expect) {
+        (Some(rejection), _) | (None, Expect::Rejected(rejection)) => {
+            rejected(rejection, subject, &mut problems);
         }
+        (None, Expect::Accepted(runs)) => accepted(runs, subject, &mut problems),
     }
+    problems.extend(soundness::unsound(subject, explorer));
     problems
 }
 
@@ -68,7 +92,7 @@ fn refused_in(mode: Mode, case: &Case) -> Option<Rejection> {
 pub(crate) fn sysctls(mode: Mode, report: &BatchReport, problems: &mut Vec<Problem>) {
     let (enable, harden) = mode.sysctls();
     if (report.jit_enable, report.jit_harden) != (enable, harden) {
-        problems.push(Problem::new(format!(
+        problems.push(Problem::new(FailureClass::Mode, format!(
             "ran in another mode than asked: {} wants bpf_jit_enable={enable} bpf_jit_harden={harden}, \
              the kernel had {} and {}",
             mode.name(),
@@ -78,17 +102,8 @@ pub(crate) fn sysctls(mode: Mode, report: &BatchReport, problems: &mut Vec<Probl
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "everything that a verdict depends on")]
-fn accepted(
-    case: &Case,
-    plan: &LoadPlan,
-    mode: Mode,
-    runs: &[Run],
-    lowered: &Lowered,
-    report: &BatchReport,
-    expected: &Expected,
-    problems: &mut Vec<Problem>,
-) {
+fn accepted(runs: &[Run], subject: &Subject<'_>, problems: &mut Vec<Problem>) {
+    let Subject { case, plan, mode, lowered, report, expected } = *subject;
     let interpreted =
         mode == Mode::Interp || (mode == Mode::JitHardened && case.blinding == Blinding::FallsBack);
     for (role, step) in lowered.roles.iter().zip(&report.steps) {
@@ -97,10 +112,13 @@ fn accepted(
             (Role::Load(_), Ok(Output::Loaded { jited_len, .. }))
                 if (*jited_len == 0) != interpreted =>
             {
-                problems.push(Problem::new(format!(
-                    "ran in another mode than asked: {} and {jited_len} bytes of machine code",
-                    mode.name()
-                )));
+                problems.push(Problem::new(
+                    FailureClass::Mode,
+                    format!(
+                        "ran in another mode than asked: {} and {jited_len} bytes of machine code",
+                        mode.name()
+                    ),
+                ));
             }
             (Role::Run(index), Ok(Output::Ran { retval, data, ctx })) => {
                 if let Some(run) = runs.get(*index) {
@@ -119,7 +137,7 @@ fn accepted(
         }
     }
     if report.steps.len() < lowered.roles.len() && problems.is_empty() {
-        problems.push(Problem::new(format!(
+        problems.push(Problem::result(format!(
             "the agent executed {} of {} steps and reported no failure",
             report.steps.len(),
             lowered.roles.len()
@@ -129,7 +147,11 @@ fn accepted(
 
 fn refused(role: Role, failure: &Failure) -> Problem {
     let text = format!("{} failed with {}", describe(role), errno_name(failure.errno));
-    Problem { text, log: failure.log.clone() }
+    let class = match role {
+        Role::Load(_) | Role::CreateMap(_) | Role::UpdateElem(_) => FailureClass::Verifier,
+        _ => FailureClass::Result,
+    };
+    Problem { log: failure.log.clone(), ..Problem::new(class, text) }
 }
 
 fn one_run(
@@ -139,42 +161,45 @@ fn one_run(
     expected: &Expected,
     problems: &mut Vec<Problem>,
 ) {
+    let returned = |by: &str, value: u32| {
+        let text = format!("run {index}: returned {retval:#x}, {by} {value:#x}");
+        Problem::result(text).of_run(index)
+    };
+    let compare = |place, observed, expected, by, problems: &mut Vec<Problem>| {
+        problems.extend(memory(index, place, observed, expected, by));
+    };
     if retval != run.returns {
-        problems.push(Problem::new(format!(
-            "run {index}: returned {retval:#x}, the case states {:#x}",
-            run.returns
-        )));
+        problems.push(returned("the case states", run.returns));
     }
     if let Some(after) = &run.ctx_after {
-        compare(index, "context", ctx, after, "the case states", problems);
+        compare(Place::Context, ctx, after, By::Case, problems);
     }
     if let Some(after) = &run.packet_after {
-        compare(index, "packet", data, after, "the case states", problems);
+        compare(Place::Packet, data, after, By::Case, problems);
     }
     match expected.runs.get(index) {
         // Only the case's author can say something about it.
         Some(Ok(outcome)) if is_the_kernels_choice(outcome) => {}
         Some(Ok(outcome)) => {
             if retval != outcome.r0 as u32 {
-                problems.push(Problem::new(format!(
-                    "run {index}: returned {retval:#x}, the model computes {:#x}",
-                    outcome.r0 as u32
-                )));
+                problems.push(returned("the model computes", outcome.r0 as u32));
             }
             if !run.ctx.is_empty() {
-                compare(index, "context", ctx, &outcome.ctx, "the model computes", problems);
+                compare(Place::Context, ctx, &outcome.ctx, By::Model, problems);
             }
             if !run.packet.is_empty() {
-                compare(index, "packet", data, &outcome.packet, "the model computes", problems);
+                compare(Place::Packet, data, &outcome.packet, By::Model, problems);
             }
         }
-        Some(Err(trap)) if trap.kind.is_unsound() => problems.push(Problem::new(format!(
-            "run {index}: unsound: the kernel accepted what the model traps on: {trap}"
-        ))),
+        // The judge of the verifier says it.
+        Some(Err(trap)) if trap.kind.is_unsound() => {}
         Some(Err(trap)) => {
-            problems.push(Problem::new(format!("run {index}: the model cannot judge it: {trap}")));
+            let text = format!("run {index}: the model cannot judge it: {trap}");
+            problems.push(Problem::result(text).of_run(index));
         }
-        None => problems.push(Problem::new(format!("run {index}: the model did not get that far"))),
+        None => {
+            problems.push(Problem::result(format!("run {index}: the model did not get that far")))
+        }
     }
 }
 
@@ -185,12 +210,13 @@ pub(super) fn one_map(
     expected: &Expected,
     problems: &mut Vec<Problem>,
 ) {
-    if expected.is_the_kernels_choice() {
+    // Behind a trap the model's maps are half done.
+    if expected.is_the_kernels_choice() || expected.runs.iter().any(Result::is_err) {
         return;
     }
     let name = plan.maps.get(index).map_or("?", |map| map.name.as_str());
     let Some(Some(model)) = expected.maps.get(index) else {
-        problems.push(Problem::new(format!("map {name}: the model has no contents for it")));
+        problems.push(Problem::result(format!("map {name}: the model has no contents for it")));
         return;
     };
     let mut observed = elements.to_vec();
@@ -200,41 +226,58 @@ pub(super) fn one_map(
     if observed == model {
         return;
     }
+    let mut problem = |text: String, difference| {
+        let problem = Problem { difference, ..Problem::result(text) };
+        problems.push(match expected.runs.len().checked_sub(1) {
+            Some(last) => problem.of_run(last),
+            None => problem,
+        });
+    };
     if observed.len() != model.len() {
-        problems.push(Problem::new(format!(
-            "map {name}: {} elements, the model has {}",
-            observed.len(),
-            model.len()
-        )));
+        let text =
+            format!("map {name}: {} elements, the model has {}", observed.len(), model.len());
+        problem(text, None);
     }
-    for ((key, value), (model_key, model_value)) in observed.iter().zip(&model) {
-        if (key, value) != (model_key, model_value) {
-            // Of a value that fills the screen only what is around the first difference.
-            let at = value.iter().zip(model_value).position(|(a, b)| a != b).unwrap_or(0);
-            let part = |value: &[u8]| match value.get(at..) {
-                Some(rest) if value.len() > LONG_VALUE => {
-                    format!("{} from byte {at}", hex(&rest[..rest.len().min(SHOWN_BYTES)]))
-                }
-                _ => hex(value),
-            };
-            problems.push(Problem::new(format!(
-                "map {name}: key {} holds {}, the model has key {} with {}",
-                hex(key),
-                part(value),
-                hex(model_key),
-                part(model_value)
-            )));
-            return;
-        }
+    let differ = observed.iter().zip(&model).enumerate().find(|(_, (ours, theirs))| ours != theirs);
+    let Some((element, ((key, value), (model_key, model_value)))) = differ else { return };
+    if key != model_key {
+        let (key, model_key) = (hex(key), hex(model_key));
+        let text =
+            format!("map {name}: element {element} has key {key}, the model has {model_key}");
+        problem(text, None);
+    } else if let Some(offset) = first_difference(value, model_value) {
+        let text = format!(
+            "map {name}: element {element} with key {} differs from byte {offset}: {}, the model has {}",
+            hex(key),
+            hex(shown(value, offset)),
+            hex(shown(model_value, offset))
+        );
+        let difference = Difference {
+            run: None,
+            place: Place::Map,
+            map: Some(name.to_owned()),
+            element: Some(element),
+            key: Some(hex(key)),
+            offset,
+            kernel: value.get(offset).copied(),
+            expected: model_value.get(offset).copied(),
+            by: By::Model,
+        };
+        problem(text, Some(difference));
     }
 }
 
-fn rejected(
-    rejection: &Rejection,
-    lowered: &Lowered,
-    report: &BatchReport,
-    problems: &mut Vec<Problem>,
-) {
+fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+    let at = a.iter().zip(b).position(|(a, b)| a != b);
+    at.or_else(|| (a.len() != b.len()).then(|| a.len().min(b.len())))
+}
+
+fn shown(bytes: &[u8], from: usize) -> &[u8] {
+    bytes.get(from..(from + SHOWN_BYTES).min(bytes.len())).unwrap_or_default()
+}
+
+fn rejected(rejection: &Rejection, subject: &Subject<'_>, problems: &mut Vec<Problem>) {
+    let Subject { lowered, report, .. } = *subject;
     let expected = match rejection.at {
         RejectedAt::CreateMap(index) => Role::CreateMap(index),
         RejectedAt::UpdateElem(index) => Role::UpdateElem(index),
@@ -246,11 +289,14 @@ fn rejected(
         .zip(&report.steps)
         .find_map(|(role, step)| Some((*role, step.as_ref().err()?)));
     let Some((role, failure)) = failed else {
-        problems.push(Problem::new(format!(
-            "was accepted, {} should fail with {}",
-            describe(expected),
-            errno_name(rejection.errno)
-        )));
+        problems.push(Problem::new(
+            FailureClass::Verifier,
+            format!(
+                "was accepted, {} should fail with {}",
+                describe(expected),
+                errno_name(rejection.errno)
+            ),
+        ));
         return;
     };
     if role != expected {
@@ -266,40 +312,35 @@ fn rejected(
     }
     for piece in &rejection.log {
         if !failure.log.contains(piece.as_str()) {
-            problems.push(Problem {
-                text: format!("the verifier log does not say `{piece}`"),
-                log: failure.log.clone(),
-            });
+            let text = format!("the verifier log does not say `{piece}`");
+            let problem = Problem::new(FailureClass::Verifier, text);
+            problems.push(Problem { log: failure.log.clone(), ..problem });
         }
     }
 }
 
-fn compare(
-    index: usize,
-    what: &str,
-    observed: &[u8],
-    expected: &[u8],
-    by: &str,
-    problems: &mut Vec<Problem>,
-) {
-    if observed == expected {
-        return;
-    }
-    if observed.len() != expected.len() {
-        problems.push(Problem::new(format!(
-            "run {index}: {what} of {} bytes, {by} {} bytes",
-            observed.len(),
-            expected.len()
-        )));
-        return;
-    }
-    let at = observed.iter().zip(expected).position(|(a, b)| a != b).unwrap_or(0);
-    let end = (at + SHOWN_BYTES).min(observed.len());
-    problems.push(Problem::new(format!(
-        "run {index}: {what} differs from byte {at}: {}, {by} {}",
-        hex(&observed[at..end]),
-        hex(&expected[at..end])
-    )));
+fn memory(run: usize, place: Place, observed: &[u8], expected: &[u8], by: By) -> Option<Problem> {
+    let offset = first_difference(observed, expected)?;
+    let (what, said) = (place.name(), by.said());
+    let text = if observed.len() != expected.len() {
+        let (ours, theirs) = (observed.len(), expected.len());
+        format!("run {run}: {what} of {ours} bytes, {said} {theirs} bytes")
+    } else {
+        let (ours, theirs) = (hex(shown(observed, offset)), hex(shown(expected, offset)));
+        format!("run {run}: {what} differs from byte {offset}: {ours}, {said} {theirs}")
+    };
+    let difference = Difference {
+        run: Some(run),
+        place,
+        map: None,
+        element: None,
+        key: None,
+        offset,
+        kernel: observed.get(offset).copied(),
+        expected: expected.get(offset).copied(),
+        by,
+    };
+    Some(Problem { difference: Some(difference), ..Problem::result(text).of_run(run) })
 }
 
 /// A step as the field names it.
@@ -332,3 +373,6 @@ pub(crate) fn errno_name(errno: i32) -> String {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;

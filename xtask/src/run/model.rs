@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use bpf_model::{Input, Machine, Outcome, TraceEntry, Trap};
+use bpf_model::{Machine, Outcome, TraceEntry, Trap};
 use bpf_object::LoadPlan;
 use bpf_suites::{Case, Expect};
 
 use super::lower::is_data;
+use super::traces::input;
 
 /// Instructions that a run may execute in the model. The verifier gives up after a million
 /// processed ones, but a loop that it can bound may run longer.
@@ -52,10 +53,9 @@ pub(crate) fn gotox_targets(case: &Case, plan: &LoadPlan) -> BTreeSet<u32> {
         return targets;
     };
     for run in runs {
-        let input = Input { ctx: run.ctx.clone(), packet: run.packet.clone() };
-        let Ok((_, trace)) = machine.run_traced(0, &input, BUDGET, TRACED) else { break };
+        let Ok((_, trace)) = machine.run_traced(0, &input(run), BUDGET, TRACED) else { break };
         let gotox = |pair: &&[TraceEntry]| pair[0].insn.contains("gotox");
-        targets.extend(trace.windows(2).filter(gotox).map(|pair| pair[1].slot as u32));
+        targets.extend(trace.entries.windows(2).filter(gotox).map(|pair| pair[1].slot as u32));
     }
     targets
 }
@@ -72,8 +72,7 @@ pub(crate) fn expect(case: &Case, plan: &LoadPlan) -> Expected {
         }
     };
     for run in runs {
-        let input = Input { ctx: run.ctx.clone(), packet: run.packet.clone() };
-        let outcome = machine.run(0, &input, BUDGET);
+        let outcome = machine.run(0, &input(run), BUDGET);
         let trapped = outcome.is_err();
         expected.runs.push(outcome);
         if trapped {

@@ -7,14 +7,17 @@ use bpf_object::LoadPlan;
 use bpf_suites::{Case, Feature};
 use bpf_wire::{BatchReport, Mode, Step};
 
+use super::explore::Explorer;
 use super::jit_image::{self, Emission};
-use super::judge::judge;
+use super::judge::{Subject, judge};
 use super::lower::lower;
 use super::model::{self, Expected};
 use super::probe::Support;
+use super::soundness;
+use super::traces::Traces;
 use super::xlated;
 use crate::exit::Status;
-use crate::report::record::{Record, Verdict};
+use crate::report::record::{FailureClass, Record, Verdict};
 use crate::vm::{FailureKind, GuestFailure};
 
 /// Executes batches. The real one is a guest; tests have others.
@@ -57,8 +60,18 @@ pub(crate) struct Rules {
     /// Whether to find out first what the kernel supports. Without, it is taken to support
     /// everything, and what it does not run makes cases fail.
     pub(crate) probe: bool,
+    /// Whether to run rejected programs in the model, to see whether the kernel is too strict.
+    pub(crate) too_strict: bool,
     /// What the JIT has to emit.
     pub(crate) emission: Emission,
+}
+
+/// What the model has found out about a case, which is the same in every mode.
+#[derive(Debug, Default)]
+struct Modelled {
+    expected: Expected,
+    explorer: Explorer,
+    traces: Traces,
 }
 
 /// A case and its plan, or why there is none.
@@ -117,7 +130,7 @@ fn run_case(
     support: &Support,
     executor: &mut dyn Executor,
 ) -> Result<Vec<Record>> {
-    let mut expected: Option<Expected> = None;
+    let mut modelled: Option<Modelled> = None;
     let mut records = Vec::new();
     for mode in &rules.modes {
         let mut record = Record::new(&prepared.case.name, *mode);
@@ -130,12 +143,20 @@ fn run_case(
                 if let Some(reason) = unsupported(&prepared.case, *mode, rules, support) {
                     record.verdict =
                         if rules.declared { Verdict::Failed } else { Verdict::Unsupported };
+                    record.failure = rules.declared.then_some(FailureClass::Unsupported);
                     record.problems.push(reason);
                 } else {
-                    let expected =
-                        expected.get_or_insert_with(|| model::expect(&prepared.case, plan));
-                    let rules = (*mode, &rules.emission);
-                    run_mode(&prepared.case, plan, rules, expected, executor, &mut record)?;
+                    let modelled = modelled.get_or_insert_with(|| Modelled {
+                        expected: model::expect(&prepared.case, plan),
+                        ..Modelled::default()
+                    });
+                    run_mode(
+                        (&prepared.case, plan, *mode),
+                        rules,
+                        modelled,
+                        executor,
+                        &mut record,
+                    )?;
                 }
             }
         }
@@ -161,10 +182,9 @@ fn unsupported(case: &Case, mode: Mode, rules: &Rules, support: &Support) -> Opt
 }
 
 fn run_mode(
-    case: &Case,
-    plan: &LoadPlan,
-    (mode, emission): (Mode, &Emission),
-    expected: &Expected,
+    (case, plan, mode): (&Case, &LoadPlan, Mode),
+    rules: &Rules,
+    modelled: &mut Modelled,
     executor: &mut dyn Executor,
     record: &mut Record,
 ) -> Result<()> {
@@ -172,34 +192,60 @@ fn run_mode(
     let start = Instant::now();
     let answer = executor.execute(&case.name, mode, lowered.steps.clone())?;
     record.millis = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-    match answer {
+    let (report, splats) = match answer {
+        Answer::Report { report, splats } => (report, splats),
         Answer::Dead(failure) => {
-            record.verdict = match failure.status() {
-                Status::CaseFailed => Verdict::Failed,
-                _ => Verdict::Broken,
+            (record.verdict, record.failure) = match failure.status() {
+                Status::CaseFailed => (Verdict::Failed, Some(FailureClass::Guest)),
+                _ => (Verdict::Broken, None),
             };
             record.guest = Some(failure.kind);
             record.problems.push(failure.to_string());
+            return Ok(());
         }
-        Answer::Report { report, splats } => {
-            if let Some(reason) = &expected.refused {
-                record.problems.push(format!("the model refuses the plan: {reason}"));
-            }
-            for problem in judge(case, plan, mode, &lowered, &report, expected) {
-                record.problems.push(problem.text);
-                if record.log.is_empty() {
-                    record.log = problem.log;
-                }
-            }
-            record.problems.extend(jit_image::judge(case, plan, &lowered, &report, emission));
-            record.problems.extend(xlated::judge(case, plan, &lowered, &report));
-            record.problems.extend(splats.into_iter().map(|title| format!("splat: {title}")));
-            if !record.problems.is_empty() {
-                record.verdict = Verdict::Failed;
-            }
+    };
+    let Modelled { expected, explorer, traces } = modelled;
+    let mut found = Found { record, worst: None };
+    let refused = expected.refused.iter().map(|why| format!("the model refuses the plan: {why}"));
+    found.push(FailureClass::Result, refused);
+    let subject =
+        Subject { case, plan, mode, lowered: &lowered, report: &report, expected: &*expected };
+    let problems = judge(&subject, explorer);
+    found.record.trace = traces.of(case, plan, &problems);
+    for problem in problems {
+        found.push(problem.class, [problem.text]);
+        found.record.differences.extend(problem.difference);
+        if found.record.log.is_empty() {
+            found.record.log = problem.log;
         }
     }
+    let emission = &rules.emission;
+    found.push(FailureClass::Code, jit_image::judge(case, plan, &lowered, &report, emission));
+    found.push(FailureClass::Code, xlated::judge(case, plan, &lowered, &report));
+    found.push(FailureClass::Guest, splats.into_iter().map(|title| format!("splat: {title}")));
+    if let Some(worst) = found.worst {
+        record.verdict = Verdict::Failed;
+        record.failure = Some(worst);
+    }
+    if rules.too_strict {
+        record.too_strict = soundness::too_strict(&subject, explorer);
+    }
     Ok(())
+}
+
+/// Gathers what is wrong.
+struct Found<'a> {
+    record: &'a mut Record,
+    worst: Option<FailureClass>,
+}
+
+impl Found<'_> {
+    fn push(&mut self, class: FailureClass, problems: impl IntoIterator<Item = String>) {
+        for problem in problems {
+            self.record.problems.push(problem);
+            self.worst = Some(self.worst.map_or(class, |worst| worst.min(class)));
+        }
+    }
 }
 
 #[cfg(test)]

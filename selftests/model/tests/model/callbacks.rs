@@ -150,6 +150,29 @@ fn a_tail_call_does_not_come_back() {
 }
 
 #[test]
+fn a_trace_follows_a_tail_call() {
+    let mut machine = Machine::new(&plan(TAIL)).expect("a sound plan");
+    let ctx = [5u64, 2].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let (_, trace) =
+        machine.run_traced(0, &Input { ctx, packet: Vec::new() }, 100, 4).expect("runs");
+    let shown: Vec<_> = trace
+        .entries
+        .iter()
+        .map(|entry| format!("{} {}", entry.program, entry.to_string().trim_start()))
+        .collect();
+    assert_eq!(trace.left_out, 3);
+    assert_eq!(
+        shown,
+        [
+            "0 4: (85) call bpf_tail_call#12  ; r10 = stack frame 0 +0",
+            "1 0: (79) r0 = *(u64 *)(r1 +0)  ; r0 = 0x5",
+            "1 1: (07) r0 += 20  ; r0 = 0x19",
+            "1 2: (95) exit",
+        ]
+    );
+}
+
+#[test]
 fn a_tail_call_keeps_nothing_but_the_context() {
     let second = |code: &str| TAIL.replace("r0 = *(u64 *)(r1 +0)", code);
     let trap = |source: &str| run(source, &[5, 2]).expect_err("traps");

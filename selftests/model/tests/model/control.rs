@@ -277,13 +277,17 @@ fn traces_show_the_path_and_what_it_changed() {
         plan(&[mov(0, 1), insn(0x05, 0, 0, 1, 0), EXIT, insn(0x07, 0, 0, 0, 4), mov_reg(0, 4)]);
     let mut machine = Machine::new(&plan).expect("a sound plan");
     let trap = machine.run_traced(0, &Input::default(), 100, 3).expect_err("traps");
-    let slots: Vec<_> = trap.trace.iter().map(|entry| entry.slot).collect();
-    assert_eq!(slots, [1, 3, 4]);
-    let changed: Vec<_> =
-        trap.trace.iter().map(|entry| entry.changed.map(|c| (c.0, c.1.bits()))).collect();
-    assert_eq!(changed, [None, Some((0, 5)), None]);
+    let shown: Vec<_> = trap.trace.entries.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        ["   1: (05) goto pc+1", "   3: (07) r0 += 4  ; r0 = 0x5", "   4: (bf) r0 = r4"]
+    );
+    assert_eq!(trap.trace.left_out, 1);
     assert_eq!(trap.regs[0].bits(), 5);
-    assert_eq!(trap.trace[1].insn, "(07) r0 += 4");
     assert_eq!(trap.insn, "(bf) r0 = r4");
-    assert!(trap.to_string().contains("r4 is read but was not written"), "{trap}");
+    assert_eq!(
+        trap.to_string(),
+        "slot 4 `(bf) r0 = r4`: r4 is read but was not written \
+         (r0 = 0x5, r1 = context +0, r10 = stack frame 0 +0)"
+    );
 }

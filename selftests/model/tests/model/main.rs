@@ -6,6 +6,7 @@ mod callbacks;
 mod common;
 mod control;
 mod data;
+mod faults;
 mod function;
 mod maps;
 mod memory;

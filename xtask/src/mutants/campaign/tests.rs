@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bpf_suites::builder::accepts;
+use bpf_wire::Mode;
 
 use super::*;
 use crate::kernel::make::MakeFailed;
@@ -76,14 +77,11 @@ impl Lab for Fake {
                 let problems = vec![format!("{name} is red\nand more")];
                 let guest = matches!(does, Does::Silent(_)).then_some(FailureKind::Silent);
                 records.push(Record {
-                    name: name.clone(),
                     mode,
                     verdict,
                     problems,
-                    notes: Vec::new(),
-                    log: String::new(),
                     guest,
-                    millis: 0,
+                    ..Record::new(&name, Mode::Jit)
                 });
             }
             if stop && fail_fast {

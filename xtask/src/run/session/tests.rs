@@ -122,6 +122,7 @@ fn rules(modes: &[Mode]) -> Rules {
         declared: false,
         patches: Some(vec![]),
         probe: true,
+        too_strict: true,
         emission: Emission::default(),
     }
 }
