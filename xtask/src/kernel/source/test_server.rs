@@ -69,8 +69,15 @@ impl Server {
         let asked = requests.clone();
         thread::spawn(move || {
             let mut held = Vec::new();
-            for answer in answers {
-                let Ok((mut stream, _)) = listener.accept() else { return };
+            let (mut listener, last) = (Some(listener), answers.len());
+            for (number, answer) in answers.into_iter().enumerate() {
+                let accepted = listener.as_ref().map(TcpListener::accept);
+                let Some(Ok((mut stream, _))) = accepted else { return };
+                if number + 1 == last {
+                    // Before the answer: a client that has it may come back at once, and has to be
+                    // refused.
+                    listener = None;
+                }
                 asked.lock().unwrap().push(request(&mut stream));
                 // The client may have gone: that is for the test to judge.
                 match answer {
@@ -81,7 +88,6 @@ impl Server {
                     }
                 }
             }
-            drop(listener);
             let _ = ended.recv();
         });
         Self { address, requests, _end: end }
