@@ -22,10 +22,10 @@ pub(crate) fn exercise(plan: &LoadPlan, input: &Input) {
         let plain = machine.clone().run(program, input, BUDGET);
         let traced = machine.run_traced(program, input, BUDGET, 8);
         match (plain, traced) {
-            (Ok(plain), Ok((traced, steps))) => {
+            (Ok(plain), Ok((traced, trace))) => {
                 assert_eq!(plain, traced, "the trace changes the outcome");
-                assert!(steps.len() <= 8);
-                steps.iter().for_each(|step| drop(step.to_string()));
+                assert!(trace.entries.len() <= 8);
+                trace.entries.iter().for_each(|step| drop(step.to_string()));
             }
             (Err(plain), Err(traced)) => {
                 assert_eq!(plain.kind, traced.kind, "the trace changes the trap");
@@ -33,6 +33,10 @@ pub(crate) fn exercise(plan: &LoadPlan, input: &Input) {
             }
             (plain, traced) => panic!("{plain:?} but traced {traced:?}"),
         }
+    }
+    for program in 0..plan.programs.len().min(4) {
+        let slots = plan.programs[program].insns.len();
+        assert!(machine.faults(program).iter().all(|fault| fault.slot < slots.max(1)));
     }
     let _ = machine.run_function(0, &input.packet, BUDGET);
     for (index, map) in plan.maps.iter().enumerate() {

@@ -1,10 +1,14 @@
 //! Any bytes are read as an object, linked and run.
 
 use bpf_model::Input;
-use bpf_object::{BtfUse, compile_elf, link_with, read};
+use bpf_object::{BtfUse, link_with, read};
+use bpf_suites::Source;
 
 use crate::Seed;
 use crate::exercise::exercise;
+
+/// Bytes of an object that is worth starting from: what is longer takes long to change.
+const MAX_SEED: usize = 8192;
 
 /// Runs the target. A panic is a finding.
 pub fn run(bytes: &[u8]) {
@@ -18,8 +22,11 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// The suites' objects.
+/// The suites' objects: the assembler's and rustc's.
 pub fn seeds() -> Vec<Seed> {
-    let elf = |source: &str| compile_elf(source).ok().filter(|elf| elf.len() < 8192);
-    bpf_suites::all().into_iter().filter_map(|case| Some((case.name, elf(&case.source)?))).collect()
+    let object = |source: &Source| source.object().ok().filter(|elf| elf.len() < MAX_SEED);
+    bpf_suites::all()
+        .into_iter()
+        .filter_map(|case| Some((case.name, object(&case.source)?)))
+        .collect()
 }

@@ -2,6 +2,7 @@
 
 use bpf_model::Input;
 use bpf_object::compile;
+use bpf_suites::Source;
 
 use crate::Seed;
 use crate::exercise::exercise;
@@ -19,7 +20,9 @@ pub fn run(bytes: &[u8]) {
 pub fn seeds() -> Vec<Seed> {
     bpf_suites::all()
         .into_iter()
-        .filter(|case| case.source.len() < 4096)
-        .map(|case| (case.name, case.source.into_bytes()))
+        .filter_map(|case| match case.source {
+            Source::Assembly(text) if text.len() < 4096 => Some((case.name, text.into_bytes())),
+            _ => None,
+        })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bpf_object::{BtfUse, CompileError, LinkError, LoadPlan, compile_with, link_with};
+use bpf_object::{BtfUse, CompileError, LinkError, LoadPlan, compile_elf, compile_with, link_with};
 use bpf_programs::{BuildError, Program};
 use thiserror::Error;
 
@@ -44,6 +44,20 @@ pub enum Source {
     Assembly(String),
     /// A program in Rust, which rustc compiles when the plan is asked for.
     Rust(&'static Program),
+}
+
+impl Source {
+    /// The object file that the program is linked from.
+    ///
+    /// # Errors
+    ///
+    /// If the source cannot be assembled or compiled.
+    pub fn object(&self) -> Result<Vec<u8>, PlanError> {
+        Ok(match self {
+            Self::Assembly(text) => compile_elf(text)?,
+            Self::Rust(program) => bpf_programs::object(program)?,
+        })
+    }
 }
 
 /// Why a case has no plan.
