@@ -10,6 +10,7 @@ use crate::kernel::Kernel;
 use crate::kernel::bpf::{self, CallError, RunArgs};
 use crate::kernel::caps::Dropped;
 use crate::kernel::map::{Map, MapSpec};
+use crate::kernel::mounts;
 use slots::Objects;
 
 /// Bytes for the log of a BTF object that was refused: one line for each type at most.
@@ -126,6 +127,8 @@ fn perform(kernel: &mut Kernel, objects: &mut Objects, step: Step) -> Result<Out
         }
         Step::Without(caps, step) => {
             let dropped = Dropped::new(&caps)?;
+            // What the agent asks of the kernel for itself, it must not ask without privileges.
+            mounts::sys()?;
             if dropped.leaves_unprivileged() {
                 kernel.allow_unprivileged()?;
             }
