@@ -90,6 +90,23 @@ pub fn link(bytes: &[u8]) -> Result<LoadPlan, LinkError> {
 ///
 /// As [`link`].
 pub fn link_with(bytes: &[u8], btf: BtfUse) -> Result<LoadPlan, LinkError> {
+    let (plan, refused) = link_each(bytes, btf)?;
+    match refused.into_iter().next() {
+        Some((_, error)) => Err(error),
+        None if plan.programs.is_empty() => Err(LinkError::NoProgram),
+        None => Ok(plan),
+    }
+}
+
+/// Programs that cannot be linked, by name, and why.
+pub type Refused = Vec<(String, LinkError)>;
+
+/// Links an ELF object as [`link_with`] does, and leaves out the programs that cannot be linked.
+///
+/// # Errors
+///
+/// What is wrong with the object as a whole.
+pub fn link_each(bytes: &[u8], btf: BtfUse) -> Result<(LoadPlan, Refused), LinkError> {
     let object = read(bytes)?;
     let license = license(&object)?;
     let functions = Functions::collect(&object)?;
@@ -106,14 +123,30 @@ pub fn link_with(bytes: &[u8], btf: BtfUse) -> Result<LoadPlan, LinkError> {
         maps: &maps,
         budget: Budget { slots: MAX_SLOTS, functions: MAX_FUNCTIONS },
     };
+    let mut refused = Vec::new();
+    // Where the plan has what is the first, the second program of the object.
+    let mut places: Vec<Option<usize>> = Vec::new();
     for entry in functions.entries() {
-        linker.program(entry, &license, btf)?;
+        let place = linker.plan.programs.len();
+        match linker.program(entry, &license, btf) {
+            Ok(()) => places.push(Some(place)),
+            Err(error) => {
+                places.push(None);
+                refused.push((functions[entry].name.to_owned(), error));
+            }
+        }
     }
-    if linker.plan.programs.is_empty() {
-        return Err(LinkError::NoProgram);
+    for map in &mut linker.plan.maps {
+        map.programs.retain_mut(|(_, program)| match places.get(*program).copied().flatten() {
+            Some(place) => {
+                *program = place;
+                true
+            }
+            None => false,
+        });
     }
     linker.plan.btf = linker.types.finish();
-    Ok(linker.plan)
+    Ok((linker.plan, refused))
 }
 
 /// What is needed to lay out a program.
@@ -140,12 +173,7 @@ impl Linker<'_> {
         let function = &self.functions[entry];
         let section = self.object.sections[function.section].name;
         let location = Location::new(section, function.name, function.start as u64);
-        let kind = program_kind(section).ok_or_else(|| {
-            location.clone().error(format!(
-                "no program type is known for this section; known are {}",
-                sections::KNOWN
-            ))
-        })?;
+        let kind = program_kind(section).map_err(|reason| location.clone().error(reason))?;
         if !function.exported {
             return Err(location.error(
                 "a static function cannot be a program; make it global or move it to `.text`",
@@ -159,7 +187,7 @@ impl Linker<'_> {
         self.plan.programs.push(ProgramPlan {
             name: function.name.to_owned(),
             prog_type: kind.prog_type,
-            expected_attach_type: 0,
+            expected_attach_type: kind.attach_type,
             flags: kind.flags,
             license: license.to_owned(),
             insns,

@@ -78,10 +78,10 @@ fn tables_need_their_symbol() {
 #[test]
 fn programs_need_a_known_section() {
     assert_eq!(
-        source_refusal(".prog p kprobe/x\nexit"),
-        "cannot link section `kprobe/x`, symbol `p` at offset 0x0: no program type is known for \
-         this section; known are `syscall`, `socket`, `tc`, `classifier`, `action`, `xdp`, `xdp.frags`, \
-         `raw_tp`"
+        source_refusal(".prog p mine/x\nexit"),
+        "cannot link section `mine/x`, symbol `p` at offset 0x0: no program type is known for \
+         this section; known are those of libbpf, such as `syscall`, `socket`, `tc`, `xdp`, \
+         `raw_tp`, `cgroup/skb`"
     );
     assert_eq!(
         source_refusal(".func f\nexit"),

@@ -1,7 +1,7 @@
 //! From source to load plan.
 
 use bpf_isa::{Insn, disassemble};
-use bpf_object::{LoadPlan, MapPlan, MapRef, compile};
+use bpf_object::{BtfUse, LoadPlan, MapPlan, MapRef, compile, compile_elf, link_each};
 
 fn plan(source: &str) -> LoadPlan {
     compile(source).unwrap_or_else(|error| panic!("{error}"))
@@ -261,4 +261,27 @@ fn a_plan_can_be_restricted_to_some_of_its_programs() {
     assert_eq!(second.maps[1].programs, [(1, 0)]);
     assert_eq!(plan.restricted_to(&[0, 1]), plan);
     assert!(plan.restricted_to(&[7]).programs.is_empty());
+}
+
+#[test]
+fn programs_that_cannot_be_linked_can_be_left_out() {
+    let elf = compile_elf(
+        "
+        .map jumps prog_array key=4 value=4 entries=3: first, second, third
+        .prog first mine
+            exit
+        .prog second syscall
+            r1 = jumps ll
+            exit
+        .prog third fentry/x
+            exit
+        ",
+    )
+    .unwrap();
+    let (plan, refused) = link_each(&elf, BtfUse::Auto).unwrap();
+    assert_eq!(plan.programs.len(), 1);
+    assert_eq!(plan.maps[0].programs, [(1, 0)]);
+    let names: Vec<&str> = refused.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["first", "third"]);
+    assert!(refused[1].1.to_string().contains("BTF of the kernel"), "{refused:?}");
 }
