@@ -12,3 +12,4 @@ pub(crate) mod programs;
 pub(crate) mod run;
 pub(crate) mod start;
 pub(crate) mod test;
+mod verifier;

@@ -6,10 +6,11 @@ pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod config;
 pub(crate) mod git;
-mod key;
+pub(crate) mod key;
 pub(crate) mod linux;
 pub(crate) mod make;
 pub(crate) mod patch;
+pub(crate) mod selftests;
 pub(crate) mod series;
 pub(crate) mod source;
 #[cfg(test)]

@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use bpf_object::LoadPlan;
+use bpf_object::{BtfUse, LoadPlan};
 use bpf_wire::Mode;
 
 use super::spec::Spec;
 use super::subtest::{Subtest, Tests};
 use super::tags;
-use crate::exit::Status;
+use crate::exit::{Status, Stop};
 use crate::report::record::{Record, Verdict};
 use crate::run::session::{Answer, Executor};
 
@@ -32,6 +32,8 @@ pub(crate) struct Annotated {
     /// Its file's name, without folder and extension.
     pub(crate) name: String,
     plan: LoadPlan,
+    /// Programs that cannot be linked, and why.
+    refused: Vec<(String, String)>,
     /// For each program of the plan.
     specs: Vec<Result<Spec, String>>,
     without_sys_admin: bool,
@@ -53,7 +55,8 @@ impl Annotated {
     ///
     /// Why it cannot be linked or its BTF not be read.
     pub(crate) fn read(name: &str, bytes: &[u8], without_sys_admin: bool) -> Result<Self, String> {
-        let plan = bpf_object::link(bytes).map_err(|error| error.to_string())?;
+        let linked = bpf_object::link_each(bytes, BtfUse::Auto);
+        let (plan, refused) = linked.map_err(|error| error.to_string())?;
         let object = bpf_object::read(bytes).map_err(|error| error.to_string())?;
         let tags = tags::tags(&object)?;
         let spec = |name: &str, prog_type: u32| {
@@ -62,7 +65,9 @@ impl Annotated {
         };
         let specs =
             plan.programs.iter().map(|program| spec(&program.name, program.prog_type)).collect();
-        Ok(Self { name: name.to_owned(), plan, specs, without_sys_admin })
+        let refused =
+            refused.into_iter().map(|(program, error)| (program, error.to_string())).collect();
+        Ok(Self { name: name.to_owned(), plan, refused, specs, without_sys_admin })
     }
 
     /// How many programs it has.
@@ -73,6 +78,11 @@ impl Annotated {
     /// Name of a program of the object.
     pub(crate) fn program(&self, index: usize) -> Option<&str> {
         self.plan.programs.get(index).map(|program| program.name.as_str())
+    }
+
+    /// The programs that cannot be linked, and why.
+    pub(crate) fn refused(&self) -> &[(String, String)] {
+        &self.refused
     }
 
     fn tests(&self) -> Tests<'_> {
@@ -137,7 +147,16 @@ fn run_one(test: &Subtest, name: &str, mode: Mode, executor: &mut dyn Executor) 
     let mut record = Record::new(name, mode);
     let lowered = test.lower();
     let start = Instant::now();
-    let answer = executor.execute(name, mode, lowered.steps.clone())?;
+    let answer = match executor.execute(name, mode, lowered.steps.clone()) {
+        Ok(answer) => answer,
+        // What the agent cannot do for one test says nothing about the others.
+        Err(error) if error.chain().all(|cause| cause.downcast_ref::<Stop>().is_none()) => {
+            record.verdict = Verdict::Broken;
+            record.problems.push(format!("{error:#}"));
+            return Ok(record);
+        }
+        Err(error) => return Err(error),
+    };
     record.millis = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     match answer {
         Answer::Dead(failure) => {

@@ -327,3 +327,6 @@ fn is_for_unprivileged(map: &MapPlan) -> bool {
     }
     OTHERS.contains(&map.map_type)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use super::fuzz::Fuzz;
 use super::mutate::{self, Mutate};
 use super::patches;
 use super::test::Test;
+use crate::annotated::{compile, suite};
 use crate::cli::{self, HostArgs, KernelArgs};
 use crate::exit::{Status, Stop};
 use crate::kernel::build::{self, KernelRequest};
@@ -20,7 +21,7 @@ use crate::{host, interrupt, paths};
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Also what takes long: build the kernel after each patch of the series, run the cases on the
-    /// other configurations, rehearse a bisection, run the fuzz targets and the mutants.
+    /// other configurations and the kernel's own tests of the verifier, rehearse a bisection, run the fuzz targets and the mutants.
     #[arg(long)]
     full: bool,
     #[command(flatten)]
@@ -106,6 +107,16 @@ impl Check {
             let status = Test::everything_on(config, self.host.clone()).run()?;
             if status != Status::Held {
                 return Ok(status);
+            }
+        }
+        println!("==> the kernel's own tests of the verifier");
+        match compile::ensure() {
+            Err(lacking) => println!("    unsupported: {lacking}"),
+            Ok(()) => {
+                let status = Test::only(suite::NAME, self.host.clone()).run()?;
+                if status != Status::Held {
+                    return Ok(status);
+                }
             }
         }
         println!("==> a bisection whose answer is known");

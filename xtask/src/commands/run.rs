@@ -207,6 +207,11 @@ impl Run {
         let rules = Rules { prefix: "", modes };
         let mut records: Vec<Record> = Vec::new();
         for object in &objects {
+            for (program, reason) in object.refused() {
+                if self.prog.as_ref().is_none_or(|prog| prog == program) {
+                    eprintln!("skipped {}/{program}: {reason}", object.name);
+                }
+            }
             for program in self.wanted(object) {
                 let ran = object.run(program, &rules, &mut guest)?;
                 if !self.json {

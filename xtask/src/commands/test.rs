@@ -9,6 +9,8 @@ use bpf_wire::Mode;
 use clap::Args;
 
 use super::start::{Started, start};
+use super::verifier;
+use crate::annotated::{compile, suite};
 use crate::cli::{AccelChoice, HostArgs, KernelArgs, ModeArg};
 use crate::exit::{Status, Stop};
 use crate::kernel::build::{self, BuiltKernel};
@@ -39,6 +41,7 @@ Examples:
   cargo xtask test --series none            on the base without our patches
   cargo xtask test --linux ~/linux          on your own tree
   cargo xtask test kernel/test_bpf          the kernel's own lib/test_bpf.ko
+  cargo xtask test kernel/verifier          the kernel's own progs/verifier_*.c, by clang
 
 Exit status: 0 every case held, 1 a case failed, 2 wrong usage, 69 the host lacks something,
 70 the harness itself failed.")]
@@ -73,7 +76,8 @@ pub(crate) struct Test {
     /// goes by a hash of the name, as in cargo nextest.
     #[arg(long, value_name = "slice:M/N|hash:M/N")]
     partition: Option<Partition>,
-    /// Record what kernel/test_bpf counts as what the base gives; with --series none alone.
+    /// Record what kernel/test_bpf and kernel/verifier give as that of the base; with --series none
+    /// alone.
     #[arg(long, conflicts_with_all = ["list", "linux"])]
     bless: bool,
     #[command(flatten)]
@@ -89,6 +93,11 @@ impl Test {
         let mut test = Self::everything(host);
         test.kernel.config = config;
         test
+    }
+
+    /// What one filter selects, on the default kernel.
+    pub(crate) fn only(filter: &str, host: HostArgs) -> Self {
+        Self { filters: vec![filter.to_owned()], ..Self::everything(host) }
     }
 
     /// Every case on the default kernel: what `check` runs in the end.
@@ -127,6 +136,9 @@ impl Test {
             )
             .into());
         }
+        if selected.verifier.is_some() {
+            compile::ensure()?;
+        }
         let Started { built, mut guest, console, accel } =
             start(&self.kernel, &self.host, self.accel)?;
         let rules = self.rules(&built, &mut guest)?;
@@ -147,6 +159,19 @@ impl Test {
         let failed = |record: &Record| record.verdict != Verdict::Held;
         if selected.test_bpf && !(rules.fail_fast && records.iter().any(failed)) {
             records.extend(self.test_bpf(&built, &mut guest, &console)?);
+        }
+        if let Some(wanted) = &selected.verifier
+            && !(rules.fail_fast && records.iter().any(failed))
+        {
+            let suite = verifier::Suite {
+                kernel: &self.kernel,
+                built: &built,
+                modes: self.modes(&Mode::ALL),
+                wanted,
+                bless: self.bless,
+                fail_fast: rules.fail_fast,
+            };
+            records.extend(suite.run(&mut guest)?);
         }
         let release = guest.info().map_or_else(String::new, |info| info.kernel_release.clone());
         let ended = guest.end();
@@ -260,6 +285,9 @@ fn list(selected: &Selected) -> Status {
     }
     if selected.test_bpf {
         println!("{}: {}", test_bpf::NAME, test_bpf::ABOUT);
+    }
+    if selected.verifier.is_some() {
+        println!("{}: {}", suite::NAME, suite::ABOUT);
     }
     Status::Held
 }

@@ -324,7 +324,7 @@ impl Plan {
     }
 }
 
-fn base_home(name: &str, tarball: &Tarball) -> String {
+pub(super) fn base_home(name: &str, tarball: &Tarball) -> String {
     format!("{name}-{}", &tarball.sha256.to_string()[..12])
 }
 

@@ -5,6 +5,7 @@ use regex::RegexSet;
 
 use super::partition::Partition;
 use super::test_bpf;
+use crate::annotated::suite::Wanted;
 use crate::exit::Stop;
 
 /// What was selected.
@@ -14,6 +15,8 @@ pub(crate) struct Selected {
     pub(crate) cases: Vec<Case>,
     /// Whether the suite [`test_bpf`] is, too.
     pub(crate) test_bpf: bool,
+    /// What is asked for of the suite [`crate::annotated::suite`], which is run only when a filter names it.
+    pub(crate) verifier: Option<Wanted>,
 }
 
 impl Selected {
@@ -32,19 +35,20 @@ impl Selected {
 /// [`Stop::Usage`] when a filter is not a regular expression or when nothing matches.
 pub(crate) fn select(cases: Vec<Case>, filters: &[String]) -> Result<Selected, Stop> {
     if filters.is_empty() {
-        return Ok(Selected { cases, test_bpf: true });
+        return Ok(Selected { cases, test_bpf: true, verifier: None });
     }
     let set = RegexSet::new(filters)
         .map_err(|error| Stop::Usage(format!("a filter is not a regular expression: {error}")))?;
     let cases: Vec<Case> = cases.into_iter().filter(|case| set.is_match(&case.name)).collect();
     let test_bpf = set.is_match(test_bpf::NAME);
-    if cases.is_empty() && !test_bpf {
+    let verifier = Wanted::new(filters);
+    if cases.is_empty() && !test_bpf && verifier.is_none() {
         let filters = filters.join(" ");
         return Err(Stop::Usage(format!(
             "no case matches {filters}; `cargo xtask test --list` lists them all"
         )));
     }
-    Ok(Selected { cases, test_bpf })
+    Ok(Selected { cases, test_bpf, verifier })
 }
 
 #[cfg(test)]
