@@ -16,6 +16,9 @@ use crate::run::guest::Guest;
 use crate::run::test_bpf::recorded::MadeWith;
 use crate::ui::Progress;
 
+/// Factor on the deadline of one test.
+const PATIENCE: u32 = 5;
+
 /// A run of the suite.
 #[derive(Debug)]
 pub(crate) struct Suite<'a> {
@@ -51,6 +54,9 @@ impl Suite<'_> {
         if total == 0 && !self.wanted.is_all() {
             return Err(Stop::Usage(format!("no test of {} has such a name", suite::NAME)).into());
         }
+        // Some tests make the verifier process a million instructions, twice where it refuses:
+        // a minute is not enough for that where instructions are emulated.
+        guest.wait_longer(PATIENCE);
         let progress = Progress::count(total as u64, suite::NAME);
         let ran = suite::run(&files, self.wanted, &self.modes, &reference, guest, |records| {
             progress.inc(1);

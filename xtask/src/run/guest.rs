@@ -45,6 +45,11 @@ impl Guest {
         Self { config: config.booted(boot), slowdown, machine: None, started: 0, info: None }
     }
 
+    /// Waits so many times as long for what comes next.
+    pub(crate) fn wait_longer(&mut self, factor: u32) {
+        self.slowdown = self.slowdown.saturating_mul(factor);
+    }
+
     /// What the agent said of the kernel, once a guest was started.
     pub(crate) fn info(&self) -> Option<&GuestInfo> {
         self.info.as_ref()
