@@ -7,6 +7,8 @@
 
 mod arithmetic;
 mod atomics;
+mod bounded;
+mod bounds;
 mod flow;
 mod frame;
 mod jumps;
@@ -22,6 +24,7 @@ use crate::Case;
 pub(crate) fn cases() -> Vec<Case> {
     [
         arithmetic::cases(),
+        bounded::cases(),
         jumps::cases(),
         memory::cases(),
         atomics::cases(),
