@@ -364,6 +364,7 @@ fn step_through<const EXACT: bool>(
                 state.clobber();
                 state.regs[0] = Value::scalar(loaded.unwrap_or(0));
                 if loaded.is_none() {
+                    check!(state.check_stack(memory));
                     go_on!(check!(state.end_function(memory)));
                 }
             }
@@ -459,17 +460,21 @@ fn step_through<const EXACT: bool>(
                         jump_to!(start);
                     }
                     Effect::TailCall(number) => {
+                        check!(state.check_stack(memory));
                         state.tail_call(number, memory);
                         go_on!(After::Code(number, 0));
                     }
                 }
             }
-            Opc::Exit => match state.return_to_caller(memory) {
-                // The common case: the caller is of the same program.
-                Some((number, target)) if number == memory.program => jump_to!(target),
-                Some((number, target)) => go_on!(After::Code(number, target)),
-                None => go_on!(check!(state.end_function(memory))),
-            },
+            Opc::Exit => {
+                check!(state.check_stack(memory));
+                match state.return_to_caller(memory) {
+                    // The common case: the caller is of the same program.
+                    Some((number, target)) if number == memory.program => jump_to!(target),
+                    Some((number, target)) => go_on!(After::Code(number, target)),
+                    None => go_on!(check!(state.end_function(memory))),
+                }
+            }
             Opc::Refused => trap!(refusal(program, *code)),
             Opc::BadTarget => {
                 base = base.wrapping_sub(1);

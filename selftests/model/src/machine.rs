@@ -170,6 +170,7 @@ impl Machine {
         let (r1, r2) = *arguments.as_ref().unwrap_or(&(Value::UNINIT, Value::UNINIT));
         let mut state = State::new(number, r1, memory);
         state.regs[2] = r2;
+        state.one_stack = matches!(entry, Entry::Program(_)) && has_one_stack(program.prog_type);
         let world = World { programs, memory, maps, scratch };
         let ran = arguments.and_then(|_| exec::run::<TRACE>(world, &mut state, budget, tracer));
         if let Err(kind) = ran {
@@ -242,6 +243,19 @@ impl Machine {
 
 fn change(memory: &Memory, reg: u8, value: Value) -> Change {
     Change { reg, value, text: memory.show(value) }
+}
+
+/// Whether all frames of such a program lie on the kernel's stack: the JIT gives the other types a
+/// stack for each function that has much (`bpf_enable_priv_stack()` in `kernel/bpf/verifier.c`).
+fn has_one_stack(prog_type: u32) -> bool {
+    matches!(
+        prog_type,
+        prog_type::SYSCALL
+            | prog_type::SOCKET_FILTER
+            | prog_type::SCHED_CLS
+            | prog_type::SCHED_ACT
+            | prog_type::XDP
+    )
 }
 
 /// Sets up context and packet; gives r1.

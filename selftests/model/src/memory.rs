@@ -190,6 +190,19 @@ impl Memory {
         }
     }
 
+    /// Bytes of stack that a frame has used so far: those above the lowest word that is written.
+    #[inline]
+    pub(crate) fn used_by_frame(&self, depth: usize) -> usize {
+        self.shadow.used::<{ FRAME_SIZE / 8 }>(depth * FRAME_STRIDE / 8) * 8
+    }
+
+    /// Whether a frame has used more than 512 bytes less this many.
+    #[inline]
+    pub(crate) fn frame_uses_more_than_beside(&self, depth: usize, others: usize) -> bool {
+        let first = depth * FRAME_STRIDE / 8;
+        others > 0 && self.shadow.any(first..first + others.min(FRAME_SIZE) / 8)
+    }
+
     /// Ends a frame: pointers into it are dead.
     #[inline]
     pub(crate) fn leave_frame(&mut self, depth: usize) {

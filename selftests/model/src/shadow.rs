@@ -31,6 +31,27 @@ impl<const WORDS: usize> Shadow<WORDS> {
         }
     }
 
+    /// Words of `COUNT` from this one on, without those below the first in which something is
+    /// written.
+    #[inline]
+    pub(crate) fn used<const COUNT: usize>(&self, word: usize) -> usize {
+        /// Looked at together, most often to find nothing.
+        const GROUP: usize = 16;
+        let state = self.state.get(word..word + COUNT).unwrap_or_default();
+        let unused = state
+            .chunks(GROUP)
+            .position(|group| group.iter().fold(0, |all, state| all | state) != 0)
+            .map_or(state.len(), |group| group * GROUP);
+        let within = state.iter().skip(unused).position(|state| *state != 0);
+        state.len() - within.map_or(state.len(), |within| unused + within)
+    }
+
+    /// Whether something is written in the words of this range.
+    #[inline]
+    pub(crate) fn any(&self, words: std::ops::Range<usize>) -> bool {
+        self.state.get(words).is_some_and(|state| state.iter().any(|state| *state != 0))
+    }
+
     /// Provenance of bytes that are read; none if any of them was not written.
     #[inline(always)]
     pub(crate) fn read<const SIZE: usize>(&self, index: usize) -> Option<Prov> {
@@ -134,6 +155,19 @@ mod tests {
         shadow.forget::<1>(1);
         assert_eq!(shadow.read::<1>(8), None);
         assert_eq!((shadow.read::<8>(32), shadow.read::<8>(28)), (None, None));
+    }
+
+    #[test]
+    fn what_is_used_ends_at_the_lowest_word_that_is_written() {
+        let mut shadow = Shadow::<80>::new();
+        shadow.write::<8>(0, Prov::SCALAR);
+        assert_eq!(shadow.used::<64>(8), 0, "of another frame");
+        assert!(!shadow.any(1..80));
+        for (byte, used) in [(64 + 511, 1), (64 + 300, 27), (64 + 264, 31), (64 + 3, 64)] {
+            shadow.write::<1>(byte, Prov::SCALAR);
+            assert_eq!(shadow.used::<64>(8), used, "byte {byte}");
+            assert!(shadow.any(byte / 8..byte / 8 + 1) && !shadow.any(1..byte / 8));
+        }
     }
 
     #[test]

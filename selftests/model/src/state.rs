@@ -1,7 +1,7 @@
 //! Registers and frames of a run.
 
 use crate::arith::readable;
-use crate::memory::{FRAMES, Memory};
+use crate::memory::{FRAME_SIZE, FRAMES, Memory};
 use crate::trap::TrapKind;
 use crate::value::Value;
 
@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) leaked: bool,
     /// A `may_goto` has jumped.
     pub(crate) may_goto_spent: bool,
+    /// All frames lie on one stack, which may have 512 bytes.
+    pub(crate) one_stack: bool,
 }
 
 /// What a function call puts aside, and what a function has of its own.
@@ -49,6 +51,8 @@ pub(crate) struct Frame {
     saved: [Value; 5],
     /// How often `may_goto` still falls through.
     pub(crate) may_goto: u64,
+    /// Bytes of stack that the callers had used, if that is limited. Not those of another program.
+    below: usize,
 }
 
 /// A function that `bpf_loop` calls again and again.
@@ -93,6 +97,7 @@ impl State {
             steps: 0,
             leaked: false,
             may_goto_spent: false,
+            one_stack: false,
         }
     }
 
@@ -102,13 +107,34 @@ impl State {
         if self.depth + 1 >= FRAMES {
             return Err(TrapKind::CallDepth);
         }
+        let below = if self.one_stack { self.stack_used(memory)? } else { 0 };
         self.depth += 1;
         let frame = &mut self.frames[self.depth];
+        frame.below = below;
         frame.ret = ret;
         frame.program = self.program;
         frame.callback = None;
         frame.saved.copy_from_slice(&self.regs[6..11]);
         self.begin_function(memory);
+        Ok(())
+    }
+
+    /// Bytes of stack that the frames of the chain have used so far.
+    #[inline]
+    fn stack_used(&self, memory: &Memory) -> Result<usize, TrapKind> {
+        let bytes = self.frames[self.depth].below + memory.used_by_frame(self.depth);
+        if bytes > FRAME_SIZE {
+            return Err(TrapKind::CombinedStack { bytes: bytes as u64 });
+        }
+        Ok(bytes)
+    }
+
+    /// What the current function has used of the stack, now that it is over.
+    #[inline]
+    pub(crate) fn check_stack(&self, memory: &Memory) -> Result<(), TrapKind> {
+        if memory.frame_uses_more_than_beside(self.depth, self.frames[self.depth].below) {
+            self.stack_used(memory)?;
+        }
         Ok(())
     }
 
@@ -203,6 +229,7 @@ impl State {
     /// Replaces the current function by another program, which starts with r1 alone.
     pub(crate) fn tail_call(&mut self, program: usize, memory: &mut Memory) {
         self.tail_calls += 1;
+        self.frames[self.depth].below = 0;
         self.program = program;
         memory.leave_frame(self.depth);
         self.clobber();

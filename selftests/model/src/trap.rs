@@ -49,6 +49,16 @@ pub enum TrapKind {
         /// Bytes accessed.
         size: u64,
     },
+    /// The frames of a chain of calls use more than 512 bytes together. Only in programs whose
+    /// frames all lie on the kernel's stack (`check_max_stack_depth()` and
+    /// `bpf_enable_priv_stack()` in `kernel/bpf/verifier.c`), and counted as what was written so
+    /// far, in words of 8 bytes: the kernel counts more, what other ways through the functions
+    /// use and the rounding of each frame.
+    #[error("{bytes} bytes of stack in a chain of calls, which may have 512")]
+    CombinedStack {
+        /// Bytes that the frames have used.
+        bytes: u64,
+    },
     /// A pointer into the stack frame of a function that has returned was used.
     #[error("the stack frame that is accessed belongs to a function that has returned")]
     DeadFrame,

@@ -13,3 +13,4 @@ mod memory;
 mod notation;
 mod packets;
 mod robustness;
+mod stack;
