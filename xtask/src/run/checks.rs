@@ -15,9 +15,10 @@ pub(super) fn named<'p>(plan: &'p LoadPlan, name: &str) -> Option<(usize, &'p Ma
     plan.maps.iter().enumerate().find(|(_, map)| map.name == name)
 }
 
-/// The step of a check of the map with this index.
-pub(super) fn act(act: &Act, map: u32, plan: &MapPlan) -> Step {
-    match act {
+/// The step of a check of the map with this index; none if reading the map, which is done anyway, is
+/// enough.
+pub(super) fn act(act: &Act, map: u32, plan: &MapPlan) -> Option<Step> {
+    let step = match act {
         Act::UpdateFails(_) => Step::Attempt(Box::new(Step::UpdateElem {
             map,
             key: vec![0; plan.key_size as usize],
@@ -26,7 +27,29 @@ pub(super) fn act(act: &Act, map: u32, plan: &MapPlan) -> Step {
         })),
         Act::LookupBatch => Step::LookupBatch { map },
         Act::Mmap => Step::ReadMapped { map },
-        Act::Holds(_) => Step::LookupElem { map, key: vec![0; plan.key_size as usize] },
+        Act::Holds(_) => return None,
+    };
+    Some(step)
+}
+
+/// Judges what was read from the map with this index by the checks that state what it holds.
+pub(super) fn held(
+    index: usize,
+    checks: &[Check],
+    plan: &LoadPlan,
+    elements: &[(Vec<u8>, Vec<u8>)],
+    problems: &mut Vec<Problem>,
+) {
+    for check in checks {
+        let (Act::Holds(words), Some((at, map))) = (&check.act, named(plan, &check.map)) else {
+            continue;
+        };
+        let value = elements.first().map_or(&[][..], |(_, value)| value);
+        if at == index
+            && let Some(difference) = words.difference(value)
+        {
+            problems.push(Problem::result(format!("map {}: {difference}", map.name)));
+        }
     }
 }
 
@@ -68,12 +91,6 @@ pub(super) fn one_check(
                 .collect();
             one_map(index, plan, &elements, expected, problems);
         }
-        (Act::Holds(words), Output::Elements(elements)) => {
-            let value = elements.first().map_or(&[][..], |(_, value)| value);
-            if let Some(difference) = words.difference(value) {
-                problems.push(Problem::result(format!("map {}: {difference}", map.name)));
-            }
-        }
         _ => problems.push(Problem::result(format!(
             "map {}: the agent answered a check with something else",
             map.name
@@ -83,6 +100,10 @@ pub(super) fn one_check(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bpf_suites::Words;
+
     use super::*;
 
     /// What is said of a check of a map that holds `held`, for an answer.
@@ -142,6 +163,28 @@ mod tests {
             ["map m: element 0 with key 00 00 00 00 differs from byte 2: 04, the model has 03"]
         );
         assert_eq!(mapped(&[]), ["map m: 0 elements, the model has 1"]);
+    }
+
+    #[test]
+    fn a_map_holds_the_words_that_are_stated_of_it() {
+        let map = |name: &str| MapPlan { name: name.to_owned(), ..MapPlan::default() };
+        let plan = LoadPlan { maps: vec![map("a"), map("m")], ..LoadPlan::default() };
+        let words = Words {
+            columns: vec!["sum".to_owned(), "product".to_owned()],
+            rows: vec!["1, 2".to_owned(), "3, 4".to_owned()],
+            words: vec![3, 2, 7, 12],
+        };
+        let checks = [Check { map: "m".to_owned(), act: Act::Holds(Arc::new(words)) }];
+        let said = |index, words: &[u64]| {
+            let value = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let mut problems = Vec::new();
+            held(index, &checks, &plan, &[(vec![0; 4], value)], &mut problems);
+            problems.into_iter().map(|problem| problem.text).collect::<Vec<_>>()
+        };
+        assert_eq!(said(1, &[3, 2, 7, 12]), [""; 0]);
+        assert_eq!(said(1, &[3, 2, 7, 13]), ["map m: `product` of 3, 4: 0xd, the case states 0xc"]);
+        assert_eq!(said(1, &[3]), ["map m: 8 bytes, the case states 4 words"]);
+        assert_eq!(said(0, &[3]), [""; 0], "another map");
     }
 
     #[test]

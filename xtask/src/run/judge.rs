@@ -5,7 +5,7 @@ use bpf_suites::{Blinding, Case, Expect, RejectedAt, Rejection, Run};
 use bpf_wire::{BatchReport, Failure, Mode, Output};
 use nix::errno::Errno;
 
-use super::checks::one_check;
+use super::checks::{held, one_check};
 use super::explore::Explorer;
 use super::lower::{Lowered, Role};
 use super::model::{Expected, is_the_kernels_choice};
@@ -127,6 +127,7 @@ fn accepted(runs: &[Run], subject: &Subject<'_>, problems: &mut Vec<Problem>) {
             }
             (Role::DumpMap(index), Ok(Output::Elements(elements))) => {
                 one_map(*index, plan, elements, expected, problems);
+                held(*index, &case.checks, plan, elements, problems);
             }
             (Role::Check(index), Ok(output)) => {
                 if let Some(check) = case.checks.get(*index) {

@@ -85,9 +85,9 @@ pub(crate) fn lower(case: &Case, plan: &LoadPlan) -> Lowered {
             }
         }
         for (index, check) in case.checks.iter().enumerate() {
-            if let Some((map, plan)) = named(plan, &check.map) {
-                steps.push((Role::Check(index), act(&check.act, map as u32, plan)));
-            }
+            let step =
+                named(plan, &check.map).and_then(|(map, plan)| act(&check.act, map as u32, plan));
+            steps.extend(step.map(|step| (Role::Check(index), step)));
         }
     }
     let (roles, steps) = steps.into_iter().unzip();

@@ -311,3 +311,30 @@ fn without_a_problem_there_is_no_trace() {
     let held = judged(accepts("t/zero", "z", "r0 = 0\nexit").run(vec![], 0), &|_| None);
     assert!(held.problems.is_empty() && held.trace.is_none() && held.too_strict.is_none());
 }
+
+#[test]
+fn of_a_long_value_what_is_around_the_first_difference_is_shown() {
+    let case = accepts("t/long", "s", "r1 = m ll\nr0 = 0\nexit\n.data m .data.m: zero 4096");
+    let mut value = vec![0; 4096];
+    (value[3001], value[3003], value[4000]) = (7, 8, 9);
+    let elements = [(vec![0; 4], value)];
+    let judged = judged(case.run(Vec::new(), 0), &|role| match role {
+        Role::DumpMap(_) => Some(Ok(Output::Elements(elements.to_vec()))),
+        _ => None,
+    });
+    let zeros = |count| vec!["00"; count].join(" ");
+    assert_eq!(
+        judged.texts(),
+        [format!(
+            "map .data.m: element 0 with key {} differs from byte 3001: 07 00 08 {}, the model has {}",
+            zeros(4),
+            zeros(13),
+            zeros(16)
+        )]
+    );
+    let difference = judged.problems[0].difference.as_ref().expect("bytes were compared");
+    assert_eq!(
+        (difference.offset, difference.kernel, difference.expected),
+        (3001, Some(7), Some(0))
+    );
+}
