@@ -15,16 +15,16 @@ use crate::Case;
 
 /// A read-modify-write.
 #[derive(Clone, Copy, Debug)]
-struct Rmw {
+pub(super) struct Rmw {
     /// The operator of the form without fetching, the function's name of that with it.
     sign: &'static str,
-    kind: Kind,
+    pub(super) kind: Kind,
     /// What is stored for what was there and the operand.
     eval: fn(u64, u64) -> u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Plain,
     Fetch,
     /// Compares with r0, which gets the old value.
@@ -45,7 +45,7 @@ const OPERATIONS: [Rmw; 10] = [
 ];
 
 impl Rmw {
-    fn text(&self, width: Width, base: usize, off: i32, src: usize) -> String {
+    pub(super) fn text(&self, width: Width, base: usize, off: i32, src: usize) -> String {
         let (wide, bits) = if width == Width::W64 { ("64", 64) } else { ("", 32) };
         let place = format!("(u{bits} *)(r{base} {off:+})");
         let sign = self.sign;
@@ -57,7 +57,7 @@ impl Rmw {
     }
 
     /// The word in memory and the register that the operation writes, afterwards.
-    fn eval(&self, width: Width, memory: u64, src: u64, r0: u64) -> (u64, u64) {
+    pub(super) fn eval(&self, width: Width, memory: u64, src: u64, r0: u64) -> (u64, u64) {
         let mask = if width == Width::W64 { u64::MAX } else { u64::from(u32::MAX) };
         let old = memory & mask;
         let stored = match self.kind {
@@ -69,7 +69,8 @@ impl Rmw {
     }
 }
 
-fn forms() -> impl Iterator<Item = (Rmw, Width)> {
+/// Every operation with each width.
+pub(super) fn forms() -> impl Iterator<Item = (Rmw, Width)> {
     OPERATIONS.into_iter().flat_map(|op| Width::BOTH.map(|width| (op, width)))
 }
 

@@ -16,8 +16,8 @@ use crate::case::Words;
 
 /// How a value is read.
 #[derive(Clone, Copy, Debug)]
-struct Access {
-    text: &'static str,
+pub(super) struct Access {
+    pub(super) text: &'static str,
     bytes: usize,
     signed: bool,
 }
@@ -26,13 +26,13 @@ const fn access(text: &'static str, bytes: usize, signed: bool) -> Access {
     Access { text, bytes, signed }
 }
 
-const STORED: [Access; 4] = [
+pub(super) const STORED: [Access; 4] = [
     access("u8", 1, false),
     access("u16", 2, false),
     access("u32", 4, false),
     access("u64", 8, false),
 ];
-const LOADED: [Access; 7] = [
+pub(super) const LOADED: [Access; 7] = [
     STORED[0],
     STORED[1],
     STORED[2],
@@ -44,7 +44,7 @@ const LOADED: [Access; 7] = [
 
 impl Access {
     /// What is read from little-endian memory.
-    fn load(self, memory: &[u8]) -> u64 {
+    pub(super) fn load(self, memory: &[u8]) -> u64 {
         let mut word = [0; 8];
         word[..self.bytes].copy_from_slice(&memory[..self.bytes]);
         let value = u64::from_le_bytes(word);
@@ -52,7 +52,8 @@ impl Access {
         if self.signed { ((value << above) as i64 >> above) as u64 } else { value }
     }
 
-    fn store(self, memory: &mut [u8], value: u64) {
+    /// Changes the first bytes of memory.
+    pub(super) fn store(self, memory: &mut [u8], value: u64) {
         memory[..self.bytes].copy_from_slice(&value.to_le_bytes()[..self.bytes]);
     }
 }

@@ -24,7 +24,8 @@ pub(super) struct Sheet {
     rows: Vec<String>,
     words: Vec<u64>,
     flags: u32,
-    packet: Option<Vec<u8>>,
+    /// Section of a program that is run on a packet, and the packet.
+    packet: Option<(String, Vec<u8>)>,
 }
 
 /// Bytes of a word of the table.
@@ -54,9 +55,9 @@ impl Sheet {
         self
     }
 
-    /// Makes it a program of traffic control with this packet, which runs once.
-    pub(super) fn on_packet(mut self, packet: Vec<u8>) -> Self {
-        self.packet = Some(packet);
+    /// Makes it a program of this section (`tc`, `socket`), which runs once, on this packet.
+    pub(super) fn on_packet(mut self, section: &str, packet: Vec<u8>) -> Self {
+        self.packet = Some((section.to_owned(), packet));
         self
     }
 
@@ -114,7 +115,10 @@ impl Sheet {
     pub(super) fn finish(self) -> Accepted {
         let bytes = self.words.len() * WORD as usize;
         let runs = self.runs.len().max(1);
-        let mut source = String::from(if self.packet.is_some() { ".prog main tc\n" } else { "" });
+        let mut source = match &self.packet {
+            Some((section, _)) => format!(".prog main {section}\n"),
+            None => String::new(),
+        };
         source.push_str("r6 = r1\nr8 = out ll\n");
         if runs > 1 {
             let stride = bytes / runs;
@@ -135,7 +139,7 @@ impl Sheet {
         let case = accepts(format!("isa/{}", self.name), self.about, source)
             .flags(self.flags)
             .holds(".data.out", Arc::new(table));
-        if let Some(packet) = self.packet {
+        if let Some((_, packet)) = self.packet {
             return case.run_packet(packet, 0);
         }
         let runs = if self.runs.is_empty() { vec![Vec::new()] } else { self.runs };
