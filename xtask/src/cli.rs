@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Bisect(Box<commands::bisect::Bisect>),
     /// Run the fuzz targets of what reads programs and objects of others.
     Fuzz(commands::fuzz::Fuzz),
+    /// Merge the reports of sessions, show them, compare them.
+    Report(commands::report::ReportCommand),
     /// Build a kernel and say where it is.
     Kernel(commands::kernel::Kernel),
 }
@@ -62,6 +64,7 @@ impl Command {
             Self::Mutate(command) => command.run(),
             Self::Bisect(command) => command.run(),
             Self::Fuzz(command) => command.run(),
+            Self::Report(command) => command.run(),
             Self::Kernel(command) => command.run(),
         }
     }

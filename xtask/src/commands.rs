@@ -9,6 +9,7 @@ pub(crate) mod kernel;
 pub(crate) mod mutate;
 pub(crate) mod patches;
 pub(crate) mod programs;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod start;
 pub(crate) mod test;

@@ -34,6 +34,9 @@ enum Probe {
     Header(&'static str),
 }
 
+/// The browser's program, as Debian calls it.
+pub(crate) const BROWSER: &str = "chromium";
+
 /// Everything that building the kernel and running the guest takes.
 pub(crate) const NEEDS: &[Need] = &[
     program("qemu-system-x86_64", "qemu-system-x86", "runs the guest"),
@@ -60,6 +63,20 @@ pub(crate) const NEEDS: &[Need] = &[
         probe: Probe::Program("ccache"),
         package: "ccache",
         purpose: "makes repeated kernel builds quick",
+        optional: true,
+    },
+    Need {
+        name: "browser",
+        probe: Probe::Program(BROWSER),
+        package: "chromium",
+        purpose: "looks at the HTML report, in `check --full`",
+        optional: true,
+    },
+    Need {
+        name: "python3",
+        probe: Probe::Program("python3"),
+        package: "python3",
+        purpose: "runs the kernel's own KTAP parser, in `check`",
         optional: true,
     },
     Need {

@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod ui;
 mod vm;
+mod workflow;
 
 use std::process::ExitCode;
 

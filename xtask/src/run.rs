@@ -3,7 +3,7 @@
 mod checks;
 mod explore;
 pub(crate) mod guest;
-mod inputs;
+pub(crate) mod inputs;
 pub(crate) mod jit_image;
 pub(crate) mod judge;
 pub(crate) mod lower;

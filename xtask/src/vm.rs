@@ -6,7 +6,7 @@ mod console;
 mod device;
 mod failure;
 mod machine;
-mod qemu;
+pub(crate) mod qemu;
 
 pub(crate) use failure::{FailureKind, GuestFailure, StartFailure};
 pub(crate) use machine::{Machine, MachineConfig};

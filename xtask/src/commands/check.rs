@@ -15,13 +15,15 @@ use crate::annotated::{compile, suite};
 use crate::cli::{self, HostArgs, KernelArgs};
 use crate::exit::{Status, Stop};
 use crate::kernel::build::{self, KernelRequest};
-use crate::{host, interrupt, paths};
+use crate::report::{json, kunit};
+use crate::{host, interrupt, paths, workflow};
 
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Also what takes long: build the kernel after each patch of the series, run the cases on the
-    /// other configurations and the kernel's own tests of the verifier, rehearse a bisection, run the fuzz targets and the mutants.
+    /// Also what takes long: build the kernel after each patch of the series, look at the HTML report
+    /// in a browser, run the cases on the other configurations and the kernel's own tests of the
+    /// verifier, rehearse a bisection, run the fuzz targets and the mutants.
     #[arg(long)]
     full: bool,
     #[command(flatten)]
@@ -66,6 +68,10 @@ const CARGO_STEPS: [CargoStep; 6] = [
 const GUEST_FAILURES: &[&str] =
     &["test", "--package", "xtask", "--locked", "--quiet", "real_guest", "--", "--ignored"];
 
+/// The test that is ignored elsewhere because it needs a browser.
+const BROWSER: &[&str] =
+    &["test", "--package", "xtask", "--locked", "--quiet", "real_browser", "--", "--ignored"];
+
 /// The configurations besides the default one, see images/kernel.
 const CONFIGS: [&[&str]; 5] = [
     &["hardened"],
@@ -79,8 +85,18 @@ const CONFIGS: [&[&str]; 5] = [
 const FUZZ_SECONDS: u32 = 20;
 
 impl Check {
-    /// Runs the steps in order and stops at the first one that does not hold.
+    /// Runs the steps in order and stops at the first one that does not hold. What the host could
+    /// not run is said once more in the end.
     pub(crate) fn run(self) -> Result<Status> {
+        let mut skipped = Vec::new();
+        let status = self.steps(&mut skipped)?;
+        for what in skipped {
+            println!("SKIPPED {what}");
+        }
+        Ok(status)
+    }
+
+    fn steps(self, skipped: &mut Vec<String>) -> Result<Status> {
         host::ensure(&self.host)?;
         for (name, args, environment) in CARGO_STEPS {
             interrupt::check()?;
@@ -90,6 +106,10 @@ impl Check {
         step("kernel series", || patches::check::check(cli::DEFAULT_BASE, full))?;
         step("mutants", || mutate::check(cli::DEFAULT_BASE))?;
         interrupt::check()?;
+        match workflow::linter(self.host.install_deps)? {
+            Some(linter) => step("CI workflow", || workflow::lint(&linter))?,
+            None => skip("CI workflow", &workflow::how_to_install(), skipped),
+        }
         println!("==> kernel");
         let built = build::build(&KernelRequest::from(&KernelArgs::default()))?;
         let vmlinux = built.vmlinux.display().to_string();
@@ -98,9 +118,23 @@ impl Check {
         })?;
         interrupt::check()?;
         println!("==> cases in the guest");
-        let cases = Test::everything(self.host.clone()).run()?;
+        let reports = tempfile::tempdir().context("making a directory for the report")?;
+        let report = reports.path().join("report.json");
+        let cases = Test::everything_reported(report.clone(), self.host.clone()).run()?;
+        if host::find_program("python3").is_some() {
+            step("KTAP, by the kernel's own parser", || {
+                kunit::Parser::of_base(cli::DEFAULT_BASE)?.check(&json::read(&report)?)
+            })?;
+        } else {
+            skip("KTAP, by the kernel's own parser", "apt-get install python3", skipped);
+        }
         if !full || cases != Status::Held {
             return Ok(cases);
+        }
+        if host::find_program(host::BROWSER).is_some() {
+            step("HTML, in a real browser", || cargo(BROWSER, &[]))?;
+        } else {
+            skip("HTML, in a real browser", "apt-get install chromium", skipped);
         }
         for config in CONFIGS {
             println!("==> cases in the guest, config {}", config.join(" and "));
@@ -132,6 +166,13 @@ impl Check {
         println!("==> mutants in the guest");
         Mutate::everything(self.host).run()
     }
+}
+
+/// Says that a step is left out, now and in the end.
+fn skip(name: &str, how: &str, skipped: &mut Vec<String>) {
+    println!("==> {name}");
+    println!("    SKIPPED: the host lacks what it takes: {how}");
+    skipped.push(format!("{name}: {how}"));
 }
 
 fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {

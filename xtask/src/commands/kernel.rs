@@ -10,6 +10,10 @@ use crate::kernel::build::{self, KernelRequest};
 /// Options of `kernel`.
 #[derive(Debug, Args)]
 pub(crate) struct Kernel {
+    /// Only print a key for a cache of builds: a digest over base, patches, configs and tools. Takes
+    /// no download and no build.
+    #[arg(long)]
+    print_key: bool,
     #[command(flatten)]
     kernel: KernelArgs,
 }
@@ -17,7 +21,12 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let built = build::build(&KernelRequest::from(&self.kernel))?;
+        let request = KernelRequest::from(&self.kernel);
+        if self.print_key {
+            println!("{}", build::inputs_key(&request)?);
+            return Ok(Status::Held);
+        }
+        let built = build::build(&request)?;
         let made = if built.from_cache { "from the cache" } else { "built" };
         println!(
             "kernel   {} ({} with {} patches, {made})",

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::cli::{AccelChoice, HostArgs, KernelArgs};
 use crate::kernel::build::{self, BuiltKernel, KernelRequest};
 use crate::run::guest::{self, Guest};
 use crate::vm::MachineConfig;
-use crate::vm::accel;
+use crate::vm::{accel, qemu};
 use crate::{host, image, interrupt};
 
 /// A kernel that is built, and a guest that can be started with it.
@@ -22,6 +22,8 @@ pub(crate) struct Started {
     pub(crate) console: PathBuf,
     /// How its instructions are executed: `kvm` or `tcg`.
     pub(crate) accel: &'static str,
+    /// What runs it: the first line of QEMU's `--version`.
+    pub(crate) qemu: String,
 }
 
 /// Makes sure that the host has what it takes, builds the kernel and the initramfs, and says on
@@ -45,9 +47,10 @@ pub(crate) fn start(kernel: &KernelArgs, host: &HostArgs, accel: AccelChoice) ->
         MachineConfig::new(built.vmlinux.clone(), initramfs, decision.accel, console.clone());
     let guest = Guest::new(config, &built.boot);
     let accel = decision.accel.name();
+    let qemu = qemu::version().with_context(|| format!("failed to run {}", qemu::PROGRAM))?;
     eprintln!(
         "kernel {} with {} of the series' patches, {accel}",
         built.release, built.patches_applied
     );
-    Ok(Started { built, guest, console, accel })
+    Ok(Started { built, guest, console, accel, qemu })
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: the job. Builds the kernel, boots it, runs the cases, judges them.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Instant;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use bpf_wire::Mode;
@@ -15,10 +15,10 @@ use crate::cli::{AccelChoice, HostArgs, KernelArgs, ModeArg};
 use crate::exit::{Status, Stop};
 use crate::kernel::build::{self, BuiltKernel};
 use crate::kernel::series::Selection;
+use crate::report::facts::{HostFacts, KernelFacts, Times};
 use crate::report::files::ReportArgs;
-use crate::report::record::{
-    Counts, KernelFacts, Record, Report, SCHEMA, TooStrictCase, Verdict, traces,
-};
+use crate::report::record::{Counts, Record, Report, SCHEMA, TooStrictCase, Verdict, traces};
+use crate::report::subject::Subject;
 use crate::report::terminal;
 use crate::run::guest::Guest;
 use crate::run::partition::Partition;
@@ -100,7 +100,12 @@ impl Test {
         Self { filters: vec![filter.to_owned()], ..Self::everything(host) }
     }
 
-    /// Every case on the default kernel: what `check` runs in the end.
+    /// Every case on the default kernel, with a report in JSON.
+    pub(crate) fn everything_reported(report: PathBuf, host: HostArgs) -> Self {
+        Self { report: ReportArgs::json(report), ..Self::everything(host) }
+    }
+
+    /// Every case on the default kernel.
     pub(crate) fn everything(host: HostArgs) -> Self {
         Self {
             filters: Vec::new(),
@@ -136,10 +141,12 @@ impl Test {
             )
             .into());
         }
+        let started =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if selected.verifier.is_some() {
             compile::ensure()?;
         }
-        let Started { built, mut guest, console, accel } =
+        let Started { built, mut guest, console, accel, qemu } =
             start(&self.kernel, &self.host, self.accel)?;
         let rules = self.rules(&built, &mut guest)?;
 
@@ -174,6 +181,12 @@ impl Test {
             records.extend(suite.run(&mut guest)?);
         }
         let release = guest.info().map_or_else(String::new, |info| info.kernel_release.clone());
+        let times = Times {
+            started,
+            build_ms: built.took.map(millis),
+            boots_ms: guest.boots().iter().copied().map(millis).collect(),
+            cases_ms: millis(start.elapsed()),
+        };
         let ended = guest.end();
 
         let counts = Counts::of(&records);
@@ -185,20 +198,17 @@ impl Test {
         }
         self.report.write(&Report {
             schema: SCHEMA,
-            kernel: KernelFacts {
-                base: built.base.clone(),
-                patches: built.patches_applied,
-                key: built.key.clone(),
-                release,
-            },
-            accel: accel.to_owned(),
+            kernel: KernelFacts::of(&built, release)?,
+            host: HostFacts::new(accel, &qemu),
+            times,
+            subjects: subjects(&prepared, &records),
             too_strict,
             traces: traces(&records),
             cases: records,
             counts,
         })?;
         ended?;
-        Ok(status(counts))
+        Ok(counts.status())
     }
 
     /// The kernel's own suite, in the modes that were asked for.
@@ -270,13 +280,16 @@ impl Test {
     }
 }
 
-/// A failed case outweighs a harness that broke: it is the finding.
-fn status(counts: Counts) -> Status {
-    match (counts.failed, counts.broken) {
-        (0, 0) => Status::Held,
-        (0, _) => Status::Harness,
-        _ => Status::CaseFailed,
-    }
+fn millis(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// What the cases are that did not hold in some mode.
+fn subjects(prepared: &[Prepared], records: &[Record]) -> Vec<Subject> {
+    let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+    let bad: HashSet<&str> = records.iter().filter(bad).map(|record| &*record.name).collect();
+    let of = |prepared: &Prepared| Subject::of(&prepared.case, prepared.plan.as_ref().ok());
+    prepared.iter().filter(|prepared| bad.contains(&*prepared.case.name)).map(of).collect()
 }
 
 fn list(selected: &Selected) -> Status {

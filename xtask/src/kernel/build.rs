@@ -4,6 +4,7 @@ pub(crate) mod bench;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -19,6 +20,7 @@ use super::source::{self, Tarball};
 use super::toolchain::Toolchain;
 use super::tree::Tree;
 use crate::cli::KernelArgs;
+use crate::exit::Stop;
 use crate::paths;
 
 const VMLINUX: &str = "vmlinux";
@@ -81,6 +83,14 @@ pub(crate) struct BuiltKernel {
     pub(crate) series: Selection,
     /// How many patches that were, without a mutant.
     pub(crate) patches_applied: usize,
+    /// Digest of the contents of all patches, a mutant's included.
+    pub(crate) series_digest: String,
+    /// Names of the configs beside `base`.
+    pub(crate) configs: Vec<String>,
+    /// Versions of compiler, assembler and linker, a line each.
+    pub(crate) toolchain: String,
+    /// How long the build took, if there was one.
+    pub(crate) took: Option<Duration>,
     /// Whether nothing had to be built.
     pub(crate) from_cache: bool,
     /// What `uname -r` says in it.
@@ -105,6 +115,7 @@ pub(crate) fn build(request: &KernelRequest) -> Result<BuiltKernel> {
     if let Some(built) = plan.find()? {
         return Ok(built);
     }
+    let start = Instant::now();
     let source = plan.place_source()?;
     let home = plan.home()?;
     let objects = home.join("objects").join(plan.fragments.name());
@@ -126,7 +137,35 @@ pub(crate) fn build(request: &KernelRequest) -> Result<BuiltKernel> {
     make.place_config(&config)?;
     make.build(&plan.describe())?;
     let entry = plan.store(&key, &config, &objects, &log)?;
-    plan.built(&key, &entry, false)
+    Ok(BuiltKernel { took: Some(start.elapsed()), ..plan.built(&key, &entry, false)? })
+}
+
+/// A digest over all that decides on the key of a base's build and that is known before anything is
+/// downloaded or configured: two requests with different keys have different ones.
+///
+/// # Errors
+///
+/// When the base, its series or a config cannot be read, or tools are missing; [`Stop::Usage`] for a
+/// tree of the user's, which is read whole to know its key.
+pub(crate) fn inputs_key(request: &KernelRequest) -> Result<String> {
+    if request.linux.is_some() {
+        return Err(Stop::Usage(
+            "--print-key is for bases; what --linux names is known by its files alone".to_owned(),
+        )
+        .into());
+    }
+    let base = bases::find(&request.base)?;
+    let folder = paths::repository().join("images/kernel");
+    let series =
+        Series::load(&base.series_dir())?.select(request.selection.unwrap_or(Selection::All))?;
+    let mut digester = Digester::new("inputs");
+    digester
+        .field("builder", BUILDER_VERSION.to_le_bytes())
+        .field("base", format!("{base:?}"))
+        .field("series", series.digest(|_| true))
+        .field("fragments", Fragments::load(&folder, &request.config)?.digest())
+        .field("toolchain", Toolchain::probe()?.versions);
+    Ok(digester.finish())
 }
 
 /// Subjects of the patches that the kernel of a base was built with.
@@ -156,6 +195,7 @@ struct Plan {
     selection: Selection,
     series: Series,
     fragments: Fragments,
+    configs: Vec<String>,
     boot: BootOptions,
     toolchain: Toolchain,
     /// The name of the last patch, where that is a mutant.
@@ -196,7 +236,19 @@ impl Plan {
             let print = Fingerprint { kconfig: all.clone(), all };
             (Origin::Base(Box::new(base), tarball), print)
         };
-        Ok(Self { cache, origin, print, selection, series, fragments, boot, toolchain, mutant })
+        let configs = request.config.clone();
+        Ok(Self {
+            cache,
+            origin,
+            print,
+            selection,
+            series,
+            fragments,
+            configs,
+            boot,
+            toolchain,
+            mutant,
+        })
     }
 
     /// The directory of this source in the cache.
@@ -317,6 +369,10 @@ impl Plan {
             base: self.base(),
             series: self.selection,
             patches_applied: self.patches(),
+            series_digest: self.series.digest(|_| true),
+            configs: self.configs.clone(),
+            toolchain: self.toolchain.versions.clone(),
+            took: None,
             from_cache,
             release: entry.release.clone(),
             boot: self.boot.clone(),

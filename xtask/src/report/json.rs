@@ -1,4 +1,5 @@
-//! The machine-readable report.
+//! The machine-readable report. Its shape is in `report.schema.json`, made of the types in
+//! [`super::record`].
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -6,7 +7,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::record::{Report, SCHEMA};
+use crate::exit::Stop;
 
 /// Writes a report as JSON, whole or not at all.
 ///
@@ -18,6 +23,46 @@ pub(crate) fn write(report: &impl Serialize, path: &Path) -> Result<()> {
         serde_json::to_writer_pretty(&mut *writer, report)?;
         Ok(writeln!(writer)?)
     })
+}
+
+/// Reads a report.
+///
+/// # Errors
+///
+/// [`Stop::Usage`] when the file is not there, is no report, or is one of another version.
+pub(crate) fn read(path: &Path) -> Result<Report> {
+    /// What every version has.
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: u32,
+        #[serde(rename = "cases")]
+        _cases: IgnoredAny,
+    }
+    let shown = path.display();
+    let usage = |text: String| anyhow::Error::from(Stop::Usage(text));
+    let text =
+        std::fs::read(path).map_err(|error| usage(format!("failed to read {shown}: {error}")))?;
+    let Versioned { schema, .. } = serde_json::from_slice(&text).map_err(|error| {
+        usage(format!("{shown} is no report of `cargo xtask test --json`: {error}"))
+    })?;
+    if schema != SCHEMA {
+        return Err(usage(format!(
+            "{shown} has version {schema} of the report's shape, this program reads version \
+             {SCHEMA}; make it again with this program"
+        )));
+    }
+    serde_json::from_slice(&text)
+        .map_err(|error| usage(format!("failed to understand the report {shown}: {error}")))
+}
+
+/// The JSON Schema of the report, as it is in `report.schema.json`.
+pub(crate) fn schema() -> Result<String> {
+    let mut schema = schemars::schema_for!(Report);
+    schema.insert("title".to_owned(), "Report of bpf-indirect".into());
+    if let Some(version) = schema.pointer_mut("/properties/schema") {
+        *version = serde_json::json!({ "const": SCHEMA, "description": "Version of this shape." });
+    }
+    Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }
 
 /// Writes a report's file, whole or not at all.
@@ -44,10 +89,8 @@ mod tests {
     use bpf_wire::Mode;
 
     use super::*;
-    use crate::report::record::{
-        Counts, FailureClass, KernelFacts, Record, Report, SCHEMA, TooStrict, TooStrictCase,
-        Verdict, traces,
-    };
+    use crate::report::record::{FailureClass, Record, TooStrict, Verdict};
+    use crate::report::testing;
 
     fn report() -> Report {
         let record = Record {
@@ -62,20 +105,7 @@ mod tests {
             }),
             ..Record::new("a/b", Mode::Jit)
         };
-        Report {
-            schema: SCHEMA,
-            kernel: KernelFacts {
-                base: "7.3.4".into(),
-                patches: 8,
-                key: "k".into(),
-                release: "7.3.4".into(),
-            },
-            accel: "tcg".into(),
-            counts: Counts::of(std::slice::from_ref(&record)),
-            too_strict: TooStrictCase::of(std::slice::from_ref(&record)),
-            traces: traces(std::slice::from_ref(&record)),
-            cases: vec![record],
-        }
+        testing::report_of(vec![record])
     }
 
     #[test]
@@ -85,8 +115,8 @@ mod tests {
         write(&report(), &path).unwrap();
         let read: serde_json::Value =
             serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        assert_eq!(read["schema"], 1);
-        assert_eq!(read["kernel"]["patches"], 8);
+        assert_eq!(read["schema"], SCHEMA);
+        assert_eq!(read["kernel"]["patches"], 23);
         assert_eq!(read["cases"][0]["verdict"], "failed");
         assert_eq!(read["cases"][0]["failure"], "unsound");
         assert_eq!(read["counts"]["failed"], 1);
@@ -98,6 +128,70 @@ mod tests {
         assert_eq!(read["too_strict"], serde_json::json!([strict]));
         assert_eq!(read["traces"], serde_json::json!([]));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    /// What is written says what it was made of, and can be read back.
+    #[test]
+    fn what_was_written_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.json");
+        let report = testing::report();
+        write(&report, &path).unwrap();
+        let back = read(&path).unwrap();
+        assert_eq!(serde_json::to_value(&back).unwrap(), serde_json::to_value(&report).unwrap());
+        assert_eq!((back.kernel, back.host), (report.kernel, report.host));
+    }
+
+    #[test]
+    fn another_version_and_another_shape_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.json");
+        std::fs::write(&path, r#"{"schema": 1, "cases": []}"#).unwrap();
+        let error = format!("{:#}", read(&path).unwrap_err());
+        assert!(error.contains("version 1 of the report's shape"), "{error}");
+        assert!(error.contains("report.json"), "{error}");
+        std::fs::write(&path, r#"{"programs": []}"#).unwrap();
+        let error = format!("{:#}", read(&path).unwrap_err());
+        assert!(error.contains("is no report of `cargo xtask test --json`"), "{error}");
+        let mut value = serde_json::to_value(testing::report()).unwrap();
+        value["cases"][0]["mode"] = "quick".into();
+        std::fs::write(&path, value.to_string()).unwrap();
+        let error = format!("{:#}", read(&path).unwrap_err());
+        assert!(error.contains("no mode is called \"quick\""), "{error}");
+        assert!(read(&dir.path().join("none.json")).is_err());
+    }
+
+    const SCHEMA_FILE: &str = include_str!("report.schema.json");
+
+    #[test]
+    fn the_schema_in_the_repository_is_that_of_the_types() {
+        assert_eq!(
+            schema().unwrap(),
+            SCHEMA_FILE,
+            "cargo xtask report schema > xtask/src/report/report.schema.json"
+        );
+    }
+
+    #[test]
+    fn reports_are_of_the_schema_and_others_are_not() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA_FILE).unwrap();
+        let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+        compiler.add_resource("report.schema.json", schema).unwrap();
+        let compiled = compiler.compile("report.schema.json", &mut schemas).unwrap();
+        for report in [report(), testing::report()] {
+            let value = serde_json::to_value(&report).unwrap();
+            if let Err(error) = schemas.validate(&value, compiled) {
+                panic!("{error:#}");
+            }
+            for pointer in ["/schema", "/kernel/config_digest", "/host/seed", "/cases/0/verdict"] {
+                let mut other = value.clone();
+                *other.pointer_mut(pointer).unwrap() = serde_json::json!([]);
+                assert!(schemas.validate(&other, compiled).is_err(), "{pointer}");
+            }
+            let mut other = value.clone();
+            other.as_object_mut().unwrap().remove("times");
+            assert!(schemas.validate(&other, compiled).is_err());
+        }
     }
 
     #[test]

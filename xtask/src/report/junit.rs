@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
+use super::facts::listed;
 use super::ktap::suites;
 use super::record::{Record, Report, Verdict};
 
@@ -17,11 +18,9 @@ pub(crate) fn render(report: &Report) -> Result<String> {
     let mut junit = quick_junit::Report::new("bpf-indirect");
     for (name, records) in suites(&report.cases) {
         let mut suite = TestSuite::new(name);
-        suite.add_property(("kernel", report.kernel.release.as_str()));
-        suite.add_property(("base", report.kernel.base.as_str()));
-        suite.add_property(("patches", report.kernel.patches.to_string().as_str()));
-        suite.add_property(("key", report.kernel.key.as_str()));
-        suite.add_property(("accel", report.accel.as_str()));
+        for (name, value) in listed(&report.kernel, &report.host) {
+            suite.add_property((name, value.as_str()));
+        }
         for record in records {
             suite.add_test_case(case(record));
         }
@@ -76,7 +75,14 @@ mod tests {
             "<system-out>verifier &lt;log&gt;</system-out>",
             r#"<skipped message="the kernel lacks gotox"/>"#,
             r#"<error message="the agent is in trouble" type="broken">"#,
+            r#"<property name="base" value="7.3.4"/>"#,
+            r#"<property name="series-digest" value="5e1e"/>"#,
+            r#"<property name="configs" value="debug lfence"/>"#,
+            r#"<property name="config-digest" value="c0f1"/>"#,
+            r#"<property name="toolchain" value="gcc 12; as 2; ld 2"/>"#,
+            r#"<property name="qemu" value="QEMU 7.2"/>"#,
             r#"<property name="accel" value="tcg"/>"#,
+            r#"<property name="seed" value="0x1"/>"#,
         ] {
             assert!(xml.contains(piece), "{piece} is not in\n{xml}");
         }

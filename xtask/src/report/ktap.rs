@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::facts::listed;
 use super::record::{Record, Report, Verdict};
 
 /// Longest diagnostic line; the format has no limit, its readers may.
@@ -11,7 +12,11 @@ const LINE: usize = 400;
 /// The whole report.
 pub(crate) fn render(report: &Report) -> String {
     let suites = suites(&report.cases);
-    let mut text = format!("KTAP version 1\n1..{}\n", suites.len());
+    let mut text = "KTAP version 1\n".to_owned();
+    for (name, value) in listed(&report.kernel, &report.host) {
+        let _ = writeln!(text, "# {name}: {}", line(&value));
+    }
+    let _ = writeln!(text, "1..{}", suites.len());
     for (number, (suite, records)) in suites.iter().enumerate() {
         let _ = writeln!(text, "  KTAP version 1\n  # Subtest: {suite}\n  1..{}", records.len());
         for (number, record) in records.iter().enumerate() {
@@ -55,7 +60,8 @@ fn one(number: usize, record: &Record, text: &mut String) {
             let _ = writeln!(text, "  # {}", line(problem));
         }
     }
-    let _ = writeln!(text, "  {result} {number} {} {}{directive}", record.name, record.mode);
+    let name = line(&record.name);
+    let _ = writeln!(text, "  {result} {number} {name} {}{directive}", record.mode);
 }
 
 /// Text for one line: no control characters, and no `#`, which starts a directive.
@@ -81,6 +87,18 @@ mod tests {
         assert_eq!(
             render(&report()),
             "KTAP version 1
+# kernel: 7.3.4
+# base: 7.3.4
+# series: all
+# patches: 23
+# series-digest: 5e1e
+# configs: debug lfence
+# config-digest: c0f1
+# key: k
+# toolchain: gcc 12; as 2; ld 2
+# qemu: QEMU 7.2
+# accel: tcg
+# seed: 0x1
 1..3
   KTAP version 1
   # Subtest: callx

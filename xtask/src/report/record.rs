@@ -3,23 +3,31 @@
 use std::rc::Rc;
 
 use bpf_wire::Mode;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::facts::{HostFacts, KernelFacts, Times};
+use super::subject::Subject;
 use super::trace::Trace;
+use crate::exit::Status;
 use crate::vm::FailureKind;
 
-/// Version of the JSON report's shape; bumped when a field changes its meaning or goes.
-pub(crate) const SCHEMA: u32 = 1;
+/// Version of the JSON report's shape; bumped when a field changes its meaning, comes
+/// or goes. The shape itself is `report.schema.json` beside this file, made of these types.
+pub(crate) const SCHEMA: u32 = 2;
 
 /// Everything that a session found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Report {
     /// [`SCHEMA`].
     pub(crate) schema: u32,
     /// The kernel under test.
     pub(crate) kernel: KernelFacts,
-    /// How the guest was executed: `kvm` or `tcg`.
-    pub(crate) accel: String,
+    /// Where and with what it was run.
+    pub(crate) host: HostFacts,
+    /// What the session took.
+    pub(crate) times: Times,
     /// The cases in the order in which they ran, one record for each mode.
     pub(crate) cases: Vec<Record>,
     /// Programs that the kernel rejects and that the model runs cleanly, by case.
@@ -27,30 +35,20 @@ pub(crate) struct Report {
     /// Ways of the model through programs that did not do what was expected, by case; each once,
     /// though several modes may have failed by it.
     pub(crate) traces: Vec<Rc<Trace>>,
+    /// The cases that failed in some mode: what they are.
+    pub(crate) subjects: Vec<Subject>,
     /// How the records divide.
     pub(crate) counts: Counts,
 }
 
-/// What identifies the kernel under test.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct KernelFacts {
-    /// Name of the base, or the path of the user's tree.
-    pub(crate) base: String,
-    /// Patches of the series that were applied.
-    pub(crate) patches: usize,
-    /// Key of the build, a digest of all that can change it.
-    pub(crate) key: String,
-    /// `uname -r` of the guest.
-    pub(crate) release: String,
-}
-
 /// One case in one mode.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Record {
     /// `suite/case`.
     pub(crate) name: String,
     /// `interp`, `jit`, `jit-hardened` or, for `kernel/test_bpf` alone, `jit-hardened-unpriv`.
-    pub(crate) mode: &'static str,
+    #[serde(deserialize_with = "mode")]
+    pub(crate) mode: ModeName,
     /// What came of it.
     pub(crate) verdict: Verdict,
     /// The gravest thing that is wrong with a case that failed; none for the others.
@@ -63,6 +61,8 @@ pub(crate) struct Record {
     pub(crate) notes: Vec<String>,
     /// Verifier log of a step that failed without being expected to, else empty.
     pub(crate) log: String,
+    /// What the console showed while a case ran that did not hold, its last 200 lines at most.
+    pub(crate) console: Vec<String>,
     /// How the guest ended, if it did not survive the case.
     pub(crate) guest: Option<FailureKind>,
     /// Milliseconds from sending the batch to its answer.
@@ -88,6 +88,7 @@ impl Record {
             differences: Vec::new(),
             notes: Vec::new(),
             log: String::new(),
+            console: Vec::new(),
             guest: None,
             millis: 0,
             too_strict: None,
@@ -96,8 +97,28 @@ impl Record {
     }
 }
 
+/// The name of a mode. An alias, as serde would otherwise borrow from what is read.
+pub(crate) type ModeName = &'static str;
+
+fn known<E: de::Error>(name: &str) -> Result<ModeName, E> {
+    Mode::ALL
+        .iter()
+        .chain([&Mode::JitHardenedUnpriv])
+        .map(|mode| mode.name())
+        .find(|known| *known == name)
+        .ok_or_else(|| E::custom(format!("no mode is called {name:?}")))
+}
+
+fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ModeName, D::Error> {
+    known(&String::deserialize(deserializer)?)
+}
+
+fn modes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ModeName>, D::Error> {
+    Vec::<String>::deserialize(deserializer)?.iter().map(|name| known(name)).collect()
+}
+
 /// What came of a case in one mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
     /// Author, model and kernel agree.
@@ -111,7 +132,9 @@ pub(crate) enum Verdict {
 }
 
 /// What a failure is about, the gravest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FailureClass {
     /// The kernel accepted a program that the model traps on.
@@ -131,7 +154,7 @@ pub(crate) enum FailureClass {
 }
 
 /// Where two runs differ first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Difference {
     /// Number of the run; none for a map, which is looked at behind the last one.
     pub(crate) run: Option<usize>,
@@ -154,7 +177,7 @@ pub(crate) struct Difference {
 }
 
 /// What was compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Place {
     /// The context behind a run.
@@ -177,7 +200,7 @@ impl Place {
 }
 
 /// Who expects a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum By {
     /// The case's author.
@@ -198,7 +221,7 @@ impl By {
 
 /// A program that the kernel rejects and that the model runs cleanly on every input that the harness
 /// makes up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TooStrict {
     /// Index of the program.
     pub(crate) program: usize,
@@ -211,12 +234,13 @@ pub(crate) struct TooStrict {
 }
 
 /// A case with such a program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TooStrictCase {
     /// `suite/case`.
     pub(crate) name: String,
     /// The modes in which the kernel rejects it.
-    pub(crate) modes: Vec<&'static str>,
+    #[serde(deserialize_with = "modes")]
+    pub(crate) modes: Vec<ModeName>,
     /// What it rejects, in the first of them.
     #[serde(flatten)]
     pub(crate) rejected: TooStrict,
@@ -253,7 +277,7 @@ pub(crate) fn traces(records: &[Record]) -> Vec<Rc<Trace>> {
 }
 
 /// How many records have each verdict.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Counts {
     /// [`Verdict::Held`].
     pub(crate) held: usize,
@@ -280,6 +304,15 @@ impl Counts {
                 .count(),
             unsupported: count(Verdict::Unsupported),
             broken: count(Verdict::Broken),
+        }
+    }
+
+    /// Exit status of a session: a failed case outweighs a harness that broke, as it is the finding.
+    pub(crate) fn status(self) -> Status {
+        match (self.failed, self.broken) {
+            (0, 0) => Status::Held,
+            (0, _) => Status::Harness,
+            _ => Status::CaseFailed,
         }
     }
 }

@@ -2,13 +2,12 @@
 
 use std::fmt::Write;
 
-use bpf_isa::disassemble;
 use bpf_object::LoadPlan;
-use bpf_suites::{Case, Expect, Source};
+use bpf_suites::Case;
 
 use super::record::{Counts, FailureClass, Record, TooStrict, TooStrictCase, Verdict, traces};
+use super::subject::{StatedRun, Subject};
 use super::trace;
-use crate::run::judge::{errno_name, hex};
 
 /// Lines of a program that are shown.
 const SHOWN_LINES: usize = 60;
@@ -27,8 +26,9 @@ pub(crate) fn failure(
     let unsound = records.iter().any(|record| record.failure == Some(FailureClass::Unsound));
     let unsound = if unsound { " (unsound)" } else { "" };
     let mut text = format!("FAILED{unsound} {}\n  {}\n", case.name, case.about);
-    program(case, plan, &mut text);
-    expectation(case, &mut text);
+    let subject = Subject::of(case, plan);
+    program(&subject, &mut text);
+    expectation(&subject, &mut text);
     for record in records {
         verdict(record, &mut text);
         log_of(record, &mut text);
@@ -90,15 +90,8 @@ pub(super) fn verdict(record: &Record, text: &mut String) {
     }
 }
 
-fn program(case: &Case, plan: Option<&LoadPlan>, text: &mut String) {
-    let listing = match plan {
-        Some(plan) => plan.programs.iter().map(|p| disassemble(&p.insns)).collect::<String>(),
-        None => match &case.source {
-            Source::Assembly(text) => text.clone(),
-            Source::Rust(program) => format!("selftests/programs/bpf/{}.rs", program.name),
-        },
-    };
-    let lines: Vec<&str> = listing.lines().collect();
+fn program(subject: &Subject, text: &mut String) {
+    let lines: Vec<&str> = subject.program.lines().collect();
     let _ = writeln!(text, "  program:");
     for line in lines.iter().take(SHOWN_LINES) {
         let _ = writeln!(text, "    {line}");
@@ -108,28 +101,15 @@ fn program(case: &Case, plan: Option<&LoadPlan>, text: &mut String) {
     }
 }
 
-fn expectation(case: &Case, text: &mut String) {
-    match &case.expect {
-        Expect::Accepted(runs) => {
-            for run in runs {
-                let _ = writeln!(
-                    text,
-                    "  input: context [{}] packet [{}]\n  expected: returns {:#x}",
-                    hex(&run.ctx),
-                    hex(&run.packet),
-                    run.returns
-                );
-            }
-        }
-        Expect::Rejected(rejection) => {
-            let _ = writeln!(
-                text,
-                "  expected: {:?} fails with {}, the log says {:?}",
-                rejection.at,
-                errno_name(rejection.errno),
-                rejection.log
-            );
-        }
+fn expectation(subject: &Subject, text: &mut String) {
+    for StatedRun { context, packet, returns } in &subject.runs {
+        let _ = writeln!(
+            text,
+            "  input: context [{context}] packet [{packet}]\n  expected: returns {returns}"
+        );
+    }
+    if let Some(rejection) = &subject.rejection {
+        let _ = writeln!(text, "  expected: {rejection}");
     }
 }
 

@@ -2,7 +2,8 @@
 
 use bpf_wire::Mode;
 
-use super::record::{Counts, KernelFacts, Record, Report, SCHEMA, Verdict};
+use super::facts::{HostFacts, KernelFacts, Times};
+use super::record::{Counts, Record, Report, SCHEMA, TooStrictCase, Verdict, traces};
 
 /// One case of each verdict, in three suites.
 pub(super) fn report() -> Report {
@@ -24,17 +25,33 @@ pub(super) fn report() -> Report {
         record("maps/three", Mode::Jit, Verdict::Broken, "the agent is in trouble"),
     ];
     cases[1].log = "verifier <log>".to_owned();
+    report_of(cases)
+}
+
+/// A report of these records.
+pub(super) fn report_of(cases: Vec<Record>) -> Report {
     Report {
-        too_strict: Vec::new(),
-        traces: Vec::new(),
         schema: SCHEMA,
         kernel: KernelFacts {
             base: "7.3.4".to_owned(),
+            series: "all".to_owned(),
+            series_digest: "5e1e".to_owned(),
             patches: 23,
+            configs: vec!["debug".to_owned(), "lfence".to_owned()],
+            config_digest: "c0f1".to_owned(),
+            toolchain: ["gcc 12", "as 2", "ld 2"].map(str::to_owned).to_vec(),
             key: "k".to_owned(),
             release: "7.3.4".to_owned(),
         },
-        accel: "tcg".to_owned(),
+        host: HostFacts {
+            accel: "tcg".to_owned(),
+            qemu: "QEMU 7.2".to_owned(),
+            seed: "0x1".to_owned(),
+        },
+        times: Times { started: 1000, build_ms: None, boots_ms: vec![900], cases_ms: 48 },
+        too_strict: TooStrictCase::of(&cases),
+        traces: traces(&cases),
+        subjects: Vec::new(),
         counts: Counts::of(&cases),
         cases,
     }

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The last steps of a run of the model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Trace {
     /// Name of the case.
     pub(crate) case: String,
@@ -30,7 +31,7 @@ pub(crate) struct Trace {
 }
 
 /// One step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Step {
     /// Index of the program: a tail call leads to another one.
     pub(crate) program: usize,
@@ -45,7 +46,7 @@ pub(crate) struct Step {
 }
 
 /// A register and its new value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Changed {
     /// Number of the register.
     pub(crate) reg: u8,

@@ -25,6 +25,9 @@ const BATCH_DEADLINE: Duration = Duration::from_secs(60);
 /// Longest time that loading a module may take: `test_bpf` needs one minute or two under TCG.
 const MODULE_DEADLINE: Duration = Duration::from_secs(1200);
 
+/// Lines of the console that belong to a case which did not hold.
+const CONSOLE_LINES: usize = 200;
+
 /// Guests, one after the other.
 #[derive(Debug)]
 pub(crate) struct Guest {
@@ -34,6 +37,10 @@ pub(crate) struct Guest {
     machine: Option<Machine>,
     /// How many were started.
     started: usize,
+    /// How long each took to start.
+    boots: Vec<Duration>,
+    /// Console of the guest that the last batch ran in, and its length before that batch.
+    batch_console: Option<(PathBuf, u64)>,
     info: Option<GuestInfo>,
 }
 
@@ -42,7 +49,15 @@ impl Guest {
     /// that the configuration names, those of later ones to the same name with a number.
     pub(crate) fn new(config: MachineConfig, boot: &BootOptions) -> Self {
         let slowdown = boot.slowdown;
-        Self { config: config.booted(boot), slowdown, machine: None, started: 0, info: None }
+        Self {
+            config: config.booted(boot),
+            slowdown,
+            machine: None,
+            started: 0,
+            boots: Vec::new(),
+            batch_console: None,
+            info: None,
+        }
     }
 
     /// Waits so many times as long for what comes next.
@@ -53,6 +68,11 @@ impl Guest {
     /// What the agent said of the kernel, once a guest was started.
     pub(crate) fn info(&self) -> Option<&GuestInfo> {
         self.info.as_ref()
+    }
+
+    /// From starting QEMU to the agent's first record, for each guest that was started.
+    pub(crate) fn boots(&self) -> &[Duration] {
+        &self.boots
     }
 
     /// Ends the guest, in order if it can.
@@ -123,11 +143,10 @@ impl Guest {
     fn machine(&mut self) -> Result<&mut Machine> {
         if self.machine.is_none() {
             let mut config = self.config.clone();
-            if self.started > 0 {
-                config.console_log = numbered(&config.console_log, self.started);
-            }
+            config.console_log = numbered(&config.console_log, self.started + 1);
             let machine = Machine::start(&config).map_err(|failure| failure.into_error())?;
             self.started += 1;
+            self.boots.push(machine.boot_time());
             self.info = Some(machine.guest().clone());
             self.machine = Some(machine);
         }
@@ -153,9 +172,21 @@ pub(crate) fn consoles() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// `console.log` becomes `console.2.log`.
-fn numbered(path: &Path, started: usize) -> PathBuf {
-    path.with_extension(format!("{}.log", started + 1))
+/// The console of the guest with this number, from 1 on: `console.log`, `console.2.log`.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    match number {
+        0 | 1 => path.to_owned(),
+        number => path.with_extension(format!("{number}.log")),
+    }
+}
+
+/// The last lines of what a console shows from `before` bytes on.
+fn console_since(path: &Path, before: u64) -> Vec<String> {
+    let Ok(all) = fs::read(path) else { return Vec::new() };
+    let from = usize::try_from(before).unwrap_or(usize::MAX).min(all.len());
+    let text = String::from_utf8_lossy(&all[from..]);
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines[lines.len().saturating_sub(CONSOLE_LINES)..].iter().map(|&line| line.into()).collect()
 }
 
 impl Loader for Guest {
@@ -201,9 +232,18 @@ impl Loader for Guest {
 }
 
 impl Executor for Guest {
+    fn console(&self) -> Vec<String> {
+        let lines = |(path, before): &(PathBuf, u64)| console_since(path, *before);
+        self.batch_console.as_ref().map_or_else(Vec::new, lines)
+    }
+
     fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
         let request = Request::Batch(Batch { name: name.to_owned(), mode, steps });
         let deadline = BATCH_DEADLINE * self.slowdown;
+        self.machine()?;
+        let console = numbered(&self.config.console_log, self.started);
+        let before = fs::metadata(&console).map_or(0, |data| data.len());
+        self.batch_console = Some((console, before));
         let machine = self.machine()?;
         match machine.request(&request, deadline) {
             Ok(Response::Batch(report)) => {
@@ -225,5 +265,30 @@ impl Executor for Guest {
                 Ok(Answer::Dead(Box::new(failure)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_gets_the_lines_that_came_while_it_ran() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("console.log");
+        let before = "boot\r\n".len() as u64;
+        fs::write(&path, "boot\r\nof the case\r\nsplat").unwrap();
+        assert_eq!(console_since(&path, before), ["of the case", "splat"]);
+        assert_eq!(console_since(&path, 1000), [""; 0]);
+        fs::write(&path, "line\n".repeat(CONSOLE_LINES + 1)).unwrap();
+        assert_eq!(console_since(&path, 0).len(), CONSOLE_LINES);
+        assert_eq!(console_since(&dir.path().join("none"), 0), [""; 0]);
+    }
+
+    #[test]
+    fn each_guest_has_a_console_of_its_own() {
+        let name = |number| numbered(Path::new("a/console.log"), number);
+        assert_eq!(name(1), Path::new("a/console.log"));
+        assert_eq!(name(2), Path::new("a/console.2.log"));
     }
 }

@@ -8,6 +8,9 @@
 use bpf_model::Input;
 use fastrand::Rng;
 
+/// Seed of the generator, in reports.
+pub(crate) const SEED: u64 = 0x6267_7066_696e_6401;
+
 /// Inputs for each program.
 pub(crate) const INPUTS: usize = 64;
 
@@ -57,7 +60,7 @@ pub(super) fn longest_context(prog_type: u32) -> usize {
 /// on one.
 pub(super) fn inputs(prog_type: u32, context: usize) -> Vec<Input> {
     let len = context.max(CONTEXT).min(longest_context(prog_type));
-    let mut rng = Rng::with_seed(0x6267_7066_696e_6401);
+    let mut rng = Rng::with_seed(SEED);
     (0..INPUTS)
         .map(|number| match len {
             0 => Input { ctx: Vec::new(), packet: packet(number, &mut rng) },

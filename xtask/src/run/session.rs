@@ -28,6 +28,11 @@ pub(crate) trait Executor {
     ///
     /// When no guest can be started or the session was interrupted.
     fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer>;
+
+    /// What the console showed while the last batch ran.
+    fn console(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What came of a batch.
@@ -157,6 +162,9 @@ fn run_case(
                         executor,
                         &mut record,
                     )?;
+                    if matches!(record.verdict, Verdict::Failed | Verdict::Broken) {
+                        record.console = executor.console();
+                    }
                 }
             }
         }

@@ -1,0 +1,122 @@
+//! What a session ran on: enough to make it again, and what it took.
+
+use anyhow::{Context, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::kernel::build::BuiltKernel;
+use crate::kernel::source::digest::Sha256Sum;
+use crate::run::inputs;
+
+/// What identifies the kernel under test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct KernelFacts {
+    /// Name of the base, or the path of the user's tree.
+    pub(crate) base: String,
+    /// How much of the series: `all`, `none`, or the number of its first patches.
+    pub(crate) series: String,
+    /// Digest of the contents of the patches that were applied, 32 hexadecimal digits.
+    pub(crate) series_digest: String,
+    /// Patches of the series that were applied.
+    pub(crate) patches: usize,
+    /// Names of the configs beside `base`, in their order.
+    pub(crate) configs: Vec<String>,
+    /// SHA-256 of the final .config.
+    pub(crate) config_digest: String,
+    /// Versions of the compiler, the assembler and the linker that built it, in this order.
+    pub(crate) toolchain: Vec<String>,
+    /// Key of the build, a digest of all that can change it.
+    pub(crate) key: String,
+    /// `uname -r` of the guest; empty where no guest was started.
+    pub(crate) release: String,
+}
+
+impl KernelFacts {
+    /// Those of a kernel.
+    ///
+    /// # Errors
+    ///
+    /// When its configuration cannot be read.
+    pub(crate) fn of(built: &BuiltKernel, release: String) -> Result<Self> {
+        let config = std::fs::read(&built.config)
+            .with_context(|| format!("failed to read {}", built.config.display()))?;
+        Ok(Self {
+            base: built.base.clone(),
+            series: built.series.to_string(),
+            series_digest: built.series_digest.clone(),
+            patches: built.patches_applied,
+            configs: built.configs.clone(),
+            config_digest: Sha256Sum::of(Sha256::new_with_prefix(config)).to_string(),
+            toolchain: built.toolchain.lines().map(str::to_owned).collect(),
+            key: built.key.clone(),
+            release,
+        })
+    }
+
+    /// The kernel in a few words: base, patches, configs.
+    pub(crate) fn title(&self) -> String {
+        let patches = match self.patches {
+            0 => "no patch".to_owned(),
+            1 => "1 patch".to_owned(),
+            count => format!("{count} patches"),
+        };
+        let configs: String = self.configs.iter().map(|name| format!(", {name}")).collect();
+        format!("{}, {patches}{configs}", self.base)
+    }
+}
+
+/// Where and with what a session ran, beside the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct HostFacts {
+    /// How the guest was executed: `kvm` or `tcg`.
+    pub(crate) accel: String,
+    /// First line of `qemu-system-x86_64 --version`.
+    pub(crate) qemu: String,
+    /// Seed of the generated inputs, in hexadecimal.
+    pub(crate) seed: String,
+}
+
+impl HostFacts {
+    /// Those of a session with this accelerator and this QEMU.
+    pub(crate) fn new(accel: &str, qemu: &str) -> Self {
+        Self {
+            accel: accel.to_owned(),
+            qemu: qemu.to_owned(),
+            seed: format!("{:#x}", inputs::SEED),
+        }
+    }
+}
+
+/// What a session took. Not part of what makes two sessions the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Times {
+    /// When the session started, in seconds since 1970 began.
+    pub(crate) started: u64,
+    /// Milliseconds that the kernel's build took; none where it came from the cache.
+    pub(crate) build_ms: Option<u64>,
+    /// Milliseconds from starting QEMU to the agent's first record, of each guest that was started.
+    pub(crate) boots_ms: Vec<u64>,
+    /// Milliseconds from the first case to the last one.
+    pub(crate) cases_ms: u64,
+}
+
+/// The facts as names and values, the same in every format that has no structure of its own.
+pub(super) fn listed(kernel: &KernelFacts, host: &HostFacts) -> Vec<(&'static str, String)> {
+    let configs =
+        if kernel.configs.is_empty() { "base".to_owned() } else { kernel.configs.join(" ") };
+    vec![
+        ("kernel", kernel.release.clone()),
+        ("base", kernel.base.clone()),
+        ("series", kernel.series.clone()),
+        ("patches", kernel.patches.to_string()),
+        ("series-digest", kernel.series_digest.clone()),
+        ("configs", configs),
+        ("config-digest", kernel.config_digest.clone()),
+        ("key", kernel.key.clone()),
+        ("toolchain", kernel.toolchain.join("; ")),
+        ("qemu", host.qemu.clone()),
+        ("accel", host.accel.clone()),
+        ("seed", host.seed.clone()),
+    ]
+}
