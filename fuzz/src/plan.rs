@@ -100,6 +100,8 @@ fn program(u: &mut Unstructured<'_>) -> Result<ProgramPlan> {
         })?,
         map_refs: several(u, 8, |u| Ok(MapRef { slot: slot(u)?, map: u.int_in_range(0..=5)? }))?,
         func_info: several(u, 4, |u| Ok(FuncInfo { slot: number(u)?, type_id: number(u)? }))?,
+        // The model does not look at it.
+        line_info: Vec::new(),
     })
 }
 

@@ -43,6 +43,7 @@ fn plan(prog_type: u32, insns: Vec<Insn>) -> LoadPlan {
         functions: vec![FunctionStart { name: "main".into(), slot: 0, global: true }],
         map_refs,
         func_info: Vec::new(),
+        line_info: Vec::new(),
         insns,
     };
     let maps = MAP_TYPES.iter().enumerate().map(|(index, &map_type)| map(index, map_type));

@@ -256,6 +256,7 @@ fn program(insns: &[[u8; 8]], change: impl FnOnce(&mut ProgramLoad)) -> Step {
         map_refs: vec![],
         btf: None,
         func_info: vec![],
+        line_info: vec![],
         log_level: 0,
         without_caps: vec![],
         dump: false,

@@ -31,6 +31,7 @@ impl Machine {
             functions: vec![FunctionStart { name: "main".into(), slot: 0, global: true }],
             map_refs: Vec::new(),
             func_info: Vec::new(),
+            line_info: Vec::new(),
         };
         Self::new(&LoadPlan { programs: vec![program], ..LoadPlan::default() })
     }

@@ -1,17 +1,33 @@
 //! Writes BTF: as much of `Documentation/bpf/btf.rst` as functions and maps need.
 
 /// `BTF_KIND_*` of `include/uapi/linux/btf.h`.
-mod kind {
-    pub(super) const INT: u32 = 1;
-    pub(super) const STRUCT: u32 = 4;
-    pub(super) const FUNC: u32 = 12;
-    pub(super) const FUNC_PROTO: u32 = 13;
+pub(crate) mod kind {
+    pub(crate) const INT: u32 = 1;
+    pub(crate) const PTR: u32 = 2;
+    pub(crate) const ARRAY: u32 = 3;
+    pub(crate) const STRUCT: u32 = 4;
+    pub(crate) const UNION: u32 = 5;
+    pub(crate) const ENUM: u32 = 6;
+    pub(crate) const TYPEDEF: u32 = 8;
+    pub(crate) const VOLATILE: u32 = 9;
+    pub(crate) const CONST: u32 = 10;
+    pub(crate) const RESTRICT: u32 = 11;
+    pub(crate) const FUNC: u32 = 12;
+    pub(crate) const FUNC_PROTO: u32 = 13;
+    pub(crate) const VAR: u32 = 14;
+    pub(crate) const DATASEC: u32 = 15;
+    pub(crate) const FLOAT: u32 = 16;
+    pub(crate) const DECL_TAG: u32 = 17;
+    pub(crate) const TYPE_TAG: u32 = 18;
+    pub(crate) const ENUM64: u32 = 19;
 }
 
 const MAGIC: u16 = 0xeb9f;
 const VERSION: u8 = 1;
 /// Bytes of the header as kernels have taken it from the first on.
-const HEADER: u32 = 24;
+pub(crate) const HEADER: u32 = 24;
+/// Bytes of a type without what its kind adds.
+pub(crate) const TYPE: usize = 12;
 /// Bytes of the longest name that the kernel takes (`KSYM_NAME_LEN`, final zero included).
 const MAX_NAME: usize = 511;
 
@@ -40,6 +56,31 @@ impl Default for Btf {
 }
 
 impl Btf {
+    /// BTF that goes on where types and strings stop, as `.BTF` holds them: `last` types, and
+    /// strings of which the first is empty and the last ends.
+    pub(crate) fn over(types: Vec<u8>, strings: Vec<u8>, last: u32) -> Self {
+        Self { types, strings, last }
+    }
+
+    /// Overwrites 32 bits of the types.
+    pub(crate) fn patch(&mut self, at: usize, word: u32) {
+        if let Some(place) = self.types.get_mut(at..at + 4) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    /// Bytes of all strings.
+    pub(crate) fn strings_len(&self) -> usize {
+        self.strings.len()
+    }
+
+    /// Adds a variable of linkage `BTF_VAR_GLOBAL_ALLOCATED`.
+    pub(crate) fn variable(&mut self, name: &str, of: u32) -> u32 {
+        let id = self.add(name, kind::VAR, 0, of);
+        self.word(1);
+        id
+    }
+
     /// Adds an integer; gives its id.
     pub fn int(&mut self, name: &str, bytes: u32, signed: bool) -> u32 {
         let id = self.add(name, kind::INT, 0, bytes);
@@ -103,7 +144,8 @@ impl Btf {
         self.types.extend_from_slice(&word.to_le_bytes());
     }
 
-    fn string(&mut self, name: &str) -> u32 {
+    /// Adds a string, made a name as the kernel takes it; gives its offset.
+    pub(crate) fn string(&mut self, name: &str) -> u32 {
         if name.is_empty() {
             return 0;
         }
@@ -116,7 +158,7 @@ impl Btf {
 
 /// A name as the kernel takes it (`btf_name_valid_identifier()` in `kernel/bpf/btf.c`): other
 /// characters become `_`, and so does what stands behind the longest.
-fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for char in name.chars().take(MAX_NAME) {
         let fits = char.is_ascii_alphabetic() || matches!(char, '_' | '.');

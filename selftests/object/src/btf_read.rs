@@ -1,40 +1,20 @@
-//! Reads BTF (`Documentation/bpf/btf.rst`): as much as definitions of maps need. The bytes may be
-//! hostile.
+//! Reads BTF (`Documentation/bpf/btf.rst`): as much as definitions of maps and functions need. The
+//! bytes may be hostile.
 
 use std::collections::HashMap;
 
+use crate::btf::{HEADER, TYPE, kind};
 use crate::read::MAX_NAME;
+
+/// Bytes of the longest BTF that the kernel takes (`BTF_MAX_SIZE`).
+pub(crate) const MAX_SIZE: usize = 16 << 20;
+/// The largest id of a type (`BTF_MAX_TYPE`).
+const MAX_TYPE: usize = 0xf_ffff;
 
 /// Most types that are followed from one to the next: none of a compiler comes near.
 const DEPTH: usize = 32;
 /// Most members of a struct that is looked at.
 const MEMBERS: u32 = 256;
-/// Bytes of the header.
-const HEADER: usize = 24;
-/// Bytes of a type without what its kind adds.
-const TYPE: usize = 12;
-
-/// `BTF_KIND_*` of `include/uapi/linux/btf.h`.
-mod kind {
-    pub(super) const INT: u32 = 1;
-    pub(super) const PTR: u32 = 2;
-    pub(super) const ARRAY: u32 = 3;
-    pub(super) const STRUCT: u32 = 4;
-    pub(super) const UNION: u32 = 5;
-    pub(super) const ENUM: u32 = 6;
-    pub(super) const TYPEDEF: u32 = 8;
-    pub(super) const VOLATILE: u32 = 9;
-    pub(super) const CONST: u32 = 10;
-    pub(super) const RESTRICT: u32 = 11;
-    pub(super) const FUNC_PROTO: u32 = 13;
-    pub(super) const VAR: u32 = 14;
-    pub(super) const DATASEC: u32 = 15;
-    pub(super) const FLOAT: u32 = 16;
-    pub(super) const DECL_TAG: u32 = 17;
-    pub(super) const TYPE_TAG: u32 = 18;
-    pub(super) const ENUM64: u32 = 19;
-}
-
 /// The types of an object.
 pub(crate) struct Types<'d> {
     data: &'d [u8],
@@ -55,42 +35,105 @@ pub(crate) struct Member<'d> {
     pub(crate) bits: u32,
 }
 
+/// What is wrong with a section of BTF, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Malformed {
+    /// Offset in bytes in the section.
+    pub(crate) offset: usize,
+    pub(crate) reason: &'static str,
+}
+
 impl<'d> Types<'d> {
-    /// Reads the types of a section `.BTF`; `None` if it is malformed.
-    pub(crate) fn read(section: &'d [u8]) -> Option<Self> {
-        let header = word(section, 4)? as usize;
-        if header < HEADER || section.get(..2)? != [0x9f, 0xeb] {
-            return None;
+    /// Reads the types of a section `.BTF`.
+    ///
+    /// What types refer to is not looked at: the kernel does that.
+    ///
+    /// # Errors
+    ///
+    /// If types or strings reach out of their part of the section.
+    pub(crate) fn read(section: &'d [u8]) -> Result<Self, Malformed> {
+        let fail = |offset, reason| Malformed { offset, reason };
+        if section.get(..3) != Some(&[0x9f, 0xeb, 1]) {
+            return Err(fail(0, "it does not start as BTF of version 1 in little endian"));
+        }
+        if section.len() > MAX_SIZE {
+            return Err(fail(0, "more bytes than the 16 MiB that the kernel takes"));
+        }
+        let header = word(section, 4).unwrap_or(0) as usize;
+        if header < HEADER as usize {
+            return Err(fail(4, "a header of less than 24 bytes"));
         }
         let part = |at: usize| {
             let start = header.checked_add(word(section, at)? as usize)?;
-            section.get(start..start.checked_add(word(section, at + 4)? as usize)?)
+            let end = start.checked_add(word(section, at + 4)? as usize)?;
+            Some((start, section.get(start..end)?))
         };
-        let (data, strings) = (part(8)?, part(16)?);
+        let (first, data) = part(8).ok_or(fail(8, "the types reach out of the section"))?;
+        let (_, strings) = part(16).ok_or(fail(16, "the strings reach out of the section"))?;
+        if strings.first() != Some(&0) || strings.last() != Some(&0) {
+            return Err(fail(16, "the strings do not start with an empty one and end with a zero"));
+        }
         let mut starts = Vec::new();
         let mut at = 0usize;
         while at < data.len() {
+            let cut = fail(first + at, "the type is cut short");
             starts.push(at);
-            let info = word(data, at + 4)?;
+            if starts.len() > MAX_TYPE {
+                return Err(fail(first + at, "more types than the kernel takes"));
+            }
+            let info = word(data, at + 4).ok_or(cut)?;
             let count = (info & 0xffff) as usize;
             let more = match info >> 24 & 0x1f {
                 kind::INT | kind::VAR | kind::DECL_TAG => 4,
                 kind::ARRAY => 12,
                 kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => 12 * count,
                 kind::ENUM | kind::FUNC_PROTO => 8 * count,
+                0 | 20.. => return Err(fail(first + at, "a type of no known kind")),
                 _ => 0,
             };
-            at = at.checked_add(TYPE + more).filter(|&end| end <= data.len())?;
+            at = at.checked_add(TYPE + more).filter(|&end| end <= data.len()).ok_or(cut)?;
         }
         let mut types = Self { data, strings, starts, variables: HashMap::new() };
-        for id in 1..=u32::try_from(types.starts.len()).ok()? {
+        for id in types.ids() {
             if types.kind(id) == Some(kind::VAR)
                 && let Some(name) = types.name(id)
             {
                 types.variables.insert(name, id);
             }
         }
-        Some(types)
+        Ok(types)
+    }
+
+    /// The types and strings as they stand in the section.
+    pub(crate) fn parts(&self) -> (&'d [u8], &'d [u8]) {
+        (self.data, self.strings)
+    }
+
+    /// The ids of all types.
+    pub(crate) fn ids(&self) -> std::ops::RangeInclusive<u32> {
+        // There are no more than `MAX_TYPE`.
+        1..=u32::try_from(self.starts.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The `index`th number of 32 bits behind the common part of a type.
+    pub(crate) fn more(&self, id: u32, index: usize) -> Option<u32> {
+        word(self.data, self.start(id)? + TYPE + 4 * index)
+    }
+
+    /// 32 bits at an offset of the types.
+    pub(crate) fn word(&self, at: usize) -> Option<u32> {
+        word(self.data, at)
+    }
+
+    /// The section of this name as BTF describes it.
+    pub(crate) fn section(&self, name: &str) -> Option<u32> {
+        self.ids().find(|&id| self.kind(id) == Some(kind::DATASEC) && self.name(id) == Some(name))
+    }
+
+    /// Whether a type is a function of a prototype.
+    pub(crate) fn is_function(&self, id: u32) -> bool {
+        self.kind(id) == Some(kind::FUNC)
+            && self.operand(id).and_then(|proto| self.kind(proto)) == Some(kind::FUNC_PROTO)
     }
 
     /// The id of the type of a variable.
@@ -105,7 +148,7 @@ impl<'d> Types<'d> {
             return None;
         }
         let start = self.start(id)? + TYPE;
-        let count = word(self.data, self.start(id)? + 4)? & 0xffff;
+        let count = self.count(id)?;
         if count > MEMBERS {
             return None;
         }
@@ -180,24 +223,47 @@ impl<'d> Types<'d> {
         Some(found.bits / 8)
     }
 
-    fn start(&self, id: u32) -> Option<usize> {
+    /// The kind of the pointees in an array of pointers, and how a definition says what a map holds
+    /// from the start.
+    pub(crate) fn element_kind(&self, id: u32) -> Option<u32> {
+        let id = self.plain(id)?;
+        if self.kind(id)? != kind::ARRAY {
+            return None;
+        }
+        self.kind(self.plain(self.pointee(self.more(id, 0)?)?)?)
+    }
+
+    /// The kind of a type behind typedefs and qualifiers.
+    pub(crate) fn plain_kind(&self, id: u32) -> Option<u32> {
+        self.kind(self.plain(id)?)
+    }
+
+    /// Where a type starts in the types.
+    pub(crate) fn start(&self, id: u32) -> Option<usize> {
         self.starts.get((id as usize).checked_sub(1)?).copied()
     }
 
-    fn kind(&self, id: u32) -> Option<u32> {
+    /// `BTF_KIND_*`.
+    pub(crate) fn kind(&self, id: u32) -> Option<u32> {
         Some(word(self.data, self.start(id)? + 4)? >> 24 & 0x1f)
     }
 
+    /// The number of members, of parameters or of variables; the linkage of a function.
+    pub(crate) fn count(&self, id: u32) -> Option<u32> {
+        Some(word(self.data, self.start(id)? + 4)? & 0xffff)
+    }
+
     /// The size of a type or the id of the type that it refers to.
-    fn operand(&self, id: u32) -> Option<u32> {
+    pub(crate) fn operand(&self, id: u32) -> Option<u32> {
         word(self.data, self.start(id)? + 8)
     }
 
-    fn name(&self, id: u32) -> Option<&'d str> {
+    pub(crate) fn name(&self, id: u32) -> Option<&'d str> {
         self.string(word(self.data, self.start(id)?)?)
     }
 
-    fn string(&self, offset: u32) -> Option<&'d str> {
+    /// A string by its offset.
+    pub(crate) fn string(&self, offset: u32) -> Option<&'d str> {
         let rest = self.strings.get(offset as usize..)?;
         let rest = &rest[..rest.len().min(MAX_NAME)];
         let end = rest.iter().position(|&byte| byte == 0)?;
@@ -205,6 +271,7 @@ impl<'d> Types<'d> {
     }
 }
 
-fn word(data: &[u8], at: usize) -> Option<u32> {
+/// 32 bits at an offset.
+pub(crate) fn word(data: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*data.get(at..)?.first_chunk()?))
 }

@@ -12,7 +12,7 @@ pub mod write;
 pub use compile::{CompileError, compile, compile_elf, compile_with};
 pub use link::{BtfUse, LinkError, Refused, link, link_each, link_with};
 pub use plan::{
-    FuncInfo, FunctionStart, LoadPlan, MapElement, MapPlan, MapRef, MapTypes, ProgramPlan,
+    FuncInfo, FunctionStart, LineInfo, LoadPlan, MapElement, MapPlan, MapRef, MapTypes, ProgramPlan,
 };
 pub use read::{Object, ReadError, Section, SectionRelocation, Symbol, SymbolPlace, read};
 pub use write::{WriteError, write};

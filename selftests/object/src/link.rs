@@ -4,20 +4,20 @@
 //! which libbpf appends them. So subprograms and jump tables exist once a program, which the kernel
 //! demands: a jump table serves one program alone.
 
+mod btf_ext;
 mod btf_maps;
-mod core;
 mod data;
 mod error;
 mod functions;
 mod layout;
 mod maps;
+mod sanitise;
 mod sections;
 mod tables;
 mod types;
 
 use bpf_isa::Insn;
 
-use self::core::CoreRelocations;
 use crate::names::{JUMP_TABLES, LICENSE};
 use crate::plan::{LoadPlan, ProgramPlan};
 use crate::read::{Object, read};
@@ -28,7 +28,7 @@ use layout::{LaidOut, Layout};
 use maps::Maps;
 use sections::program_kind;
 use tables::Tables;
-use types::Types;
+use types::{Described, Types};
 
 /// Most slots of all programs of an object together. The kernel takes 1,000,000 a program
 /// (`BPF_COMPLEXITY_LIMIT_INSNS`); the rest is room for cases that it has to refuse.
@@ -38,11 +38,13 @@ pub const MAX_FUNCTIONS: usize = 1 << 16;
 /// Most entries of all jump tables together, each counted once a map that is made of it.
 pub const MAX_TABLE_ENTRIES: usize = 1 << 20;
 
-/// Which programs get BTF that describes their functions.
+/// Which programs get BTF that describes their functions. It is the object's own where that describes
+/// the program's entry, synthesised otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BtfUse {
-    /// Those that the kernel refuses or takes for others without it: with functions that only data
-    /// points to, with the address of a function (a callback), with a global subprogram.
+    /// Those that the object describes, and those that the kernel refuses or takes for others without
+    /// it: with functions that only data points to, with the address of a function (a callback), with
+    /// a global subprogram.
     #[default]
     Auto,
     /// All.
@@ -73,7 +75,8 @@ impl BtfUse {
 /// - A section of data that a program refers to becomes an array map with one entry, read-only and
 ///   frozen unless its name starts with `.data`. Pointers in it become byte offsets of functions in
 ///   the program; a section that has some becomes a map for each program that refers to it.
-/// - Programs that need it get BTF ([`BtfUse::Auto`]).
+/// - The object's BTF is passed on as libbpf would, its types with their ids, and so are its functions
+///   and lines. Programs that it does not describe get BTF where they need it ([`BtfUse::Auto`]).
 /// - Calls and addresses of functions get their distance in the layout.
 ///
 /// # Errors
@@ -110,10 +113,9 @@ pub fn link_each(bytes: &[u8], btf: BtfUse) -> Result<(LoadPlan, Refused), LinkE
     let object = read(bytes)?;
     let license = license(&object)?;
     let functions = Functions::collect(&object)?;
-    let mut types = Types::default();
+    let mut types = Types::of(&object, &functions)?;
     let maps = Maps::collect(&object, &functions, &mut types)?;
     let mut linker = Linker {
-        core: CoreRelocations::collect(&object)?,
         tables: Tables::collect(&object),
         data: Data::new(),
         types,
@@ -154,10 +156,9 @@ struct Linker<'o> {
     object: &'o Object<'o>,
     functions: &'o Functions<'o>,
     maps: &'o Maps,
-    core: CoreRelocations<'o>,
     tables: Tables,
     data: Data,
-    types: Types,
+    types: Types<'o>,
     plan: LoadPlan,
     budget: Budget,
 }
@@ -181,9 +182,17 @@ impl Linker<'_> {
         }
         let mut layout = Layout::new(self, entry)?;
         layout.run()?;
-        let LaidOut { insns, starts, map_refs, needs_btf } = layout.finish();
-        let func_info =
-            if btf.is_wanted(needs_btf) { self.types.of_program(&starts) } else { Vec::new() };
+        let LaidOut { insns, order, mut starts, map_refs, needs_btf } = layout.finish();
+        let order: Vec<_> = order.into_iter().map(|number| &self.functions[number]).collect();
+        let described = match btf {
+            BtfUse::Never => None,
+            _ => self.types.described(self.object, &order, &mut starts)?,
+        };
+        let described = match described {
+            Some(described) => described,
+            None if btf.is_wanted(needs_btf) => self.types.synthesised(&starts),
+            None => Described::default(),
+        };
         self.plan.programs.push(ProgramPlan {
             name: function.name.to_owned(),
             prog_type: kind.prog_type,
@@ -193,7 +202,8 @@ impl Linker<'_> {
             insns,
             functions: starts,
             map_refs,
-            func_info,
+            func_info: described.functions,
+            line_info: described.lines,
         });
         Ok(())
     }

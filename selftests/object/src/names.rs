@@ -29,6 +29,9 @@ pub const BTF_EXT: &str = ".BTF.ext";
 /// Section of types and strings.
 pub const BTF: &str = ".BTF";
 
+/// Sections of what the kernel defines, as BTF describes it. The object has none of them.
+pub const EXTERNAL: [&str; 2] = [".ksyms", ".kconfig"];
+
 /// Bytes of an entry of [`JUMP_TABLES`].
 pub const JUMP_TABLE_ENTRY: usize = 8;
 /// Bytes of a definition in [`MAPS`], as long as it says nothing more.

@@ -87,7 +87,7 @@ pub struct MapPlan {
 /// The types of a map's key and value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapTypes {
-    /// `btf_key_type_id`.
+    /// `btf_key_type_id`; 0 for a section of data.
     pub key: u32,
     /// `btf_value_type_id`.
     pub value: u32,
@@ -123,6 +123,22 @@ pub struct ProgramPlan {
     pub map_refs: Vec<MapRef>,
     /// What BTF says about each function, by ascending slot; empty for a program without BTF.
     pub func_info: Vec<FuncInfo>,
+    /// The lines of source that the instructions come from, by ascending slot; one at least for the
+    /// start of each function, or none.
+    pub line_info: Vec<LineInfo>,
+}
+
+/// `struct bpf_line_info` of `include/uapi/linux/bpf.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineInfo {
+    /// Slot of the first instruction of the line.
+    pub slot: u32,
+    /// Offset of the file's name in the strings of [`LoadPlan::btf`].
+    pub file: u32,
+    /// Offset of the line's text there.
+    pub text: u32,
+    /// Number of the line, from 1, in the upper 22 bits, of the column in the others.
+    pub line_col: u32,
 }
 
 /// `struct bpf_func_info` of `include/uapi/linux/bpf.h`.

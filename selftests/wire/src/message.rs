@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Bumped whenever a message changes shape; host and agent must agree on it.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// Host to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -273,6 +273,8 @@ pub struct ProgramLoad {
     pub btf: Option<u32>,
     /// `struct bpf_func_info` records, 8 bytes each.
     pub func_info: Vec<u8>,
+    /// `struct bpf_line_info` records, 16 bytes each.
+    pub line_info: Vec<u8>,
     /// `BPF_LOG_*`; 0 loads without a log.
     pub log_level: u32,
     /// Capabilities (bit numbers of `linux/capability.h`) to drop while loading.

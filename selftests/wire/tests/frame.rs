@@ -140,6 +140,7 @@ fn a_request_goes_the_other_way() {
             map_refs: vec![(1, 0)],
             btf: None,
             func_info: vec![],
+            line_info: vec![],
             log_level: 2,
             without_caps: vec![21, 39],
             dump: true,

@@ -157,6 +157,12 @@ pub(crate) fn load_program(program: &ProgramPlan) -> ProgramLoad {
             .flat_map(|info| [info.slot, info.type_id])
             .flat_map(u32::to_le_bytes)
             .collect(),
+        line_info: program
+            .line_info
+            .iter()
+            .flat_map(|line| [line.slot, line.file, line.text, line.line_col])
+            .flat_map(u32::to_le_bytes)
+            .collect(),
         log_level: 0,
         without_caps: Vec::new(),
         dump: true,

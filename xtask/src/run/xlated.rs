@@ -123,6 +123,7 @@ mod tests {
             functions: Vec::new(),
             map_refs: Vec::new(),
             func_info: Vec::new(),
+            line_info: Vec::new(),
         }
     }
 

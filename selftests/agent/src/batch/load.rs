@@ -34,6 +34,7 @@ pub(super) fn load(
         refer(&mut insns, slot, objects.maps.get(map)?.as_raw_fd())?;
     }
     let func_info = slots("func_info", &load.func_info)?;
+    let line_info = slots("line_info", &load.line_info)?;
     let license = CString::new(load.license.as_str())
         .map_err(|_| format!("the license {:?} holds a NUL", load.license))?;
     let spec = ProgramSpec {
@@ -45,6 +46,7 @@ pub(super) fn load(
         insns: &insns,
         btf: load.btf.map(|index| objects.btfs.get(index)).transpose()?.map(AsFd::as_fd),
         func_info: &func_info,
+        line_info: &line_info,
     };
     let dropped = Dropped::new(&load.without_caps)?;
     if dropped.leaves_unprivileged() {
@@ -74,11 +76,11 @@ pub(super) fn load(
     })
 }
 
-/// Instruction slots and `struct bpf_func_info` both have 8 bytes.
-fn slots(what: &str, bytes: &[u8]) -> Result<Vec<[u8; 8]>, String> {
-    match bytes.as_chunks::<8>() {
+/// Instruction slots and `struct bpf_func_info` have 8 bytes, `struct bpf_line_info` 16.
+fn slots<const SIZE: usize>(what: &str, bytes: &[u8]) -> Result<Vec<[u8; SIZE]>, String> {
+    match bytes.as_chunks::<SIZE>() {
         (slots, []) => Ok(slots.to_vec()),
-        _ => Err(format!("{} bytes of {what} are no multiple of 8", bytes.len())),
+        _ => Err(format!("{} bytes of {what} are no multiple of {SIZE}", bytes.len())),
     }
 }
 
@@ -214,7 +216,7 @@ mod tests {
     #[test]
     fn half_a_slot_is_refused() {
         assert_eq!(
-            slots("instructions", &[0; 12]),
+            slots::<8>("instructions", &[0; 12]),
             Err("12 bytes of instructions are no multiple of 8".to_owned())
         );
     }

@@ -132,6 +132,8 @@ pub(crate) struct ProgramSpec<'a> {
     pub(crate) btf: Option<BorrowedFd<'a>>,
     /// `struct bpf_func_info`.
     pub(crate) func_info: &'a [[u8; 8]],
+    /// `struct bpf_line_info`.
+    pub(crate) line_info: &'a [[u8; 16]],
 }
 
 /// Outcome of one `BPF_PROG_LOAD`.
@@ -148,6 +150,7 @@ pub(crate) fn load_program(spec: &ProgramSpec<'_>, log_level: u32, log: &mut [u8
     let mut attempt = || -> Result<(Result<OwnedFd, RawErrno>, u32), CallError> {
         let insns = spec.insns.as_flattened();
         let func_info = spec.func_info.as_flattened();
+        let line_info = spec.line_info.as_flattened();
         let mut attr = ProgLoad {
             prog_type: spec.prog_type,
             insn_cnt: length(insns)? / 8,
@@ -163,6 +166,9 @@ pub(crate) fn load_program(spec: &ProgramSpec<'_>, log_level: u32, log: &mut [u8
             func_info_rec_size: if func_info.is_empty() { 0 } else { 8 },
             func_info: address(func_info),
             func_info_cnt: length(func_info)? / 8,
+            line_info_rec_size: if line_info.is_empty() { 0 } else { 16 },
+            line_info: address(line_info),
+            line_info_cnt: length(line_info)? / 16,
             ..ProgLoad::default()
         };
         // SAFETY: all buffers live through the call and are as long as told; the license ends

@@ -62,6 +62,7 @@ pub(crate) fn plan_of(prog_type: u32, insns: &[Insn]) -> LoadPlan {
             functions: vec![function("main", 0)],
             map_refs: Vec::new(),
             func_info: Vec::new(),
+            line_info: Vec::new(),
         }],
         btf: Vec::new(),
     }

@@ -12,6 +12,7 @@ use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_PROG
 
 use super::error::{LinkError, Location};
 use super::functions::Functions;
+use super::types::Types;
 use crate::names::{DATA, POINTER, R_BPF_64_ABS64, READ_ONLY_DATA, ZEROS};
 use crate::plan::{MapElement, MapPlan};
 use crate::read::{Object, Section, SymbolPlace};
@@ -78,6 +79,7 @@ impl Data {
         object: &Object<'_>,
         functions: &Functions<'_>,
         section: usize,
+        types: &mut Types<'_>,
         maps: &mut Vec<MapPlan>,
     ) -> Result<Used, LinkError> {
         if let Some(&map) = self.shared.get(&section) {
@@ -96,12 +98,13 @@ impl Data {
         let pointers = pointers(object, functions, section)?;
         let read_only = is_read_only(found.name);
         let map = maps.len();
+        // The budget is far below 32 bits.
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
         maps.push(MapPlan {
             name: found.name.to_owned(),
             map_type: MAP_TYPE_ARRAY,
             key_size: KEY_SIZE,
-            // The budget is far below 32 bits.
-            value_size: u32::try_from(size).unwrap_or(u32::MAX),
+            value_size: size,
             max_entries: 1,
             flags: if read_only { BPF_F_RDONLY_PROG } else { 0 },
             contents: if zeros {
@@ -110,6 +113,7 @@ impl Data {
                 vec![MapElement { key: vec![0; KEY_SIZE as usize], value: found.data.into() }]
             },
             frozen: read_only,
+            types: types.of_data(found.name, size),
             ..MapPlan::default()
         });
         if pointers.is_empty() {

@@ -112,6 +112,18 @@ impl<'o> Functions<'o> {
         })
     }
 
+    /// The function that starts at an offset in bytes of a section.
+    pub(super) fn starting_at(&self, section: usize, offset: usize) -> Option<&Function<'o>> {
+        let functions = &self.functions[self.by_section.get(&section)?.clone()];
+        let at = functions.binary_search_by_key(&offset, |function| function.start).ok()?;
+        functions.get(at)
+    }
+
+    /// Whether a function is a program.
+    pub(super) fn is_entry(&self, function: &Function<'_>) -> bool {
+        !self.is_text(function.section)
+    }
+
     /// Whether the section holds subprograms.
     pub(super) fn is_text(&self, section: usize) -> bool {
         self.text.contains(&section)

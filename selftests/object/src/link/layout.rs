@@ -25,6 +25,8 @@ use crate::read::{SectionRelocation, Symbol, SymbolPlace};
 pub(super) struct Layout<'l, 'o> {
     linker: &'l mut Linker<'o>,
     insns: Vec<Insn>,
+    /// Numbers of the functions, as they are laid out.
+    order: Vec<usize>,
     starts: Vec<FunctionStart>,
     map_refs: Vec<MapRef>,
     /// First slot in the program, by number of the function.
@@ -40,6 +42,8 @@ pub(super) struct Layout<'l, 'o> {
 /// A program that is laid out.
 pub(super) struct LaidOut {
     pub(super) insns: Vec<Insn>,
+    /// Numbers of the functions in their order.
+    pub(super) order: Vec<usize>,
     pub(super) starts: Vec<FunctionStart>,
     pub(super) map_refs: Vec<MapRef>,
     pub(super) needs_btf: bool,
@@ -60,6 +64,7 @@ impl<'l, 'o> Layout<'l, 'o> {
         let mut layout = Self {
             linker,
             insns: Vec::new(),
+            order: Vec::new(),
             starts: Vec::new(),
             map_refs: Vec::new(),
             placed: HashMap::new(),
@@ -72,9 +77,9 @@ impl<'l, 'o> Layout<'l, 'o> {
     }
 
     pub(super) fn finish(self) -> LaidOut {
-        let Self { insns, starts, mut map_refs, needs_btf, .. } = self;
+        let Self { insns, order, starts, mut map_refs, needs_btf, .. } = self;
         map_refs.sort_by_key(|reference| reference.slot);
-        LaidOut { insns, starts, map_refs, needs_btf }
+        LaidOut { insns, order, starts, map_refs, needs_btf }
     }
 
     /// Follows all references, those in data after those in code.
@@ -138,14 +143,15 @@ impl<'l, 'o> Layout<'l, 'o> {
         };
         (budget.slots, budget.functions) = (slots_left, functions_left);
         let section = self.linker.object.sections[found.section].name;
-        if let Some(offset) = self.linker.core.first_in(section, found.start, found.code.len()) {
-            return Err(Location::new(section, found.name, offset.into()).error(
+        if let Some(offset) = self.linker.types.first_core(section, found.start, found.code.len()) {
+            return Err(Location::new(section, found.name, offset as u64).error(
                 "a relocation of CO-RE, which depends on the types of the kernel; compile without \
                  `preserve_access_index`",
             ));
         }
         self.insns.extend(slots(found.code));
         self.needs_btf |= found.global && start > 0;
+        self.order.push(function);
         self.starts.push(FunctionStart {
             name: found.name.to_owned(),
             slot: start,
@@ -366,8 +372,8 @@ impl<'l, 'o> Layout<'l, 'o> {
         if let Some(used) = self.data.iter().find(|used| used.section == section) {
             return Ok(used.map);
         }
-        let Linker { object, functions, data, plan, .. } = &mut *self.linker;
-        let used = data.used(object, functions, section, &mut plan.maps)?;
+        let Linker { object, functions, data, types, plan, .. } = &mut *self.linker;
+        let used = data.used(object, functions, section, types, &mut plan.maps)?;
         let map = used.map;
         self.data.push(used);
         Ok(map)

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use goblin::elf::sym::{STT_NOTYPE, STT_OBJECT};
 
-use super::btf_maps;
+use super::btf_maps::{self, Definition};
 use super::error::{LinkError, Location};
 use super::functions::Functions;
 use super::types::Types;
@@ -26,12 +26,13 @@ impl Maps {
     pub(super) fn collect(
         object: &Object<'_>,
         functions: &Functions<'_>,
-        types: &mut Types,
+        types: &mut Types<'_>,
     ) -> Result<Self, LinkError> {
         let mut found = Self::default();
-        found.described(object, types)?;
+        found.described(object, functions, types)?;
         let Some((number, section)) = object.section(MAPS) else { return Ok(found) };
         found.sections.push(number);
+        let mut left = section.relocations.len();
         for symbol in symbols(object, number) {
             let location = || Location::new(MAPS, symbol.name, symbol.value);
             let size = usize::try_from(symbol.size).unwrap_or(usize::MAX);
@@ -52,6 +53,11 @@ impl Maps {
                 let word = data.get(4 * at..).and_then(|rest| rest.first_chunk());
                 word.map_or(0, |&word| u32::from_le_bytes(word))
             };
+            let entries = Entries {
+                definition: start as u64..(start + size) as u64,
+                first: (start + LONG_MAP_DEF) as u64,
+            };
+            let definition = (MAPS, symbol.name, &entries);
             let spin_lock = field(5).checked_sub(1);
             found.place((number, MAPS), symbol)?;
             found.maps.push(MapPlan {
@@ -63,7 +69,7 @@ impl Maps {
                 flags: field(4),
                 spin_lock,
                 types: spin_lock.map(|lock| types.of_locked_map(field(1), field(2), lock)),
-                programs: programs(object, functions, section, start..start + size, symbol.name)?,
+                programs: programs(object, functions, section, definition, &mut left)?,
                 ..MapPlan::default()
             });
         }
@@ -71,20 +77,34 @@ impl Maps {
     }
 
     /// The maps of the section `.maps`.
-    fn described(&mut self, object: &Object<'_>, types: &mut Types) -> Result<(), LinkError> {
+    fn described(
+        &mut self,
+        object: &Object<'_>,
+        functions: &Functions<'_>,
+        types: &mut Types<'_>,
+    ) -> Result<(), LinkError> {
         let Some((number, section)) = object.section(BTF_MAPS) else { return Ok(()) };
         self.sections.push(number);
-        if let Some(relocation) = section.relocations.first() {
-            return Err(Location::new(BTF_MAPS, "", relocation.offset).error(
-                "a map that holds maps or programs from the start, which is not supported",
-            ));
-        }
-        let btf = btf_maps::types(object)?;
+        let mut left = section.relocations.len();
         for symbol in symbols(object, number) {
             self.place((number, BTF_MAPS), symbol)?;
-            self.maps.push(btf_maps::map(&btf, symbol, types)?);
+            let Definition { mut plan, entries } = btf_maps::map(symbol, types)?;
+            if let Some(entries) = entries {
+                let definition = (BTF_MAPS, symbol.name, &entries);
+                plan.programs = programs(object, functions, section, definition, &mut left)?;
+            }
+            self.maps.push(plan);
         }
-        Ok(())
+        match section.relocations.first() {
+            Some(relocation) if left > 0 => {
+                Err(Location::new(BTF_MAPS, "", relocation.offset).error(format!(
+                    "{left} of {} relocations are no programs that prog arrays hold from the start; \
+                     others are not supported",
+                    section.relocations.len()
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes down where the next map is defined.
@@ -129,24 +149,35 @@ fn symbols<'o>(object: &'o Object<'o>, section: usize) -> Vec<&'o Symbol<'o>> {
     symbols
 }
 
-/// Entry and program of what a definition says about a prog array; `range` is the definition.
+/// Where the definition of a prog array is in its section, in bytes.
+pub(super) struct Entries {
+    pub(super) definition: Range<u64>,
+    /// Where its first entry is.
+    pub(super) first: u64,
+}
+
+/// Entry and program of what a definition says about a prog array.
 fn programs(
     object: &Object<'_>,
     functions: &Functions<'_>,
     section: &Section<'_>,
-    range: Range<usize>,
-    name: &str,
+    (place, name, Entries { definition, first: first_entry }): (&str, &str, &Entries),
+    left: &mut usize,
 ) -> Result<Vec<(u32, usize)>, LinkError> {
     let relocations = &section.relocations;
-    let first = relocations.partition_point(|relocation| relocation.offset < range.start as u64);
-    let inside = |relocation: &&SectionRelocation| relocation.offset < range.end as u64;
+    let first = relocations.partition_point(|relocation| relocation.offset < definition.start);
+    let inside = |relocation: &&SectionRelocation| relocation.offset < definition.end;
     let mut programs: Vec<(u32, usize)> = Vec::new();
     for relocation in relocations[first..].iter().take_while(inside) {
-        let location = || Location::new(MAPS, name, relocation.offset);
-        // The section has all these bytes, so that they fit usize.
-        let offset = relocation.offset as usize - range.start;
-        let entry = offset.checked_sub(LONG_MAP_DEF).filter(|at| at.is_multiple_of(POINTER));
+        let location = || Location::new(place, name, relocation.offset);
+        // Definitions of an honest object do not overlap.
+        *left = left
+            .checked_sub(1)
+            .ok_or_else(|| location().error("the definition overlaps with another one"))?;
+        let entry = relocation.offset.checked_sub(*first_entry);
+        let entry = entry.filter(|at| at.is_multiple_of(POINTER as u64));
         let (Some(entry), R_BPF_64_ABS64) = (entry, relocation.relocation_type) else {
+            let offset = relocation.offset - definition.start;
             return Err(location().error(format!(
                 "a relocation of type {} at byte {offset} of a map definition; R_BPF_64_ABS64 (2) \
                  of an entry of a prog array is expected",
@@ -154,7 +185,7 @@ fn programs(
             )));
         };
         // Far below 32 bits, as the file is.
-        let entry = u32::try_from(entry / POINTER).unwrap_or(u32::MAX);
+        let entry = u32::try_from(entry / POINTER as u64).unwrap_or(u32::MAX);
         if programs.last().is_some_and(|&(last, _)| last == entry) {
             return Err(location().error("two relocations of one entry"));
         }

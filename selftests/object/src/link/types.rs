@@ -1,18 +1,44 @@
-//! BTF of functions and maps: one type for each function of the object, one record for each in a
-//! program; a type for each value with a lock.
+//! BTF of functions and maps: that of the object as far as it goes, and beyond it one type for each
+//! function, one record for each in a program, a type for each value with a lock.
 
 use std::collections::HashMap;
 
-use crate::btf::{Btf, Linkage};
-use crate::plan::{FuncInfo, FunctionStart, MapTypes};
+use bpf_isa::Insn;
+use bpf_isa::opcode::LD_IMM64;
+
+use super::btf_ext::{Extension, Record};
+use super::error::{LinkError, Location};
+use super::functions::{Function, Functions};
+use super::sanitise::sanitise;
+use crate::btf::{Btf, Linkage, kind};
+use crate::btf_read;
+use crate::names::{BTF, BTF_EXT};
+use crate::plan::{FuncInfo, FunctionStart, LineInfo, MapTypes};
+use crate::read::Object;
 
 /// The types of what was described so far.
-#[derive(Default)]
-pub(super) struct Types {
+pub(super) struct Types<'o> {
     btf: Btf,
+    /// Whether anything refers to the types.
+    used: bool,
     common: Option<Common>,
     /// Type ids by what they are made of.
     functions: HashMap<(String, bool), u32>,
+    /// What the object says of itself.
+    own: Option<Own<'o>>,
+}
+
+/// What an object says of itself.
+struct Own<'o> {
+    types: btf_read::Types<'o>,
+    ext: Extension<'o>,
+}
+
+/// What is said about the functions of a program.
+#[derive(Default)]
+pub(super) struct Described {
+    pub(super) functions: Vec<FuncInfo>,
+    pub(super) lines: Vec<LineInfo>,
 }
 
 /// Bytes of `int`.
@@ -29,9 +55,111 @@ struct Common {
     global_proto: u32,
 }
 
-impl Types {
-    /// Describes the functions of a program, the entry first.
-    pub(super) fn of_program(&mut self, starts: &[FunctionStart]) -> Vec<FuncInfo> {
+impl<'o> Types<'o> {
+    /// The types of an object, for the kernel made whole; none if it has no section `.BTF`.
+    pub(super) fn of(object: &Object<'o>, functions: &Functions<'o>) -> Result<Self, LinkError> {
+        let mut found = Self {
+            btf: Btf::default(),
+            used: false,
+            common: None,
+            functions: HashMap::new(),
+            own: None,
+        };
+        let ext = object.section(BTF_EXT);
+        let Some((_, btf)) = object.section(BTF) else {
+            return match ext {
+                None => Ok(found),
+                Some(_) => Err(Location::new(BTF_EXT, "", 0)
+                    .error("it names types and strings of a section `.BTF`, which is not there")),
+            };
+        };
+        let types = btf_read::Types::read(btf.data).map_err(|malformed| {
+            Location::new(BTF, "", malformed.offset as u64)
+                .error(format!("the BTF is malformed: {}", malformed.reason))
+        })?;
+        found.btf = sanitise(object, &types)?;
+        let ext = match ext {
+            Some((_, ext)) => Extension::read(ext.data, &types)?,
+            None => Extension::default(),
+        };
+        for (section, record) in ext.functions.all() {
+            let Some((number, _)) = object.section(section) else { continue };
+            let Some(function) = functions.starting_at(number, record.offset) else {
+                return Err(record.error(section, "no function starts there"));
+            };
+            let id = record.words[0];
+            if !types.is_function(id) {
+                return Err(record.error(section, &format!("type {id} is no function")));
+            }
+            if !function.global && !functions.is_entry(function) {
+                let start = types.start(id).unwrap_or_default();
+                found.btf.patch(start + 4, kind::FUNC << 24 | Linkage::Static as u32);
+            }
+        }
+        found.own = Some(Own { types, ext });
+        Ok(found)
+    }
+
+    /// The types of the object as it says them.
+    pub(super) fn own(&self) -> Option<&btf_read::Types<'o>> {
+        self.own.as_ref().map(|own| &own.types)
+    }
+
+    /// The first relocation of CO-RE in a range of bytes of a section: its offset.
+    pub(super) fn first_core(&self, section: &str, start: usize, len: usize) -> Option<usize> {
+        let records = self.own.as_ref()?.ext.core.of(section, start, len);
+        records.first().map(|record| record.offset)
+    }
+
+    /// The functions of a program, the entry first, as the object describes them; `None` if it does
+    /// not describe the entry.
+    pub(super) fn described(
+        &mut self,
+        object: &Object<'_>,
+        functions: &[&Function<'_>],
+        starts: &mut [FunctionStart],
+    ) -> Result<Option<Described>, LinkError> {
+        let Some(Own { types, ext }) = &self.own else { return Ok(None) };
+        let mut found = Described::default();
+        let mut whole = true;
+        for (function, start) in functions.iter().zip(starts) {
+            let Function { section, start: first, code, .. } = **function;
+            let section = object.sections[section].name;
+            let Some(record) = ext.functions.of(section, first, code.len()).first() else {
+                if start.slot == 0 {
+                    return Ok(None);
+                }
+                return Err(Location::new(section, function.name, first as u64).error(
+                    "`.BTF.ext` describes the program, but not this function of it; compile all of \
+                     it with -g or none",
+                ));
+            };
+            let type_id = record.words[0];
+            let is_static = types.count(type_id) == Some(Linkage::Static as u32);
+            // A hidden function is static to the kernel, whatever the compiler said.
+            start.global = !is_static && (start.slot == 0 || function.global);
+            // A program has far fewer slots than 32 bits can count.
+            let slot = |slot: usize| u32::try_from(slot).unwrap_or(u32::MAX);
+            found.functions.push(FuncInfo { slot: slot(start.slot), type_id });
+            let lines = ext.lines.of(section, first, code.len());
+            whole &= lines.first().is_some_and(|line| line.offset == first);
+            for line in lines {
+                check_line(types, line, section, function)?;
+                let [file, text, line_col] = line.words;
+                let slot = slot(start.slot + (line.offset - first) / Insn::SIZE);
+                found.lines.push(LineInfo { slot, file, text, line_col });
+            }
+        }
+        if !whole {
+            // The kernel wants all functions to have lines or none (`check_btf_line()`).
+            found.lines.clear();
+        }
+        self.used = true;
+        Ok(Some(found))
+    }
+
+    /// Describes the functions of a program of which the object says nothing, the entry first.
+    pub(super) fn synthesised(&mut self, starts: &[FunctionStart]) -> Described {
         let common = self.common();
         let info = starts.iter().map(|start| {
             let global = start.global;
@@ -47,7 +175,23 @@ impl Types {
             // A program has far fewer slots than 32 bits can count.
             FuncInfo { slot: u32::try_from(start.slot).unwrap_or(u32::MAX), type_id }
         });
-        info.collect()
+        Described { functions: info.collect(), lines: Vec::new() }
+    }
+
+    /// Takes the types that a map of the section `.maps` names.
+    pub(super) fn of_map(&mut self, types: MapTypes) -> MapTypes {
+        self.used = true;
+        types
+    }
+
+    /// The type of a section of data of this many bytes, if the object describes it.
+    pub(super) fn of_data(&mut self, name: &str, size: u32) -> Option<MapTypes> {
+        let types = &self.own.as_ref()?.types;
+        let value = types.section(name)?;
+        // An open size becomes that of the section.
+        types.operand(value).filter(|&told| told == 0 || told == size)?;
+        self.used = true;
+        Some(MapTypes { key: 0, value })
     }
 
     /// Describes a map with a `struct bpf_spin_lock` in its values.
@@ -65,12 +209,13 @@ impl Types {
         MapTypes { key, value }
     }
 
-    /// The BTF, empty if it describes nothing.
+    /// The BTF, empty if nothing refers to it.
     pub(super) fn finish(self) -> Vec<u8> {
-        if self.common.is_some() { self.btf.finish() } else { Vec::new() }
+        if self.used { self.btf.finish() } else { Vec::new() }
     }
 
     fn common(&mut self) -> Common {
+        self.used = true;
         let btf = &mut self.btf;
         *self.common.get_or_insert_with(|| {
             let int = btf.int("int", INT_SIZE, true);
@@ -82,4 +227,26 @@ impl Types {
             }
         })
     }
+}
+
+/// Whether a line starts with an instruction of a function, and its strings are there.
+fn check_line(
+    types: &btf_read::Types<'_>,
+    line: &Record,
+    section: &str,
+    function: &Function<'_>,
+) -> Result<(), LinkError> {
+    let at = line.offset - function.start;
+    let first_of = |at: usize| function.code.get(at).copied();
+    let inside = !at.is_multiple_of(Insn::SIZE)
+        || at >= Insn::SIZE
+            && first_of(at) == Some(0)
+            && first_of(at - Insn::SIZE) == Some(LD_IMM64);
+    if inside {
+        return Err(line.error(section, "it lies inside of an instruction"));
+    }
+    if line.words[..2].iter().any(|&offset| types.string(offset).is_none()) {
+        return Err(line.error(section, "its file or its text is no string of `.BTF`"));
+    }
+    Ok(())
 }
