@@ -22,11 +22,15 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// The suites' objects: the assembler's and rustc's.
+/// What BTF describes: functions, lines, maps and data.
+const DESCRIBED: &[u8] = include_bytes!("../../selftests/object/tests/data/described.o");
+
+/// The suites' objects, the assembler's and rustc's, and one of clang's.
 pub fn seeds() -> Vec<Seed> {
     let object = |source: &Source| source.object().ok().filter(|elf| elf.len() < MAX_SEED);
     bpf_suites::all()
         .into_iter()
         .filter_map(|case| Some((case.name, object(&case.source)?)))
+        .chain([("described".to_owned(), DESCRIBED.to_vec())])
         .collect()
 }

@@ -2,10 +2,10 @@
 
 use std::sync::OnceLock;
 
-use bpf_object::{compile_elf, link, read};
+use bpf_object::{BtfUse, compile_elf, link, link_each, read};
 use proptest::prelude::*;
 
-use crate::compilers;
+use crate::{compilers, described};
 
 const CLANG: [&[u8]; 3] = [
     include_bytes!("../data/switch.o"),
@@ -40,25 +40,28 @@ fn object() -> impl Strategy<Value = Vec<u8>> {
     proptest::sample::select(vec![ours, CLANG[0].to_vec(), CLANG[1].to_vec(), CLANG[2].to_vec()])
 }
 
-/// An object with maps and relocations of CO-RE that BTF describes, if there is a compiler.
-fn with_btf() -> Option<&'static [u8]> {
-    static MADE: OnceLock<Option<Vec<u8>>> = OnceLock::new();
-    let made = MADE.get_or_init(|| {
-        compilers::compiled(
+/// Objects with maps, functions and lines that BTF describes; with relocations of CO-RE and what the
+/// kernel defines if there is a compiler.
+fn with_btf() -> &'static [Vec<u8>] {
+    static MADE: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let core = compilers::compiled(
             "hostile",
             "struct { int (*type)[1]; int (*max_entries)[9]; int *key; long *value; } m
                  __attribute__((section(\".maps\"), used));
              struct s { int a, b; } __attribute__((preserve_access_index));
+             extern int of_kernel(long, void *) __attribute__((section(\".ksyms\")));
              static long zeros[3];
+             __attribute__((section(\"tc\"), used)) int other(void *ctx) { return of_kernel(1, ctx); }
              __attribute__((section(\"syscall\"), used)) int prog(struct s *s) {
                  int k = 0;
                  long *v = ((void *(*)(void *, void *))1)(&m, &k);
                  return v ? s->b : ++zeros[1];
              }",
             &["-g"],
-        )
-    });
-    made.as_deref()
+        );
+        core.into_iter().chain([described::OBJECT.to_vec()]).collect()
+    })
 }
 
 /// Bytes that are often at the edge of what fits.
@@ -126,9 +129,10 @@ proptest! {
 
     #[test]
     fn mutated_btf_is_taken_or_refused(
+        which in any::<prop::sample::Index>(),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), byte()), 1..6)
     ) {
-        let Some(elf) = with_btf() else { return Ok(()) };
+        let elf = which.get(with_btf());
         let mut mutant = elf.to_vec();
         let object = read(elf).unwrap();
         let mut places = Vec::new();
@@ -141,7 +145,19 @@ proptest! {
         for (at, byte) in changes {
             mutant[places[at.index(places.len())]] = byte;
         }
-        let _ = link(&mutant);
+        if let Ok((plan, _)) = link_each(&mutant, BtfUse::Auto) {
+            for program in &plan.programs {
+                let slots = program.func_info.iter().map(|info| info.slot as usize);
+                prop_assert!(
+                    program.func_info.is_empty()
+                        || slots.eq(program.functions.iter().map(|start| start.slot))
+                );
+                let lines = &program.line_info;
+                prop_assert!(lines.is_sorted_by(|one, next| one.slot < next.slot));
+                let end = lines.last().map_or(0, |line| line.slot as usize);
+                prop_assert!(end < program.insns.len());
+            }
+        }
     }
 
     #[test]

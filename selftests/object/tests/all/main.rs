@@ -5,6 +5,7 @@
 mod clang;
 mod compilers;
 mod data;
+mod described;
 mod errors;
 mod hostile;
 mod link;
