@@ -107,7 +107,10 @@ impl Tests<'_> {
         if expectation.without_caps.contains(&CAP_BPF) {
             plan.btf = Vec::new();
             plan.maps.iter_mut().for_each(|map| map.types = None);
-            plan.programs.iter_mut().for_each(|program| program.func_info = Vec::new());
+            for program in &mut plan.programs {
+                program.func_info = Vec::new();
+                program.line_info = Vec::new();
+            }
         }
         Subtest {
             name: if unprivileged { format!("{name} @unpriv") } else { name },

@@ -51,7 +51,7 @@ pub(super) fn sanitise<'o>(object: &Object<'o>, types: &Types<'o>) -> Result<Btf
         sanitise.names(id)?;
         match types.kind(id) {
             Some(kind::DATASEC) => sanitise.section(object, id)?,
-            Some(kind::FUNC) if types.count(id) == Some(EXTERN) => sanitise.function(id),
+            Some(kind::FUNC) => sanitise.function(id),
             Some(kind::VAR) if types.more(id, 0) == Some(EXTERN) => sanitise.variable(id),
             _ => {}
         }
@@ -142,11 +142,12 @@ impl Sanitise<'_, '_> {
         Ok(())
     }
 
-    /// A function that the kernel defines. The kernel takes none that are extern, and no parameters
-    /// without a name.
+    /// A function. The kernel takes none that are extern, and no parameters without a name.
     fn function(&mut self, id: u32) {
         let types = self.types;
-        self.btf.patch(types.start(id).unwrap_or_default() + 4, kind::FUNC << 24 | GLOBAL);
+        if types.count(id) == Some(EXTERN) {
+            self.btf.patch(types.start(id).unwrap_or_default() + 4, kind::FUNC << 24 | GLOBAL);
+        }
         let Some(proto) = types.operand(id).filter(|&id| types.kind(id) == Some(kind::FUNC_PROTO))
         else {
             return;

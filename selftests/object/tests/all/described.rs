@@ -197,7 +197,7 @@ fn what_the_kernel_defines_does_not_stand_in_the_way() {
         __attribute__((section(\"tc\"), used)) int with(void *ctx) {
             return of_kernel(1, ctx) + (long)&variable + CONFIG_HZ;
         }
-        __attribute__((section(\"tc\"), used)) int without(void *ctx) { return 3; }";
+        __attribute__((section(\"tc\"), used)) int without(void *) { return 3; }";
     let Some(object) = compiled("external", source, &["-g"]) else { return };
     let (plan, refused) = link_each(&object, BtfUse::Auto).unwrap();
     assert_eq!(refused.len(), 1);
