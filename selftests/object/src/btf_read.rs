@@ -23,6 +23,8 @@ pub(crate) struct Types<'d> {
     starts: Vec<usize>,
     /// Ids of the variables by name.
     variables: HashMap<&'d str, u32>,
+    /// Ids of the sections by name.
+    sections: HashMap<&'d str, u32>,
 }
 
 /// A member of a struct.
@@ -93,13 +95,15 @@ impl<'d> Types<'d> {
             };
             at = at.checked_add(TYPE + more).filter(|&end| end <= data.len()).ok_or(cut)?;
         }
-        let mut types = Self { data, strings, starts, variables: HashMap::new() };
+        let (variables, sections) = (HashMap::new(), HashMap::new());
+        let mut types = Self { data, strings, starts, variables, sections };
         for id in types.ids() {
-            if types.kind(id) == Some(kind::VAR)
-                && let Some(name) = types.name(id)
-            {
-                types.variables.insert(name, id);
-            }
+            let Some(name) = types.name(id) else { continue };
+            match types.kind(id) {
+                Some(kind::VAR) => types.variables.insert(name, id),
+                Some(kind::DATASEC) => types.sections.insert(name, id),
+                _ => None,
+            };
         }
         Ok(types)
     }
@@ -127,7 +131,7 @@ impl<'d> Types<'d> {
 
     /// The section of this name as BTF describes it.
     pub(crate) fn section(&self, name: &str) -> Option<u32> {
-        self.ids().find(|&id| self.kind(id) == Some(kind::DATASEC) && self.name(id) == Some(name))
+        self.sections.get(name).copied()
     }
 
     /// Whether a type is a function of a prototype.

@@ -2,7 +2,7 @@
 //! (`btf_fixup_datasec` of `tools/lib/bpf/btf.c`, `bpf_object__collect_externs` of `libbpf.c`). Every
 //! type keeps its id, every string its offset.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use goblin::elf::sym::{STB_LOCAL, STT_FUNC};
 
@@ -26,6 +26,8 @@ struct Sanitise<'a, 'o> {
     btf: Btf,
     /// `int`, for variables of the kernel, and a variable in the place of its functions.
     stand_ins: Option<(u32, u32)>,
+    /// The prototypes whose parameters have names, so that none is looked at for each of its functions.
+    named: HashSet<u32>,
     /// Names that the kernel takes in the place of others, by the offsets of those.
     names: HashMap<u32, u32>,
     /// The variables of the object that others see, by name.
@@ -44,6 +46,7 @@ pub(super) fn sanitise<'o>(object: &Object<'o>, types: &Types<'o>) -> Result<Btf
         types,
         btf: Btf::over(data.to_vec(), strings.to_vec(), *types.ids().end()),
         stand_ins: None,
+        named: HashSet::new(),
         names: HashMap::new(),
         symbols: visible.map(|symbol| (symbol.name, symbol)).collect(),
     };
@@ -153,6 +156,9 @@ impl Sanitise<'_, '_> {
             return;
         };
         let (Some(start), Some(count)) = (types.start(proto), types.count(proto)) else { return };
+        if !self.named.insert(proto) {
+            return;
+        }
         for index in 0..count as usize {
             let nameless = types.more(proto, 2 * index) == Some(0);
             if nameless && types.more(proto, 2 * index + 1) != Some(0) {
