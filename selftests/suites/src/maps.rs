@@ -30,6 +30,15 @@ const UPDATE: &str = "
     call bpf_map_update_elem
 ";
 
+/// The element of the key at `r10 - 8` is updated with the value at `r10 - 24`; flags go into r4.
+const ARGUMENTS: &str = "
+    r1 = map M ll
+    r2 = r10
+    r2 += -8
+    r3 = r10
+    r3 += -24
+";
+
 /// The cases.
 pub(crate) fn cases() -> Vec<Case> {
     [arrays(), hashes(), elements()].concat()
@@ -86,7 +95,6 @@ fn arrays() -> Vec<Case> {
 
 fn hashes() -> Vec<Case> {
     let delete = "
-        r0 = r0
         r1 = map M ll
         r2 = r10
         r2 += -8
@@ -273,20 +281,12 @@ fn elements() -> Vec<Case> {
                         *(u64 *)(r10 -8) = 0
                         *(u64 *)(r10 -24) = 258
                         *(u64 *)(r10 -16) = -1
-                        r1 = map M ll
-                        r2 = r10
-                        r2 += -8
-                        r3 = r10
-                        r3 += -24
+                        {ARGUMENTS}
                         r4 = 0
                         call bpf_map_update_elem
                         r6 = r0
                         *(u64 *)(r10 -24) = 772
-                        r1 = map M ll
-                        r2 = r10
-                        r2 += -8
-                        r3 = r10
-                        r3 += -24
+                        {ARGUMENTS}
                         r4 = 4
                         call bpf_map_update_elem
                         r6 |= r0
