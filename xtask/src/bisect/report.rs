@@ -18,7 +18,7 @@ pub(crate) struct Answer {
     pub(crate) term_new: String,
     /// Commits that were looked at, both ends counted.
     pub(crate) steps: usize,
-    /// Kernels that were built; the others were in the cache.
+    /// Kernels that were built, or did not build; the others were in the cache.
     pub(crate) builds: usize,
     /// Seconds from the start of this run.
     pub(crate) seconds: f64,
@@ -103,9 +103,9 @@ impl Answer {
         }
         let _ = writeln!(
             text,
-            "{}, {} built, {}",
+            "{}, {}, {}",
             plural(self.steps, "commit") + " looked at",
-            plural(self.builds, "kernel"),
+            plural(self.builds, "kernel build"),
             duration(self.seconds)
         );
         text

@@ -87,18 +87,20 @@ impl State {
         self.judged.values().filter(|judged| judged.built).count()
     }
 
-    /// Mean seconds of a step, of those whose kernel was not there yet if there are any.
+    /// Seconds that a step usually takes: the median of those whose kernel was not there yet, if there
+    /// are any. The first build of a tree takes many times as long as those that follow.
     pub(crate) fn seconds_a_step(&self) -> Option<f64> {
-        let mean = |built: bool| {
-            let times: Vec<f64> = self
+        let median = |built: bool| {
+            let mut times: Vec<f64> = self
                 .judged
                 .values()
                 .filter(|judged| judged.built == built)
                 .map(|judged| judged.seconds)
                 .collect();
-            (!times.is_empty()).then(|| times.iter().sum::<f64>() / times.len() as f64)
+            times.sort_by(f64::total_cmp);
+            times.get(times.len().saturating_sub(1) / 2).copied()
         };
-        mean(true).or_else(|| mean(false))
+        median(true).or_else(|| median(false))
     }
 }
 
@@ -150,6 +152,8 @@ mod tests {
         assert_eq!(state.seconds_a_step(), Some(4.0));
         state.judged.insert("b".into(), judged(true, 60.0));
         state.judged.insert("c".into(), judged(true, 80.0));
-        assert_eq!((state.seconds_a_step(), state.builds()), (Some(70.0), 2));
+        assert_eq!((state.seconds_a_step(), state.builds()), (Some(60.0), 2));
+        state.judged.insert("d".into(), judged(true, 4000.0));
+        assert_eq!(state.seconds_a_step(), Some(80.0));
     }
 }

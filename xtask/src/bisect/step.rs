@@ -142,9 +142,6 @@ fn failures(records: &[Record]) -> Result<BTreeMap<(String, &'static str), Strin
 fn says_of_kernel(error: anyhow::Error) -> Result<String> {
     for cause in error.chain() {
         if let Some(failed) = cause.downcast_ref::<MakeFailed>() {
-            if failed.is_the_hosts() {
-                return Err(Stop::HostLacks(format!("{error:#}")).into());
-            }
             return Ok(format!("does not build: {}", last_line(&failed.error)));
         }
         if let Some(failed) = cause.downcast_ref::<DoesNotApply>() {
@@ -274,8 +271,6 @@ mod tests {
         let judged = after(Stop::CaseFailed("guest failed (panic): x\nconsole".into())).unwrap();
         assert_eq!(judged.text, "does not boot: guest failed (panic): x");
 
-        let full = after(failed("cc1: fatal error: a.s: No space left on device")).unwrap_err();
-        assert!(matches!(full.downcast_ref(), Some(Stop::HostLacks(_))), "{full}");
         assert!(after(Stop::HostLacks("no flex".into())).is_err());
         assert!(after(Stop::Interrupted).is_err());
     }
