@@ -1,8 +1,8 @@
 //! Exit statuses, all in one place, and the errors that choose between them.
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
-
-use thiserror::Error;
 
 /// What the process tells its caller.
 ///
@@ -31,17 +31,20 @@ impl Status {
     /// The status that an error stands for. An error that says nothing about itself is the
     /// harness's own.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        for cause in error.chain() {
-            if let Some(stop) = cause.downcast_ref::<Stop>() {
-                return match stop {
-                    Stop::Usage(_) => Self::Usage,
-                    Stop::HostLacks(_) => Self::HostLacks,
-                    Stop::CaseFailed(_) => Self::CaseFailed,
-                    Stop::Interrupted => Self::Interrupted,
-                };
-            }
+        let stop = error.chain().find_map(|cause| cause.downcast_ref::<Stop>());
+        match stop {
+            Some(Stop::Usage(_)) => Self::Usage,
+            Some(Stop::HostLacks(_)) => Self::HostLacks,
+            Some(Stop::CaseFailed(_)) => Self::CaseFailed,
+            Some(Stop::Interrupted) => Self::Interrupted,
+            None if error.chain().any(is_full) => Self::HostLacks,
+            None => Self::Harness,
         }
-        Self::Harness
+    }
+
+    /// The status that a failed read or write stands for.
+    pub(crate) fn of_io(error: &io::Error) -> Self {
+        if is_full(error) { Self::HostLacks } else { Self::Harness }
     }
 }
 
@@ -51,9 +54,16 @@ impl From<Status> for ExitCode {
     }
 }
 
+/// Whether a disk, or what a user may have of it, is full.
+fn is_full(cause: &(dyn Error + 'static)) -> bool {
+    let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    let json = || cause.downcast_ref::<serde_json::Error>()?.io_error_kind();
+    matches!(kind.or_else(json), Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+}
+
 /// An error whose cause lies outside the harness. Anywhere in an error's chain, it decides the
 /// exit status.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Stop {
     /// The command line asks for something that does not exist or cannot be combined.
     #[error("{0}")]
@@ -81,6 +91,29 @@ mod tests {
         assert_eq!(Status::of(&error), Status::HostLacks);
         let error = Err::<(), _>(Stop::Usage("x".into())).context("y").context("z").unwrap_err();
         assert_eq!(Status::of(&error), Status::Usage);
+    }
+
+    #[test]
+    fn a_full_disk_is_the_hosts_whoever_noticed() {
+        let full = || io::Error::from(ErrorKind::StorageFull);
+        let error = anyhow::Error::new(full()).context("writing a report");
+        assert_eq!(Status::of(&error), Status::HostLacks);
+        let error = serde_json::to_writer(Full, &1).unwrap_err();
+        assert_eq!(Status::of(&error.into()), Status::HostLacks);
+        assert_eq!(Status::of_io(&full()), Status::HostLacks);
+        assert_eq!(Status::of_io(&ErrorKind::PermissionDenied.into()), Status::Harness);
+    }
+
+    struct Full;
+
+    impl io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use nix::unistd::Uid;
@@ -9,6 +10,7 @@ use xshell::{Shell, cmd};
 
 use crate::cli::HostArgs;
 use crate::exit::Stop;
+use crate::interrupt;
 
 /// Something that the host has or lacks.
 #[derive(Clone, Copy, Debug)]
@@ -183,6 +185,13 @@ fn lacks(needs: &[&Need], packages: &[&str]) -> Stop {
     ))
 }
 
+/// Whether a process may have mounts of its own, without being root.
+pub(crate) fn has_mount_namespaces() -> bool {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "true"]);
+    interrupt::output(&mut command, &[]).is_ok_and(|output| output.status.success())
+}
+
 /// Installs packages through apt, after refreshing its lists.
 fn install(packages: &[&str]) -> Result<()> {
     eprintln!("installing {}", packages.join(" "));
@@ -195,11 +204,8 @@ fn install(packages: &[&str]) -> Result<()> {
 /// Runs `apt-get`; its output is shown when it fails.
 fn apt(args: &[&str]) -> Result<()> {
     let shell = Shell::new()?;
-    let output = cmd!(shell, "apt-get {args...}")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .quiet()
-        .ignore_status()
-        .output()
+    let command = cmd!(shell, "apt-get {args...}").env("DEBIAN_FRONTEND", "noninteractive");
+    let output = interrupt::output(&mut command.into(), &[])
         .with_context(|| format!("failed to run apt-get {}", args.join(" ")))?;
     if output.status.success() {
         return Ok(());

@@ -5,12 +5,12 @@ mod recipe;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::paths;
+use crate::{interrupt, paths};
 
 /// Target of the agent. glibc, linked statically: there is no other libc to be had everywhere.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -45,10 +45,8 @@ fn build_agent(target_dir: &Path) -> Result<PathBuf> {
         .arg(target_dir)
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
         // Would go before RUSTFLAGS.
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .stdin(Stdio::null());
-    let output = command
-        .output()
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let output = interrupt::output(&mut command, &[])
         .with_context(|| format!("failed to start the agent's build: {command:?}"))?;
     if !output.status.success() {
         let messages = String::from_utf8_lossy(&output.stderr);

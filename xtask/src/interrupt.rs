@@ -2,9 +2,9 @@
 //! wish to stop.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
@@ -65,6 +65,40 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
+/// Runs a command to its end in a group of its own, with `input` as its standard input, and gives its
+/// status and all that it wrote.
+///
+/// # Errors
+///
+/// When it cannot be started: the [`io::Error`] as it is. [`Stop::Interrupted`] when the user stopped
+/// it.
+pub(crate) fn output(command: &mut Command, input: &[u8]) -> Result<Output> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let mut group = Group::spawn(command, stdin)?;
+    let (stdin, stdout) = group.pipes();
+    let stderr = group.child.stderr.take();
+    // All three at once: whoever waits for one of them to move on may be waited for on another.
+    let (stdout, stderr) = thread::scope(|scope| {
+        scope.spawn(|| {
+            if let Some(mut stdin) = stdin {
+                // A command that does not want its input says so by its status.
+                let _ = stdin.write_all(input);
+            }
+        });
+        let stderr = scope.spawn(|| read(stderr));
+        (read(stdout), stderr.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())))
+    });
+    let status = group.wait()?;
+    Ok(Output { status, stdout: stdout?, stderr: stderr? })
+}
+
+fn read(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes))?;
+    Ok(bytes)
+}
+
 /// A child and all its descendants. Dropping it ends them.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -89,6 +123,26 @@ impl Group {
     #[expect(clippy::cast_possible_wrap, reason = "Linux limits process ids to 2^22")]
     fn id(&self) -> i32 {
         self.child.id() as i32
+    }
+
+    /// The pipes that it was started with, once: its standard input and its standard output.
+    pub(crate) fn pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStdout>) {
+        (self.child.stdin.take(), self.child.stdout.take())
+    }
+
+    /// How the child has ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Interrupted`] when the user wants to stop, whether or not it has ended.
+    pub(crate) fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        check()?;
+        let status = self.child.try_wait()?;
+        if status.is_some() {
+            self.ended = true;
+            groups().remove(&self.id());
+        }
+        Ok(status)
     }
 
     /// Waits until the child itself has ended.
@@ -129,6 +183,21 @@ mod tests {
     use nix::sys::signal::kill;
 
     use super::*;
+
+    #[test]
+    fn large_input_and_output_cross_without_waiting_for_each_other() {
+        let input = vec![b'x'; 1 << 20];
+        let output = output(Command::new("sh").args(["-c", "tee /dev/stderr"]), &input).unwrap();
+        assert!(output.status.success());
+        assert!(output.stdout == input && output.stderr == input);
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_keeps_its_reason() {
+        let error = output(&mut Command::new("no-such-program-anywhere"), &[]).unwrap_err();
+        let error: &io::Error = error.downcast_ref().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn a_dropped_group_takes_its_descendants_along() {

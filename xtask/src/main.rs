@@ -1,5 +1,7 @@
 //! The command line of bpf-indirect: parses it, runs the command, turns errors into exit statuses.
 
+#![warn(clippy::print_stdout)]
+
 mod annotated;
 mod bisect;
 mod cli;
@@ -23,12 +25,19 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let args = cli::Cli::parse();
-    match args.command.run() {
-        Ok(status) => status.into(),
+    interrupt::install();
+    let mut status = match cli::Cli::parse().command.run() {
+        Ok(status) => status,
         Err(error) => {
             eprintln!("error: {error:#}");
-            exit::Status::of(&error).into()
+            exit::Status::of(&error)
+        }
+    };
+    if let Some(error) = ui::lost_output() {
+        eprintln!("error: failed to write to standard output: {error}");
+        if status == exit::Status::Held {
+            status = exit::Status::of_io(error);
         }
     }
+    status.into()
 }

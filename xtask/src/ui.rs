@@ -1,13 +1,49 @@
-//! Progress of long work: a bar where stderr is a terminal, one plain line at each end elsewhere.
+//! What the user sees: results on stdout, progress of long work on stderr, as a bar where that is a
+//! terminal and one plain line at each end elsewhere.
 
 use std::env;
-use std::io::{IsTerminal, stderr, stdout};
+use std::fmt;
+use std::io::{self, ErrorKind, IsTerminal, Write, stderr, stdout};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How long a bar may stand still before it shows that the program lives.
 const TICK: Duration = Duration::from_millis(120);
+
+/// Prints to stdout as `print!` does, but for a stdout that takes no more: see [`lost_output`].
+macro_rules! out {
+    ($($arg:tt)*) => { $crate::ui::print(format_args!($($arg)*)) };
+}
+
+/// [`out!`] with the end of the line.
+macro_rules! outln {
+    ($($arg:tt)*) => { $crate::ui::print(format_args!("{}\n", format_args!($($arg)*))) };
+}
+
+pub(crate) use {out, outln};
+
+/// Why stdout took no more.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// What [`out!`] calls.
+pub(crate) fn print(text: fmt::Arguments<'_>) {
+    if LOST.get().is_none()
+        && let Err(error) = stdout().write_fmt(text)
+    {
+        let _ = LOST.set(error);
+    }
+}
+
+/// Why something that was printed did not arrive, if so. That nobody reads on, as behind `head`, is
+/// no failure.
+pub(crate) fn lost_output() -> Option<&'static io::Error> {
+    if let Err(error) = stdout().flush() {
+        let _ = LOST.set(error);
+    }
+    LOST.get().filter(|error| error.kind() != ErrorKind::BrokenPipe)
+}
 
 /// Work under way. Dropped without [`Progress::finish`], it leaves nothing on the terminal: what
 /// went wrong is for the error to say.

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::exit::Stop;
+use crate::interrupt::{self, Group};
 use crate::paths;
 
 /// The linter's package and version.
@@ -45,7 +46,9 @@ pub(crate) fn linter(install: bool) -> Result<Option<PathBuf>> {
         .args(["install", "--quiet", "--locked", "--force", name, "--version", version, "--root"])
         .arg(tools())
         .current_dir(paths::repository());
-    let status = command.status().with_context(|| format!("failed to run {command:?}"))?;
+    let status = Group::spawn(&mut command, Stdio::null())
+        .with_context(|| format!("failed to run {command:?}"))?
+        .wait()?;
     if !status.success() {
         return Err(Stop::HostLacks(format!("{command:?} failed: {status}")).into());
     }
@@ -81,7 +84,8 @@ pub(crate) fn lint(linter: &Path) -> Result<()> {
     }
     let mut command = Command::new(linter);
     command.args(&files).current_dir(paths::repository()).stdin(Stdio::null());
-    let output = command.output().with_context(|| format!("failed to run {command:?}"))?;
+    let output = interrupt::output(&mut command, &[])
+        .with_context(|| format!("failed to run {command:?}"))?;
     if output.status.success() {
         return Ok(());
     }

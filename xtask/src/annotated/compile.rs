@@ -188,7 +188,8 @@ fn helper_defs(python: &Path, tree: &Path, folder: &Path) -> Result<()> {
 }
 
 fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
+    let output =
+        interrupt::output(command, &[]).with_context(|| format!("failed to start {command:?}"))?;
     ensure!(
         output.status.success(),
         "{command:?} failed: {}\n{}",
@@ -287,7 +288,8 @@ impl Compiler<'_> {
             command.arg("-I").arg(folder);
         }
         command.arg(source).arg("-o").arg(file.path());
-        let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
+        let output = interrupt::output(&mut command, &[])
+            .with_context(|| format!("failed to start {command:?}"))?;
         if !output.status.success() {
             return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
         }

@@ -22,6 +22,7 @@ use crate::kernel::linux;
 use crate::kernel::series::{Selection, Series};
 use crate::report::json;
 use crate::run::select::select;
+use crate::ui::{out, outln};
 use crate::vm::accel;
 use crate::{host, paths};
 
@@ -152,7 +153,7 @@ impl Bisect {
         .bisect()?;
         let found: Vec<&str> = answer.endings.iter().map(|end| end.commit.as_str()).collect();
         rehearsal.check(&found)?;
-        println!("that is the commit with the fault: the rehearsal succeeded");
+        outln!("that is the commit with the fault: the rehearsal succeeded");
         Ok(Status::Held)
     }
 
@@ -177,7 +178,7 @@ impl Bisect {
                 );
             }
         })?;
-        print!("{}", answer.text(|commit| again(&state.question, commit, &guests.origin)));
+        out!("{}", answer.text(|commit| again(&state.question, commit, &guests.origin)));
         if let Some(file) = &resumed.json {
             json::write(&answer, file)?;
         }
@@ -286,7 +287,7 @@ impl Bisect {
     fn one_step(&self) -> Status {
         match self.judge_tree() {
             Ok(judged) => {
-                println!("{}", judged.text);
+                outln!("{}", judged.text);
                 match judged.class {
                     Some(Class::Holds) => Status::Held,
                     Some(Class::Fails) => Status::CaseFailed,

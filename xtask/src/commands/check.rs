@@ -1,5 +1,6 @@
 //! `cargo xtask check`: everything that must hold before a commit.
 
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -14,8 +15,10 @@ use super::test::Test;
 use crate::annotated::{compile, suite};
 use crate::cli::{self, HostArgs, KernelArgs};
 use crate::exit::{Status, Stop};
+use crate::interrupt::Group;
 use crate::kernel::build::{self, KernelRequest};
 use crate::report::{json, kunit};
+use crate::ui::outln;
 use crate::{host, interrupt, paths, workflow};
 
 /// Options of `check`.
@@ -64,9 +67,13 @@ const CARGO_STEPS: [CargoStep; 6] = [
     ("unit tests", &["test", "--workspace", "--locked", "--quiet"], &[]),
 ];
 
-/// The tests that are ignored elsewhere because they need a kernel: panic, silence, garbage.
+/// The tests that are ignored elsewhere because they need a kernel: panic, silence, garbage, Ctrl-C.
 const GUEST_FAILURES: &[&str] =
     &["test", "--package", "xtask", "--locked", "--quiet", "real_guest", "--", "--ignored"];
+
+/// The tests that are ignored elsewhere because they need a mount namespace, for a small disk.
+const FULL_DISK: &[&str] =
+    &["test", "--package", "xtask", "--locked", "--quiet", "full_disk", "--", "--ignored"];
 
 /// The test that is ignored elsewhere because it needs a browser.
 const BROWSER: &[&str] =
@@ -91,7 +98,7 @@ impl Check {
         let mut skipped = Vec::new();
         let status = self.steps(&mut skipped)?;
         for what in skipped {
-            println!("SKIPPED {what}");
+            outln!("SKIPPED {what}");
         }
         Ok(status)
     }
@@ -103,6 +110,12 @@ impl Check {
             step(name, || cargo(args, environment))?;
         }
         let full = self.full;
+        if host::has_mount_namespaces() {
+            step("a full disk", || cargo(FULL_DISK, &[]))?;
+        } else {
+            let how = "unshare --user --map-root-user --mount must work for this user";
+            skip("a full disk", how, skipped);
+        }
         step("kernel series", || patches::check::check(cli::DEFAULT_BASE, full))?;
         step("mutants", || mutate::check(cli::DEFAULT_BASE))?;
         interrupt::check()?;
@@ -110,14 +123,14 @@ impl Check {
             Some(linter) => step("CI workflow", || workflow::lint(&linter))?,
             None => skip("CI workflow", &workflow::how_to_install(), skipped),
         }
-        println!("==> kernel");
+        outln!("==> kernel");
         let built = build::build(&KernelRequest::from(&KernelArgs::default()))?;
         let vmlinux = built.vmlinux.display().to_string();
         step("guests that fail", || {
             cargo(GUEST_FAILURES, &[("BPF_INDIRECT_VMLINUX", vmlinux.as_str())])
         })?;
         interrupt::check()?;
-        println!("==> cases in the guest");
+        outln!("==> cases in the guest");
         let reports = tempfile::tempdir().context("making a directory for the report")?;
         let report = reports.path().join("report.json");
         let cases = Test::everything_reported(report.clone(), self.host.clone()).run()?;
@@ -137,15 +150,15 @@ impl Check {
             skip("HTML, in a real browser", "apt-get install chromium", skipped);
         }
         for config in CONFIGS {
-            println!("==> cases in the guest, config {}", config.join(" and "));
+            outln!("==> cases in the guest, config {}", config.join(" and "));
             let status = Test::everything_on(config, self.host.clone()).run()?;
             if status != Status::Held {
                 return Ok(status);
             }
         }
-        println!("==> the kernel's own tests of the verifier");
+        outln!("==> the kernel's own tests of the verifier");
         match compile::ensure() {
-            Err(lacking) => println!("    unsupported: {lacking}"),
+            Err(lacking) => outln!("    unsupported: {lacking}"),
             Ok(()) => {
                 let status = Test::only(suite::NAME, self.host.clone()).run()?;
                 if status != Status::Held {
@@ -153,33 +166,33 @@ impl Check {
                 }
             }
         }
-        println!("==> a bisection whose answer is known");
+        outln!("==> a bisection whose answer is known");
         let status = Bisect::rehearsal(self.host.clone()).run()?;
         if status != Status::Held {
             return Ok(status);
         }
-        println!("==> fuzz targets");
+        outln!("==> fuzz targets");
         let status = Fuzz::everything(FUZZ_SECONDS).run()?;
         if status != Status::Held {
             return Ok(status);
         }
-        println!("==> mutants in the guest");
+        outln!("==> mutants in the guest");
         Mutate::everything(self.host).run()
     }
 }
 
 /// Says that a step is left out, now and in the end.
 fn skip(name: &str, how: &str, skipped: &mut Vec<String>) {
-    println!("==> {name}");
-    println!("    SKIPPED: the host lacks what it takes: {how}");
+    outln!("==> {name}");
+    outln!("    SKIPPED: the host lacks what it takes: {how}");
     skipped.push(format!("{name}: {how}"));
 }
 
 fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    println!("==> {name}");
+    outln!("==> {name}");
     let start = Instant::now();
     work().with_context(|| format!("check: {name}"))?;
-    println!("    ok, {:.1} s", start.elapsed().as_secs_f64());
+    outln!("    ok, {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -187,7 +200,13 @@ fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let shell = Shell::new()?;
     shell.change_dir(paths::repository());
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let done = cmd!(shell, "{program} {args...}").envs(environment.iter().copied()).quiet().run();
-    interrupt::check()?;
-    done.map_err(|error| Stop::CaseFailed(error.to_string()).into())
+    let command = cmd!(shell, "{program} {args...}").envs(environment.iter().copied());
+    let line = command.to_string();
+    let status = Group::spawn(&mut Command::from(command), Stdio::null())
+        .with_context(|| format!("failed to start `{line}`"))?
+        .wait()?;
+    if !status.success() {
+        return Err(Stop::CaseFailed(format!("`{line}` failed: {status}")).into());
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::exit::Status;
+use crate::ui::outln;
 use crate::vm::accel;
 use crate::{host, paths};
 
@@ -18,10 +19,10 @@ impl Doctor {
         let mut lacking = Vec::new();
         for need in host::NEEDS {
             match need.find() {
-                Some(path) => println!("ok       {:<20} {}", need.name, path.display()),
+                Some(path) => outln!("ok       {:<20} {}", need.name, path.display()),
                 None => {
                     let word = if need.optional { "optional" } else { "missing" };
-                    println!("{word:<8} {:<20} {}", need.name, need.purpose);
+                    outln!("{word:<8} {:<20} {}", need.name, need.purpose);
                     lacking.push(need.package);
                 }
             }
@@ -29,18 +30,18 @@ impl Doctor {
         let required = host::NEEDS.iter().any(|need| !need.optional && need.find().is_none());
         if host::find_program("qemu-system-x86_64").is_some() {
             match accel::verdict()? {
-                Ok(()) => println!("ok       {:<20} a guest runs under it", "KVM"),
-                Err(reason) => println!("optional {:<20} {reason}; guests run under TCG", "KVM"),
+                Ok(()) => outln!("ok       {:<20} a guest runs under it", "KVM"),
+                Err(reason) => outln!("optional {:<20} {reason}; guests run under TCG", "KVM"),
             }
         }
-        println!("cache    {}", paths::cache()?.display());
+        outln!("cache    {}", paths::cache()?.display());
         if lacking.is_empty() {
             return Ok(Status::Held);
         }
         lacking.sort_unstable();
         lacking.dedup();
-        println!("install what is missing with: apt-get install -y {}", lacking.join(" "));
-        println!("or let `cargo xtask test --install-deps` do it");
+        outln!("install what is missing with: apt-get install -y {}", lacking.join(" "));
+        outln!("or let `cargo xtask test --install-deps` do it");
         Ok(if required { Status::HostLacks } else { Status::Held })
     }
 }

@@ -9,6 +9,7 @@ use crate::exit::{Status, Stop};
 use crate::fuzz::{self, Campaign};
 use crate::host;
 use crate::interrupt;
+use crate::ui::outln;
 
 /// Options of `fuzz`.
 #[derive(Debug, Args)]
@@ -38,7 +39,7 @@ impl Fuzz {
     pub(crate) fn run(self) -> Result<Status> {
         let all = fuzz::targets()?;
         if self.list {
-            all.iter().for_each(|name| println!("{name}"));
+            all.iter().for_each(|name| outln!("{name}"));
             return Ok(Status::Held);
         }
         let targets = select(all, &self.targets)?;
@@ -55,9 +56,9 @@ impl Fuzz {
         for target in &targets {
             interrupt::check()?;
             match campaign.run(target, self.time)? {
-                Ok(done) => println!("held      {target:<12} {done}"),
+                Ok(done) => outln!("held      {target:<12} {done}"),
                 Err(finding) => {
-                    println!("{finding}");
+                    outln!("{finding}");
                     status = Status::CaseFailed;
                 }
             }

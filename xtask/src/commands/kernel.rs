@@ -6,6 +6,7 @@ use clap::Args;
 use crate::cli::KernelArgs;
 use crate::exit::Status;
 use crate::kernel::build::{self, KernelRequest};
+use crate::ui::outln;
 
 /// Options of `kernel`.
 #[derive(Debug, Args)]
@@ -23,23 +24,25 @@ impl Kernel {
     pub(crate) fn run(self) -> Result<Status> {
         let request = KernelRequest::from(&self.kernel);
         if self.print_key {
-            println!("{}", build::inputs_key(&request)?);
+            outln!("{}", build::inputs_key(&request)?);
             return Ok(Status::Held);
         }
         let built = build::build(&request)?;
         let made = if built.from_cache { "from the cache" } else { "built" };
-        println!(
+        outln!(
             "kernel   {} ({} with {} patches, {made})",
-            built.release, built.base, built.patches_applied
+            built.release,
+            built.base,
+            built.patches_applied
         );
-        println!("series   {}", built.series);
-        println!("key      {}", built.key);
-        println!("vmlinux  {}", built.vmlinux.display());
+        outln!("series   {}", built.series);
+        outln!("key      {}", built.key);
+        outln!("vmlinux  {}", built.vmlinux.display());
         if let Some(module) = &built.test_bpf {
-            println!("module   {}", module.display());
+            outln!("module   {}", module.display());
         }
-        println!("config   {}", built.config.display());
-        println!("log      {}", built.log.display());
+        outln!("config   {}", built.config.display());
+        outln!("log      {}", built.log.display());
         Ok(Status::Held)
     }
 }

@@ -22,7 +22,7 @@ use crate::report::record::{Record, Verdict};
 use crate::run::guest::{self, Guest};
 use crate::run::select::select;
 use crate::run::session::{self, Prepared, Rules};
-use crate::ui::Progress;
+use crate::ui::{Progress, out, outln};
 use crate::vm::MachineConfig;
 use crate::vm::accel::{self, Accel};
 use crate::{host, image, interrupt, paths};
@@ -101,7 +101,7 @@ impl Mutate {
         let mutants = mutant::select(mutants, &self.filters)?;
         if self.list {
             for Mutant { name, fault, attacks, .. } in &mutants {
-                println!("{name}: {fault} (attacks \"{attacks}\")");
+                outln!("{name}: {fault} (attacks \"{attacks}\")");
             }
             return Ok(Status::Held);
         }
@@ -121,13 +121,13 @@ impl Mutate {
         let folder = folder(&self.base)?;
         let done = refresh::refresh(&base.tree, &base.base, series, mutants, &folder)?;
         for name in &done.written {
-            println!("{name} is written anew");
+            outln!("{name} is written anew");
         }
         for (name, reason) in &done.left {
-            println!("{name} has to be written by hand: {reason}");
+            outln!("{name} has to be written by hand: {reason}");
         }
         if done.written.is_empty() && done.left.is_empty() {
-            println!("{} mutants fit the series as they are", mutants.len());
+            outln!("{} mutants fit the series as they are", mutants.len());
         }
         Ok(if done.left.is_empty() { Status::Held } else { Status::CaseFailed })
     }
@@ -151,11 +151,11 @@ impl Mutate {
         let start = Instant::now();
         let prepared: Vec<Prepared> = cases.into_iter().map(session::prepare).collect();
         let records = campaign::run(mutants, prepared, self.all, &mut lab, |record| {
-            print!("{}", report::lines(record));
+            out!("{}", report::lines(record));
         })?;
         let counts = Counts::of(&records);
-        print!("{}", report::summary(counts, start.elapsed().as_secs_f64()));
-        println!("consoles: {}", lab.consoles.display());
+        out!("{}", report::summary(counts, start.elapsed().as_secs_f64()));
+        outln!("consoles: {}", lab.consoles.display());
         if let Some(path) = &self.json {
             let report = Report {
                 schema: SCHEMA,
@@ -215,7 +215,7 @@ fn check_patches(base: &str, series: &Series, mutants: &[Mutant]) -> Result<()> 
     let tree = BaseTree::open(base)?;
     let objections = refresh::objections(&tree.tree, &tree.base, series, mutants)?;
     if objections.is_empty() {
-        println!("{} mutants apply to the series", mutants.len());
+        outln!("{} mutants apply to the series", mutants.len());
         return Ok(());
     }
     Err(Stop::CaseFailed(format!(

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use crate::exit::Status;
 use crate::kernel::build::BaseTree;
 use crate::paths;
+use crate::ui::outln;
 
 /// Options of `patches`.
 #[derive(Debug, Args)]
@@ -51,8 +52,8 @@ impl Patches {
                 let dir = dir.unwrap_or_else(default_dir);
                 let base = BaseTree::open(&self.base)?;
                 let count = checkout::checkout(&base.tree, &base.base, &base.series_dir, &dir)?;
-                println!("{} has {} with {count} patches as commits", dir.display(), self.base);
-                println!("commit there, then write them back: cargo xtask patches export");
+                outln!("{} has {} with {count} patches as commits", dir.display(), self.base);
+                outln!("commit there, then write them back: cargo xtask patches export");
             }
             Action::Export { dir } => {
                 let dir = dir.unwrap_or_else(default_dir);

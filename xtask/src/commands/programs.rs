@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
 use crate::exit::Status;
+use crate::ui::outln;
 
 /// Options of `programs`.
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ impl Programs {
         let built = bpf_programs::build().context("failed to build the programs")?;
         for built in &built {
             let state = if built.compiled { "compiled" } else { "current" };
-            println!("{state:9} {}", built.object.display());
+            outln!("{state:9} {}", built.object.display());
         }
         Ok(Status::Held)
     }

@@ -9,6 +9,7 @@ use crate::exit::Status;
 use crate::report::files::{self, ReportArgs};
 use crate::report::record::{Counts, Report};
 use crate::report::{html, json, markdown, merge};
+use crate::ui::{out, outln};
 
 /// Options of `report`.
 #[derive(Debug, Args)]
@@ -60,10 +61,11 @@ impl ReportCommand {
     pub(crate) fn run(self) -> Result<Status> {
         match self.what {
             What::Merge { files, report } => {
+                report.check()?;
                 let merged = merge::merge(read(&files)?)?;
                 report.write(&merged)?;
                 let Counts { held, failed, unsupported, broken, .. } = merged.counts;
-                println!(
+                outln!(
                     "{} of {}: {held} held, {failed} failed, {unsupported} unsupported, {broken} broken",
                     if files.len() == 1 {
                         "1 shard".into()
@@ -78,17 +80,17 @@ impl ReportCommand {
                 let reports: Vec<Report> =
                     read(&files)?.into_iter().map(|(_, report)| report).collect();
                 files::write_text(&output, &html::render(&reports)?)?;
-                println!("{}", shown(&output));
+                outln!("{}", shown(&output));
                 Ok(Status::Held)
             }
             What::Summary { files, markdown: _ } => {
                 let reports: Vec<Report> =
                     read(&files)?.into_iter().map(|(_, report)| report).collect();
-                print!("{}", markdown::render(&reports));
+                out!("{}", markdown::render(&reports));
                 Ok(Status::Held)
             }
             What::Schema => {
-                print!("{}", json::schema()?);
+                out!("{}", json::schema()?);
                 Ok(Status::Held)
             }
         }

@@ -19,6 +19,7 @@ use crate::report::{object as shown, terminal};
 use crate::run::guest::Guest;
 use crate::run::object::{self, Execution, Options};
 use crate::ui;
+use crate::ui::out;
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -120,7 +121,7 @@ impl Run {
                     &options,
                     ui::stdout_coloured(),
                 );
-                print!("{text}");
+                out!("{text}");
             }
             results.push(result);
         }
@@ -216,7 +217,7 @@ impl Run {
                 let ran = object.run(program, &rules, &mut guest)?;
                 if !self.json {
                     for of_test in ran.chunk_by(|one, other| one.name == other.name) {
-                        print!("{}", annotated(of_test));
+                        out!("{}", annotated(of_test));
                     }
                 }
                 records.extend(ran);
@@ -228,7 +229,7 @@ impl Run {
             print_json(&records)?;
         } else {
             let seconds = clock.elapsed().as_secs_f64();
-            print!("{}", terminal::summary(&records, counts, seconds));
+            out!("{}", terminal::summary(&records, counts, seconds));
         }
         Ok(terminal_status(counts))
     }

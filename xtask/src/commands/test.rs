@@ -26,7 +26,7 @@ use crate::run::select::{Selected, select};
 use crate::run::session::{self, Prepared, Rules};
 use crate::run::test_bpf::recorded::{MadeWith, Recorded};
 use crate::run::test_bpf::{self, Reference};
-use crate::ui::Progress;
+use crate::ui::{Progress, out, outln};
 
 /// Steps that a trace shows unless the command line says something else.
 const SHOWN_STEPS: usize = 20;
@@ -141,6 +141,7 @@ impl Test {
             )
             .into());
         }
+        self.report.check()?;
         let started =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if selected.verifier.is_some() {
@@ -191,10 +192,10 @@ impl Test {
 
         let counts = Counts::of(&records);
         let too_strict = TooStrictCase::of(&records);
-        print!("{}", terminal::too_strict(&too_strict, self.too_strict));
-        print!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
+        out!("{}", terminal::too_strict(&too_strict, self.too_strict));
+        out!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
         if counts.failed + counts.broken > 0 {
-            println!("consoles: {}", console.display());
+            outln!("consoles: {}", console.display());
         }
         self.report.write(&Report {
             schema: SCHEMA,
@@ -294,13 +295,13 @@ fn subjects(prepared: &[Prepared], records: &[Record]) -> Vec<Subject> {
 
 fn list(selected: &Selected) -> Status {
     for case in &selected.cases {
-        println!("{}: {}", case.name, case.about);
+        outln!("{}: {}", case.name, case.about);
     }
     if selected.test_bpf {
-        println!("{}: {}", test_bpf::NAME, test_bpf::ABOUT);
+        outln!("{}: {}", test_bpf::NAME, test_bpf::ABOUT);
     }
     if selected.verifier.is_some() {
-        println!("{}: {}", suite::NAME, suite::ABOUT);
+        outln!("{}: {}", suite::NAME, suite::ABOUT);
     }
     Status::Held
 }

@@ -2,9 +2,8 @@
 //! configuration, hooks, signing, ignore or attribute files, and no `GIT_*` variables.
 
 use std::ffi::OsStr;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail};
 
@@ -107,24 +106,15 @@ impl Git {
         interrupt::check()?;
         let mut command = self.command(args);
         command.envs(variables.iter().copied());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound if self.dir.is_dir() => {
-                anyhow::Error::new(Stop::HostLacks(
+        interrupt::output(&mut command, input).map_err(|error| {
+            match error.downcast_ref().map(std::io::Error::kind) {
+                Some(std::io::ErrorKind::NotFound) if self.dir.is_dir() => Stop::HostLacks(
                     "git is not installed; `cargo xtask doctor` says how to get it".into(),
-                ))
+                )
+                .into(),
+                _ => error.context(format!("running git in {}", self.dir.display())),
             }
-            _ => {
-                anyhow::Error::new(error).context(format!("running git in {}", self.dir.display()))
-            }
-        })?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A git that does not want its input says so by its status.
-            let _ = stdin.write_all(input);
-        }
-        let output = child.wait_with_output().context("waiting for git")?;
-        interrupt::check()?;
-        Ok(output)
+        })
     }
 
     /// Runs git, which must succeed, and gives its output without the last line end.

@@ -9,12 +9,13 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use regex::Regex;
 use thiserror::Error;
 
 use super::cache::{Cache, Lock, write_whole};
 use super::toolchain::Toolchain;
+use crate::exit::Stop;
 use crate::interrupt::Group;
 use crate::ui::Progress;
 
@@ -87,11 +88,14 @@ pub(crate) struct MakeFailed {
 }
 
 impl MakeFailed {
-    /// Whether it says nothing of the source: the disk or the memory did not suffice.
-    pub(crate) fn is_the_hosts(&self) -> bool {
-        ["No space left on device", "Cannot allocate memory", "Disk quota exceeded", "Killed"]
-            .iter()
-            .any(|sign| self.error.contains(sign))
+    /// As an error: itself, or [`Stop::HostLacks`] where it says nothing of the source because the
+    /// disk or the memory did not suffice.
+    fn into_error(self) -> anyhow::Error {
+        if HOST.as_ref().is_some_and(|regex| regex.is_match(&self.error)) {
+            let text = format!("{self}\nthis machine's disk or memory does not suffice");
+            return Stop::HostLacks(text).into();
+        }
+        self.into()
     }
 }
 
@@ -284,12 +288,21 @@ fn run(
         drop(file);
         let text = fs::read(log).unwrap_or_default();
         let error = first_error(&String::from_utf8_lossy(&text));
-        bail!(MakeFailed { what: format!("{what} ({status})"), error, log: log.to_owned() });
+        let what = format!("{what} ({status})");
+        return Err(MakeFailed { what, error, log: log.to_owned() }.into_error());
     }
     Ok(())
 }
 
-/// The first error of compiler, assembler or linker in a log with the lines that belong to it; else
+/// What any program of a build says when the disk or the memory does not suffice.
+static HOST: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"No space left on device|Disk quota exceeded|Cannot allocate memory|Killed signal|: Killed$",
+    )
+    .ok()
+});
+
+/// The first error that is the host's; else the first error of compiler, assembler or linker in a log with the lines that belong to it; else
 /// make's own first complaint; else the log's last lines.
 fn first_error(log: &str) -> String {
     static COMPILER: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -301,7 +314,7 @@ fn first_error(log: &str) -> String {
     static MAKE: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^make(\[\d+\])?: \*\*\* |^\*\*\* |rror: ").ok());
     let lines: Vec<&str> = log.lines().collect();
-    for regex in [&*COMPILER, &*MAKE].into_iter().flatten() {
+    for regex in [&*HOST, &*COMPILER, &*MAKE].into_iter().flatten() {
         if let Some(at) = lines.iter().position(|line| regex.is_match(line)) {
             // gcc shows the source line and a caret, indented, below the message.
             let shown = lines[at + 1..]
@@ -339,10 +352,24 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_no_fault_of_the_source() {
+        let error = |error: &str| {
+            let (what, log) = ("building the kernel".into(), PathBuf::from("l"));
+            MakeFailed { what, error: error.into(), log }.into_error()
+        };
+        let full = error("cc1: fatal error: a.s: No space left on device");
+        assert!(matches!(full.downcast_ref(), Some(Stop::HostLacks(_))), "{full}");
+        assert!(error("a.c:1:1: error: expected ;").is::<MakeFailed>());
+    }
+
+    #[test]
     fn linker_and_make_errors_are_found() {
         let log = "  LD      vmlinux\nld: vmlinux.o: in function `f':\n\
             core.c:(.text+0x5): undefined reference to `g'\nmake: *** [Makefile:1] Error 1\n";
         assert_eq!(first_error(log), "core.c:(.text+0x5): undefined reference to `g'");
+        let log = "  LD      vmlinux\nld: final link failed: No space left on device\n\
+            make: *** [Makefile:1] Error 1\n";
+        assert_eq!(first_error(log), "ld: final link failed: No space left on device");
         let log = "x\nmake[1]: *** No rule to make target 'y'.  Stop.\nmake: *** [z] Error 2\n";
         assert_eq!(first_error(log), "make[1]: *** No rule to make target 'y'.  Stop.");
         assert_eq!(first_error("a\nb\n"), "a\nb");

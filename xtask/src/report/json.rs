@@ -65,17 +65,21 @@ pub(crate) fn schema() -> Result<String> {
     Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }
 
+/// The directory that a file is in.
+pub(super) fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// Writes a report's file, whole or not at all.
 pub(super) fn write_with(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let failed = || format!("failed to write the report {}", path.display());
-    let temporary = tempfile::NamedTempFile::new_in(directory).with_context(failed)?;
+    let temporary = tempfile::NamedTempFile::new_in(directory(path)).with_context(failed)?;
     let mut writer = BufWriter::new(temporary.as_file());
     content(&mut writer).and_then(|()| Ok(writer.flush()?)).with_context(failed)?;
     drop(writer);
@@ -89,6 +93,7 @@ mod tests {
     use bpf_wire::Mode;
 
     use super::*;
+    use crate::exit::Status;
     use crate::report::record::{FailureClass, Record, TooStrict, Verdict};
     use crate::report::testing;
 
@@ -192,6 +197,20 @@ mod tests {
             other.as_object_mut().unwrap().remove("times");
             assert!(schemas.validate(&other, compiled).is_err());
         }
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_leaves_the_report_that_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.json");
+        std::fs::write(&path, "old").unwrap();
+        let error = write_with(&path, |writer| {
+            writer.write_all(b"new")?;
+            Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into())
+        });
+        assert_eq!(Status::of(&error.unwrap_err()), Status::HostLacks);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

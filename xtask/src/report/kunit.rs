@@ -9,6 +9,7 @@ use regex::Regex;
 use super::ktap;
 use super::record::{Counts, Report, Verdict};
 use crate::exit::Stop;
+use crate::interrupt;
 use crate::kernel::build::BaseTree;
 
 /// The parser's folder in a kernel tree.
@@ -51,8 +52,10 @@ impl Parser {
         }
         let mut tar = Command::new("tar");
         tar.arg("-xf").arg(&archive).arg("-C").arg(dir.path());
-        let status = tar.status().with_context(|| format!("failed to run {tar:?}"))?;
-        ensure!(status.success(), "{tar:?} failed: {status}");
+        let done =
+            interrupt::output(&mut tar, &[]).with_context(|| format!("failed to run {tar:?}"))?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success(), "{tar:?} failed: {}: {}", done.status, said.trim_end());
         Ok(Self { dir })
     }
 
@@ -102,7 +105,8 @@ impl Parser {
             .arg(file)
             .current_dir(self.dir.path())
             .stdin(Stdio::null());
-        let output = command.output().with_context(|| format!("failed to run {command:?}"))?;
+        let output = interrupt::output(&mut command, &[])
+            .with_context(|| format!("failed to run {command:?}"))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         // 1 is what it says of failed tests.
         if !matches!(output.status.code(), Some(0 | 1)) || said.is_empty() {

@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use crate::cli::{AccelChoice, KernelArgs};
 use crate::exit::Status;
+use crate::interrupt::Group;
 use crate::kernel::build::{self, KernelRequest};
+use crate::ui::outln;
 use crate::vm::accel::{self, Accel};
 use crate::vm::{Machine, MachineConfig, StartFailure};
 use crate::{image, interrupt, paths};
@@ -100,14 +102,14 @@ impl Boot {
 fn print(report: &Report, runs: u32) {
     let line = |name: &str, spread: Spread| {
         let Spread { min, median, max } = spread;
-        println!("{name:<34} min {min:7.0} ms   median {median:7.0} ms   max {max:7.0} ms");
+        outln!("{name:<34} min {min:7.0} ms   median {median:7.0} ms   max {max:7.0} ms");
     };
-    println!("{runs} starts under {}", report.accel);
+    outln!("{runs} starts under {}", report.accel);
     line("QEMU's start to first record", report.first_record);
     line("kernel's clock at first record", report.guest_uptime);
     match report.virtme_ng {
-        Some(time) => println!("{:<34} {time:11.0} ms", "vng --run ... -- true, once"),
-        None => println!("virtme-ng is not installed: nothing to compare with"),
+        Some(time) => outln!("{:<34} {time:11.0} ms", "vng --run ... -- true, once"),
+        None => outln!("virtme-ng is not installed: nothing to compare with"),
     }
 }
 
@@ -134,17 +136,18 @@ fn virtme_ng(kernel: &Path, accel: Accel) -> Result<Option<f64>> {
         command.arg("--disable-kvm");
     }
     command.arg("--run").arg(kernel).args(["--", "true"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stdout(Stdio::null());
     let started = Instant::now();
-    match command.status() {
-        Ok(status) if status.success() => Ok(Some(started.elapsed().as_secs_f64() * 1e3)),
-        Ok(status) => {
-            eprintln!("warning: {command:?}: {status}");
-            Ok(None)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("failed to start {command:?}")),
+    let mut group = match Group::spawn(&mut command, Stdio::null()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        spawned => spawned.with_context(|| format!("failed to start {command:?}"))?,
+    };
+    let status = group.wait()?;
+    if status.success() {
+        return Ok(Some(started.elapsed().as_secs_f64() * 1e3));
     }
+    eprintln!("warning: {command:?}: {status}");
+    Ok(None)
 }
 
 #[cfg(test)]

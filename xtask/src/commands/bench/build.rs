@@ -13,6 +13,7 @@ use crate::exit::Status;
 use crate::kernel::build::{self, KernelRequest, bench};
 use crate::kernel::make;
 use crate::kernel::series::{Patch, Selection, Series};
+use crate::ui::outln;
 
 /// The file that the changed patch touches: the one that people change most here, and the largest.
 const FILE: &str = "kernel/bpf/verifier.c";
@@ -110,18 +111,18 @@ impl Build {
 
     fn print(&self, report: &Report) -> Result<()> {
         let Report { unchanged, unchanged_makes, changed_patch, plain_make, ratio, cold } = report;
-        println!(
+        outln!(
             "nothing changed                        {unchanged:8.2} s   make started {unchanged_makes} times"
         );
-        println!("one line of a patch changed, median    {changed_patch:8.2} s");
-        println!(
+        outln!("one line of a patch changed, median    {changed_patch:8.2} s");
+        outln!(
             "plain make of the same line, median    {plain_make:8.2} s   ratio {ratio:.2}, goal 1.15"
         );
         match cold {
-            Some(cold) => println!(
-                "from nothing, without ccache           {cold:8.0} s   goal 540 on 2 cores"
-            ),
-            None => println!("from nothing                           not measured"),
+            Some(cold) => {
+                outln!("from nothing, without ccache           {cold:8.0} s   goal 540 on 2 cores")
+            }
+            None => outln!("from nothing                           not measured"),
         }
         if let Some(path) = &self.json {
             let text = serde_json::to_string_pretty(report)? + "\n";

@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Status;
+use crate::interrupt::Group;
 use crate::paths;
+use crate::ui::out;
 
 /// What the others are compared with, as the benchmarks call it.
 const MODEL: &str = "bpf-model";
@@ -93,14 +95,16 @@ impl Model {
             .args(&self.filter)
             .env("CRITERION_HOME", &results)
             .stdout(Stdio::from(std::io::stderr()));
-        let status = command.status().with_context(|| format!("failed to start {command:?}"))?;
+        let status = Group::spawn(&mut command, Stdio::null())
+            .with_context(|| format!("failed to start {command:?}"))?
+            .wait()?;
         ensure!(status.success(), "the benchmarks of the model failed: {command:?}: {status}");
         let report = Report {
             processor: processor(),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             programs: rows(&read(&results)?)?,
         };
-        print!("{}", table(&report));
+        out!("{}", table(&report));
         if let Some(path) = &self.json {
             let text = serde_json::to_string_pretty(&report)? + "\n";
             fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;

@@ -6,10 +6,12 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::exit::Stop;
+use crate::interrupt;
 use crate::kernel::build::{self, BaseTree, KernelRequest};
 use crate::kernel::make::MakeFailed;
 use crate::kernel::patch::DoesNotApply;
 use crate::kernel::series::{Patch, Selection, Series};
+use crate::ui::outln;
 
 /// Checks the series of the base `name`; `full` also builds each prefix of it.
 ///
@@ -21,7 +23,7 @@ pub(crate) fn check(name: &str, full: bool) -> Result<()> {
         let base = BaseTree::open(name)?;
         let series = Series::load(&base.series_dir)?;
         base.tree.apply(&base.base, &series).map_err(does_not_hold)?;
-        println!("{} patches apply to {name}", series.patches.len());
+        outln!("{} patches apply to {name}", series.patches.len());
         let files = base.tree.files();
         let mut objections = String::new();
         for patch in &series.patches {
@@ -33,7 +35,7 @@ pub(crate) fn check(name: &str, full: bool) -> Result<()> {
             let text = format!("checkpatch --strict objects:{objections}");
             return Err(Stop::CaseFailed(text).into());
         }
-        println!("checkpatch --strict has nothing to say");
+        outln!("checkpatch --strict has nothing to say");
         series.patches.len()
         // The lock on the tree ends here: the builds take it themselves.
     };
@@ -54,7 +56,7 @@ pub(crate) fn check(name: &str, full: bool) -> Result<()> {
         build::build(&request)
             .map_err(does_not_hold)
             .with_context(|| format!("building the first {prefix} patches"))?;
-        println!("the first {prefix} of {count} patches build");
+        outln!("the first {prefix} of {count} patches build");
     }
     Ok(())
 }
@@ -69,7 +71,8 @@ fn does_not_hold(error: anyhow::Error) -> anyhow::Error {
 
 /// What checkpatch says about a patch, or nothing.
 fn checkpatch(tree: &Path, folder: &Path, patch: &Patch) -> Result<Option<String>> {
-    let output = Command::new("perl")
+    let mut command = Command::new("perl");
+    command
         .arg(tree.join("scripts/checkpatch.pl"))
         .args(["--strict", "--no-summary", "--quiet", "--color=never"])
         .arg("--root")
@@ -78,9 +81,8 @@ fn checkpatch(tree: &Path, folder: &Path, patch: &Patch) -> Result<Option<String
         .current_dir(tree)
         // It looks up commits that messages mention, and our repository has no history.
         .env("GIT_DIR", "/nonexistent")
-        .env("LC_ALL", "C.UTF-8")
-        .output()
-        .context("running checkpatch.pl with perl")?;
+        .env("LC_ALL", "C.UTF-8");
+    let output = interrupt::output(&mut command, &[]).context("running checkpatch.pl with perl")?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     Ok((!output.status.success() || !said.is_empty()).then_some(said))

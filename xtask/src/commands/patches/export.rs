@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::exit::Stop;
 use crate::kernel::git::Git;
 use crate::kernel::series::{self, LIST, Patch};
+use crate::ui::outln;
 
 /// Everything that the user's git or another version of git could do differently is said here, so
 /// that the files change only when the patches do.
@@ -55,12 +56,12 @@ impl Written {
     /// Says so.
     pub(crate) fn print(&self, folder: &Path) {
         for name in &self.changed {
-            println!("wrote    {}", folder.join(name).display());
+            outln!("wrote    {}", folder.join(name).display());
         }
         for name in &self.removed {
-            println!("removed  {}", folder.join(name).display());
+            outln!("removed  {}", folder.join(name).display());
         }
-        println!("{} patches unchanged", self.unchanged);
+        outln!("{} patches unchanged", self.unchanged);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use super::digest::{self, Mismatch, Sha256Sum};
 use super::{apt_sources, space};
 use crate::exit::Stop;
+use crate::interrupt::Group;
 use crate::ui::Progress;
 
 /// Keyrings of the package debian-archive-keyring, under its newer and its older name.
@@ -186,7 +187,8 @@ impl Apt {
     ) -> Result<String> {
         let line = format!("apt-get {}", args.join(" "));
         let errors = self.output.with_extension("errors");
-        let mut child = Command::new("apt-get")
+        let mut command = Command::new("apt-get");
+        command
             .arg("-c")
             .arg(&self.config)
             .arg("-q")
@@ -194,9 +196,9 @@ impl Apt {
             .current_dir(&self.downloads)
             .env("LC_ALL", "C")
             .stdout(File::create(&self.output).context("creating apt's output file")?)
-            .stderr(File::create(&errors).context("creating apt's error file")?)
-            .spawn()
-            .map_err(|error| match error.kind() {
+            .stderr(File::create(&errors).context("creating apt's error file")?);
+        let mut group =
+            Group::spawn(&mut command, Stdio::null()).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => {
                     anyhow::anyhow!("there is no apt-get: not a Debian system")
                 }
@@ -204,14 +206,12 @@ impl Apt {
             })?;
         let start = Instant::now();
         let ended: Result<ExitStatus> = loop {
-            if let Some(status) = child.try_wait().context("waiting for apt-get")? {
+            if let Some(status) = group.try_wait()? {
                 break Ok(status);
             }
             let time = start.elapsed();
             let late = (time > limit).then(|| format!("no end after {} s", time.as_secs()));
             if let Some(reason) = watch(time).or(late) {
-                let _ = child.kill();
-                let _ = child.wait();
                 break Err(anyhow::anyhow!("{line}: {reason}"));
             }
             sleep(LOOK);

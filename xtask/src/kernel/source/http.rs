@@ -12,6 +12,7 @@ use ureq::{Agent, Body, Proxy};
 
 use super::digest::Sha256Sum;
 use super::space;
+use crate::interrupt;
 use crate::ui::Progress;
 
 /// Longest list of digests that is read, in bytes. kernel.org's has 100 KiB for a whole series.
@@ -178,6 +179,7 @@ impl Client {
         let mut buffer = vec![0; 1 << 16];
         let mut got = 0;
         loop {
+            interrupt::check().map_err(End::Failed)?;
             let length = body.read(&mut buffer).map_err(End::Cut)?;
             if length == 0 {
                 break;

@@ -4,12 +4,13 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use super::{Form, Tarball, space};
 use crate::exit::Stop;
+use crate::interrupt::Group;
 use crate::ui::Progress;
 
 /// Room that an unpacked kernel takes, by experience: ten times the archive (7.3.4: 1.64 GB of
@@ -96,7 +97,7 @@ struct Pipeline {
 
 struct Stage {
     line: String,
-    child: Child,
+    group: Group,
     errors: File,
 }
 
@@ -106,21 +107,22 @@ impl Pipeline {
         let input = self.output.take().map_or_else(Stdio::piped, Stdio::from);
         let errors = tempfile::tempfile().context("creating a temporary file")?;
         let mut command = Command::new(program);
-        command.args(args).env("LC_ALL", "C").stdin(input).stdout(Stdio::piped());
+        command.args(args).env("LC_ALL", "C").stdout(Stdio::piped());
         command.stderr(errors.try_clone()?);
-        let mut child = command.spawn().map_err(|error| match error.kind() {
+        let mut group = Group::spawn(&mut command, input).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => anyhow::Error::new(Stop::HostLacks(format!(
                 "{program} is not installed; it is in the Debian package {}",
                 if program == "xz" { "xz-utils" } else { program.trim_end_matches("-deb") }
             ))),
             _ => anyhow::Error::new(error).context(format!("starting {program}")),
         })?;
+        let (input, output) = group.pipes();
         if first {
-            self.input = child.stdin.take();
+            self.input = input;
         }
-        self.output = child.stdout.take();
+        self.output = output;
         let line = [program].iter().chain(args).copied().collect::<Vec<_>>().join(" ");
-        self.stages.push(Stage { line, child, errors });
+        self.stages.push(Stage { line, group, errors });
         Ok(())
     }
 
@@ -147,8 +149,8 @@ impl Pipeline {
     /// Waits for all. Who only complains that nobody read on is not quoted.
     fn finish(self, dir: &Path, bytes: u64) -> Result<()> {
         let mut complaints = Vec::new();
-        for Stage { line, mut child, mut errors } in self.stages {
-            let status = child.wait().with_context(|| format!("waiting for {line}"))?;
+        for Stage { line, mut group, mut errors } in self.stages {
+            let status = group.wait().with_context(|| format!("waiting for {line}"))?;
             let mut text = String::new();
             errors.seek(SeekFrom::Start(0))?;
             errors.read_to_string(&mut text)?;
