@@ -6,6 +6,8 @@ mod annotated;
 mod bisect;
 mod cli;
 mod commands;
+#[cfg(test)]
+mod docs;
 mod exit;
 mod fuzz;
 mod host;
