@@ -1,6 +1,7 @@
 //! Running cases: lower them to steps, execute them in the guest and by the model, judge.
 
 mod checks;
+pub(crate) mod consoles;
 mod explore;
 pub(crate) mod guest;
 pub(crate) mod inputs;

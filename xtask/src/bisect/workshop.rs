@@ -12,7 +12,8 @@ use super::step::Workshop;
 use crate::kernel::build::{self, BuiltKernel, KernelRequest};
 use crate::kernel::series::Selection;
 use crate::report::record::{Record, Verdict};
-use crate::run::guest::{self, Guest};
+use crate::run::consoles;
+use crate::run::guest::Guest;
 use crate::run::session::{self, Prepared, Rules};
 use crate::ui::Progress;
 use crate::vm::MachineConfig;
@@ -92,7 +93,7 @@ impl Guests {
     }
 
     fn console(&self) -> Result<PathBuf> {
-        Ok(guest::consoles()?.join("console.log"))
+        Ok(consoles::folder()?.join("console.log"))
     }
 }
 

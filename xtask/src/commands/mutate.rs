@@ -19,7 +19,8 @@ use crate::mutants::refresh;
 use crate::mutants::report::{self, Counts, Report, SCHEMA};
 use crate::report::json;
 use crate::report::record::{Record, Verdict};
-use crate::run::guest::{self, Guest};
+use crate::run::consoles;
+use crate::run::guest::Guest;
 use crate::run::select::select;
 use crate::run::session::{self, Prepared, Rules};
 use crate::ui::{Progress, out, outln};
@@ -145,7 +146,7 @@ impl Mutate {
             series: series.clone(),
             initramfs,
             accel: decision.accel,
-            consoles: guest::consoles()?,
+            consoles: consoles::folder()?,
             built: BTreeMap::new(),
         };
         let start = Instant::now();

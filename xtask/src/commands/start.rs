@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 
 use crate::cli::{AccelChoice, HostArgs, KernelArgs};
 use crate::kernel::build::{self, BuiltKernel, KernelRequest};
-use crate::run::guest::{self, Guest};
+use crate::run::consoles;
+use crate::run::guest::Guest;
 use crate::vm::MachineConfig;
 use crate::vm::{accel, qemu};
 use crate::{host, image, interrupt};
@@ -42,7 +43,7 @@ pub(crate) fn start(kernel: &KernelArgs, host: &HostArgs, accel: AccelChoice) ->
     if let Some(note) = &decision.note {
         eprintln!("{note}");
     }
-    let console = guest::consoles()?.join("console.log");
+    let console = consoles::folder()?.join("console.log");
     let config =
         MachineConfig::new(built.vmlinux.clone(), initramfs, decision.accel, console.clone());
     let guest = Guest::new(config, &built.boot);

@@ -14,7 +14,6 @@ use super::test_bpf::{self, Loaded, Loader};
 use crate::exit::Stop;
 use crate::kernel::boot::BootOptions;
 use crate::kernel::build::BuiltKernel;
-use crate::paths;
 use crate::vm::{FailureKind, GuestFailure};
 use crate::vm::{Machine, MachineConfig};
 
@@ -155,21 +154,6 @@ impl Guest {
             None => bail!("the guest that was just started is gone"),
         }
     }
-}
-
-/// The folder that takes the guests' consoles. Those of the session before are removed, so that a
-/// name always belongs to this one.
-pub(crate) fn consoles() -> Result<PathBuf> {
-    let dir = paths::repository().join("target").join("consoles");
-    let failed = || format!("failed to make room for consoles in {}", dir.display());
-    match std::fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(failed);
-        }
-        _ => {}
-    }
-    std::fs::create_dir_all(&dir).with_context(failed)?;
-    Ok(dir)
 }
 
 /// The console of the guest with this number, from 1 on: `console.log`, `console.2.log`.
