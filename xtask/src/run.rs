@@ -12,6 +12,7 @@ pub(crate) mod model;
 pub(crate) mod object;
 pub(crate) mod partition;
 pub(crate) mod probe;
+mod resources;
 pub(crate) mod select;
 pub(crate) mod session;
 mod soundness;

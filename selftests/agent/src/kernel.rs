@@ -3,6 +3,8 @@
 pub(crate) mod bpf;
 pub(crate) mod caps;
 mod cpus;
+pub(crate) mod heap;
+pub(crate) mod ids;
 pub(crate) mod map;
 pub(crate) mod mounts;
 pub(crate) mod power;

@@ -7,6 +7,7 @@ mod file;
 mod kernel;
 mod log;
 mod module;
+mod resources;
 mod serve;
 mod start;
 

@@ -9,6 +9,7 @@ use crate::fault;
 use crate::file;
 use crate::kernel::Kernel;
 use crate::module::{self, Module};
+use crate::resources;
 use crate::start::Started;
 
 /// Descriptors that a batch may hold open. The kernel's default of 1024 is below large batches.
@@ -50,6 +51,7 @@ pub(crate) fn serve(started: Started) -> Result<(), String> {
                     .map(|errno| Response::Module { errno })
             }
             Request::ReadFile { path } => file::read(&path).map(Response::File),
+            Request::Resources => resources::count(&mut kernel).map(Response::Resources),
             Request::Fault(fault) => match fault::commit(fault, &sender) {
                 Ok(()) => continue,
                 Err(error) => Err(error),

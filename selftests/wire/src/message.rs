@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Bumped whenever a message changes shape; host and agent must agree on it.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 
 /// Host to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub enum Request {
         /// Absolute path.
         path: String,
     },
+    /// Count what the guest holds; answered by [`Response::Resources`].
+    Resources,
     /// Misbehave in a given way, so that the harness can be tested. Not answered, except by
     /// [`Response::Trouble`] where the kernel was built without the means.
     Fault(Fault),
@@ -58,6 +60,8 @@ pub enum Response {
     },
     /// Result of a [`Request::ReadFile`]: the content, or an errno.
     File(Result<Vec<u8>, i32>),
+    /// Result of a [`Request::Resources`].
+    Resources(Resources),
     /// The agent could not do what was asked, by no fault of the kernel under test.
     Trouble(String),
 }
@@ -76,6 +80,28 @@ pub struct GuestInfo {
     pub kernel_version: String,
     /// Nanoseconds since the kernel started (`CLOCK_BOOTTIME`).
     pub uptime_ns: u64,
+}
+
+/// What the guest holds at a moment, between two batches. What a batch has let go is given back by
+/// the kernel in its own time (RCU, workqueues), so that the figures lag behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Descriptors that the agent has open (`/proc/self/fd`), the one for counting left out.
+    pub descriptors: u32,
+    /// Programs in the kernel (`BPF_PROG_GET_NEXT_ID`).
+    pub programs: u32,
+    /// Maps in the kernel (`BPF_MAP_GET_NEXT_ID`).
+    pub maps: u32,
+    /// BTF objects in the kernel (`BPF_BTF_GET_NEXT_ID`).
+    pub btfs: u32,
+    /// `MemAvailable` of `/proc/meminfo`, in KiB as the others: what could still be had.
+    pub available_kib: u64,
+    /// `Slab`: the verifier's leavings, small maps, the bookkeeping of programs and maps.
+    pub slab_kib: u64,
+    /// `VmallocUsed`: programs, machine code, large maps.
+    pub vmalloc_kib: u64,
+    /// `Percpu`: per-CPU maps, statistics of programs.
+    pub percpu_kib: u64,
 }
 
 /// How the kernel executes programs.

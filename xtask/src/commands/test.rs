@@ -182,13 +182,12 @@ impl Test {
             records.extend(suite.run(&mut guest)?);
         }
         let release = guest.info().map_or_else(String::new, |info| info.kernel_release.clone());
-        let times = Times {
-            started,
-            build_ms: built.took.map(millis),
-            boots_ms: guest.boots().iter().copied().map(millis).collect(),
-            cases_ms: millis(start.elapsed()),
-        };
+        let times =
+            Times { started, build_ms: built.took.map(millis), cases_ms: millis(start.elapsed()) };
         let ended = guest.end();
+        for (number, facts) in guest.facts().iter().enumerate() {
+            eprintln!("guest {}: {}", number + 1, terminal::guest(facts));
+        }
 
         let counts = Counts::of(&records);
         let too_strict = TooStrictCase::of(&records);
@@ -202,6 +201,7 @@ impl Test {
             kernel: KernelFacts::of(&built, release)?,
             host: HostFacts::new(accel, &qemu),
             times,
+            guests: guest.facts().to_vec(),
             subjects: subjects(&prepared, &records),
             too_strict,
             traces: traces(&records),

@@ -19,6 +19,9 @@ pub(crate) struct BootOptions {
     pub(crate) kernel_args: Vec<String>,
     /// Least memory in MiB.
     pub(crate) memory_mib: u32,
+    /// Memory in MiB that the kernel may keep though nothing holds it any more, beside what every
+    /// kernel does.
+    pub(crate) keeps_mib: u32,
     /// Factor on every deadline.
     pub(crate) slowdown: u32,
     /// Properties of TCG's processor beside the usual ones, as `-cpu` takes them; or empty.
@@ -33,6 +36,7 @@ impl Default for BootOptions {
         Self {
             kernel_args: Vec::new(),
             memory_mib: 0,
+            keeps_mib: 0,
             slowdown: 1,
             tcg_cpu: String::new(),
             vulnerabilities: BTreeMap::new(),
@@ -46,6 +50,7 @@ impl Default for BootOptions {
 struct File {
     kernel_args: Vec<String>,
     memory_mib: u32,
+    keeps_mib: u32,
     slowdown: u32,
     tcg_cpu: String,
     vulnerabilities: BTreeMap<String, String>,
@@ -79,6 +84,7 @@ impl BootOptions {
     fn add(&mut self, file: File) {
         self.kernel_args.extend(file.kernel_args);
         self.memory_mib = self.memory_mib.max(file.memory_mib);
+        self.keeps_mib += file.keeps_mib;
         self.slowdown = self.slowdown.max(file.slowdown);
         if !file.tcg_cpu.is_empty() {
             self.tcg_cpu = file.tcg_cpu;
@@ -103,11 +109,11 @@ mod tests {
 
     #[test]
     fn what_several_configs_ask_for_adds_up_and_the_later_one_wins() {
-        let a = "kernel_args = [\"x=1\"]\nmemory_mib = 512\n[vulnerabilities]\nv = \"A\"\n";
+        let a = "kernel_args = [\"x=1\"]\nmemory_mib = 512\nkeeps_mib = 3\n[vulnerabilities]\nv = \"A\"\n";
         let b = "kernel_args = [\"x=2\", \"y\"]\nslowdown = 4\n[vulnerabilities]\nv = \"B\"\n";
         let boot = load(&[("a.toml", a), ("b.toml", b)], &["a", "plain", "b"]).unwrap();
         assert_eq!(boot.kernel_args, ["x=1", "x=2", "y"]);
-        assert_eq!((boot.memory_mib, boot.slowdown), (512, 4));
+        assert_eq!((boot.memory_mib, boot.keeps_mib, boot.slowdown), (512, 3, 4));
         assert_eq!(boot.vulnerabilities["v"], "B");
     }
 

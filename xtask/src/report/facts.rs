@@ -95,10 +95,58 @@ pub(crate) struct Times {
     pub(crate) started: u64,
     /// Milliseconds that the kernel's build took; none where it came from the cache.
     pub(crate) build_ms: Option<u64>,
-    /// Milliseconds from starting QEMU to the agent's first record, of each guest that was started.
-    pub(crate) boots_ms: Vec<u64>,
     /// Milliseconds from the first case to the last one.
     pub(crate) cases_ms: u64,
+}
+
+/// One guest of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct GuestFacts {
+    /// Milliseconds from starting QEMU to the agent's first record.
+    pub(crate) boot_ms: u64,
+    /// Batches that it was sent: cases by modes, and probes.
+    pub(crate) batches: u64,
+    /// What it held before the first of them.
+    pub(crate) start: Resources,
+    /// What it held behind the last of them; none if it was not there any more, or of no more use.
+    pub(crate) end: Option<Resources>,
+}
+
+/// What a guest holds between two batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Resources {
+    /// Descriptors that the agent has open.
+    pub(crate) descriptors: u32,
+    /// Programs in the kernel.
+    pub(crate) programs: u32,
+    /// Maps in the kernel.
+    pub(crate) maps: u32,
+    /// BTF objects in the kernel.
+    pub(crate) btfs: u32,
+    /// Memory that could still be had, in KiB: `MemAvailable` of `/proc/meminfo`.
+    pub(crate) available_kib: u64,
+    /// `Slab`, in KiB.
+    pub(crate) slab_kib: u64,
+    /// `VmallocUsed`, in KiB: programs, machine code, large maps.
+    pub(crate) vmalloc_kib: u64,
+    /// `Percpu`, in KiB.
+    pub(crate) percpu_kib: u64,
+}
+
+impl From<bpf_wire::Resources> for Resources {
+    fn from(counted: bpf_wire::Resources) -> Self {
+        let bpf_wire::Resources {
+            descriptors,
+            programs,
+            maps,
+            btfs,
+            available_kib,
+            slab_kib,
+            vmalloc_kib,
+            percpu_kib,
+        } = counted;
+        Self { descriptors, programs, maps, btfs, available_kib, slab_kib, vmalloc_kib, percpu_kib }
+    }
 }
 
 /// The facts as names and values, the same in every format that has no structure of its own.

@@ -89,6 +89,7 @@ fn add(merged: &mut Report, report: Report) {
     if merged.kernel.release.is_empty() {
         merged.kernel.release = report.kernel.release;
     }
+    merged.guests.extend(report.guests);
     merged.cases.extend(report.cases);
     for case in report.too_strict {
         match merged.too_strict.iter_mut().find(|known| known.name == case.name) {
@@ -112,7 +113,6 @@ fn add(merged: &mut Report, report: Report) {
         (Some(ours), Some(theirs)) => Some(ours.max(theirs)),
         (ours, theirs) => ours.or(theirs),
     };
-    ours.boots_ms.extend(theirs.boots_ms);
     ours.cases_ms += theirs.cases_ms;
 }
 
@@ -157,7 +157,8 @@ mod tests {
         );
         assert_eq!(merged.too_strict.len(), 1);
         assert_eq!(merged.too_strict[0].modes, ["jit", "interp"]);
-        assert_eq!(merged.times.boots_ms, [900, 900, 900]);
+        let boots: Vec<u64> = merged.guests.iter().map(|guest| guest.boot_ms).collect();
+        assert_eq!(boots, [900, 900, 900]);
         assert_eq!((merged.times.started, merged.times.cases_ms), (5, 144));
     }
 

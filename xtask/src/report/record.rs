@@ -6,7 +6,7 @@ use bpf_wire::Mode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::facts::{HostFacts, KernelFacts, Times};
+use super::facts::{GuestFacts, HostFacts, KernelFacts, Times};
 use super::subject::Subject;
 use super::trace::Trace;
 use crate::exit::Status;
@@ -14,7 +14,7 @@ use crate::vm::FailureKind;
 
 /// Version of the JSON report's shape; bumped when a field changes its meaning, comes
 /// or goes. The shape itself is `report.schema.json` beside this file, made of these types.
-pub(crate) const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 3;
 
 /// Everything that a session found.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,8 @@ pub(crate) struct Report {
     pub(crate) host: HostFacts,
     /// What the session took.
     pub(crate) times: Times,
+    /// The guests that were started, in the order of their starts.
+    pub(crate) guests: Vec<GuestFacts>,
     /// The cases in the order in which they ran, one record for each mode.
     pub(crate) cases: Vec<Record>,
     /// Programs that the kernel rejects and that the model runs cleanly, by case.

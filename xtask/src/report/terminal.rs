@@ -5,6 +5,7 @@ use std::fmt::Write;
 use bpf_object::LoadPlan;
 use bpf_suites::Case;
 
+use super::facts::GuestFacts;
 use super::record::{Counts, FailureClass, Record, TooStrict, TooStrictCase, Verdict, traces};
 use super::subject::{StatedRun, Subject};
 use super::trace;
@@ -134,6 +135,29 @@ pub(crate) fn too_strict(cases: &[TooStrictCase], list: bool) -> String {
             cases.len()
         );
     }
+    text
+}
+
+/// What a guest took and what it held at its start and its end, in one line.
+pub(crate) fn guest(facts: &GuestFacts) -> String {
+    let GuestFacts { boot_ms, batches, start, end } = facts;
+    let mut text = format!("started in {boot_ms} ms, {batches} batches, ");
+    let Some(end) = end else {
+        text.push_str("not there at the end");
+        return text;
+    };
+    let counts = [
+        ("descriptors", start.descriptors, end.descriptors),
+        ("programs", start.programs, end.programs),
+        ("maps", start.maps, end.maps),
+        ("BTF objects", start.btfs, end.btfs),
+    ];
+    for (what, before, behind) in counts {
+        let _ = write!(text, "{what} {before}→{behind}, ");
+    }
+    let mib = |kib: u64| kib as f64 / 1024.0;
+    let (before, behind) = (mib(start.available_kib), mib(end.available_kib));
+    let _ = write!(text, "memory to be had {before:.1}→{behind:.1} MiB");
     text
 }
 

@@ -2,8 +2,20 @@
 
 use bpf_wire::Mode;
 
-use super::facts::{HostFacts, KernelFacts, Times};
+use super::facts::{GuestFacts, HostFacts, KernelFacts, Resources, Times};
 use super::record::{Counts, Record, Report, SCHEMA, TooStrictCase, Verdict, traces};
+
+/// What a guest holds that was just started.
+const RESOURCES: Resources = Resources {
+    descriptors: 8,
+    programs: 0,
+    maps: 0,
+    btfs: 0,
+    available_kib: 220 << 10,
+    slab_kib: 4 << 10,
+    vmalloc_kib: 1 << 10,
+    percpu_kib: 64,
+};
 
 /// One case of each verdict, in three suites.
 pub(super) fn report() -> Report {
@@ -48,7 +60,13 @@ pub(super) fn report_of(cases: Vec<Record>) -> Report {
             qemu: "QEMU 7.2".to_owned(),
             seed: "0x1".to_owned(),
         },
-        times: Times { started: 1000, build_ms: None, boots_ms: vec![900], cases_ms: 48 },
+        times: Times { started: 1000, build_ms: None, cases_ms: 48 },
+        guests: vec![GuestFacts {
+            boot_ms: 900,
+            batches: 4,
+            start: RESOURCES,
+            end: Some(Resources { available_kib: 219 << 10, ..RESOURCES }),
+        }],
         too_strict: TooStrictCase::of(&cases),
         traces: traces(&cases),
         subjects: Vec::new(),

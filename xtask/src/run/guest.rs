@@ -9,11 +9,13 @@ use anyhow::{Context, Result, bail, ensure};
 use bpf_wire::{Batch, GuestInfo, Mode, Request, Response, Step};
 
 use super::jit_image::Emission;
+use super::resources::{SETTLING, settled};
 use super::session::{Answer, Executor};
 use super::test_bpf::{self, Loaded, Loader};
 use crate::exit::Stop;
 use crate::kernel::boot::BootOptions;
 use crate::kernel::build::BuiltKernel;
+use crate::report::facts::{GuestFacts, Resources};
 use crate::vm::{FailureKind, GuestFailure};
 use crate::vm::{Machine, MachineConfig};
 
@@ -33,11 +35,13 @@ pub(crate) struct Guest {
     config: MachineConfig,
     /// Factor on the deadlines of requests.
     slowdown: u32,
+    /// See [`BootOptions::keeps_mib`].
+    keeps_mib: u32,
     machine: Option<Machine>,
     /// How many were started.
     started: usize,
-    /// How long each took to start.
-    boots: Vec<Duration>,
+    /// What they took and held, in the order of their starts.
+    facts: Vec<GuestFacts>,
     /// Console of the guest that the last batch ran in, and its length before that batch.
     batch_console: Option<(PathBuf, u64)>,
     info: Option<GuestInfo>,
@@ -51,9 +55,10 @@ impl Guest {
         Self {
             config: config.booted(boot),
             slowdown,
+            keeps_mib: boot.keeps_mib,
             machine: None,
             started: 0,
-            boots: Vec::new(),
+            facts: Vec::new(),
             batch_console: None,
             info: None,
         }
@@ -69,27 +74,40 @@ impl Guest {
         self.info.as_ref()
     }
 
-    /// From starting QEMU to the agent's first record, for each guest that was started.
-    pub(crate) fn boots(&self) -> &[Duration] {
-        &self.boots
+    /// What each guest that was started took, and what it held at its start and, once it was ended,
+    /// at its end.
+    pub(crate) fn facts(&self) -> &[GuestFacts] {
+        &self.facts
     }
 
     /// Ends the guest, in order if it can.
     ///
     /// # Errors
     ///
-    /// When a splat came in the very end or the guest does not power off.
-    pub(crate) fn end(mut self) -> Result<()> {
-        let Some(machine) = self.machine.take() else { return Ok(()) };
+    /// When a splat came in the very end, the guest holds what it did not hold at its start, or it
+    /// does not power off.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        let Some(mut machine) = self.machine.take() else { return Ok(()) };
+        let leak = match self.facts.last_mut() {
+            Some(facts) => {
+                let deadline = BATCH_DEADLINE * self.slowdown;
+                let mut count = || resources(&mut machine, deadline);
+                let (end, leak) =
+                    settled(&facts.start, self.keeps_mib, SETTLING * self.slowdown, &mut count)?;
+                facts.end = Some(end);
+                leak
+            }
+            None => None,
+        };
         let splats = machine.power_off().map_err(GuestFailure::into_error)?;
-        match splats.first() {
-            None => Ok(()),
-            Some(splat) => Err(Stop::CaseFailed(format!(
-                "the guest's console shows a splat after the last case: {}",
-                splat.title
+        if let Some(splat) = splats.first() {
+            let title = &splat.title;
+            return Err(Stop::CaseFailed(format!(
+                "the guest's console shows a splat after the last case: {title}"
             ))
-            .into()),
+            .into());
         }
+        leak.map_or(Ok(()), |leak| Err(leak.into_error()))
     }
 
     /// What the kernel says of its mitigations: the files of these names, as far as it has them.
@@ -143,9 +161,11 @@ impl Guest {
         if self.machine.is_none() {
             let mut config = self.config.clone();
             config.console_log = numbered(&config.console_log, self.started + 1);
-            let machine = Machine::start(&config).map_err(|failure| failure.into_error())?;
+            let mut machine = Machine::start(&config).map_err(|failure| failure.into_error())?;
             self.started += 1;
-            self.boots.push(machine.boot_time());
+            let boot_ms = machine.boot_time().as_millis().try_into().unwrap_or(u64::MAX);
+            let start = resources(&mut machine, BATCH_DEADLINE * self.slowdown)?;
+            self.facts.push(GuestFacts { boot_ms, batches: 0, start, end: None });
             self.info = Some(machine.guest().clone());
             self.machine = Some(machine);
         }
@@ -153,6 +173,15 @@ impl Guest {
             Some(machine) => Ok(machine),
             None => bail!("the guest that was just started is gone"),
         }
+    }
+}
+
+/// What a guest holds now.
+fn resources(machine: &mut Machine, deadline: Duration) -> Result<Resources> {
+    match machine.request(&Request::Resources, deadline) {
+        Ok(Response::Resources(counted)) => Ok(counted.into()),
+        Ok(other) => bail!("the agent was to count what the guest holds, and answered {other:?}"),
+        Err(failure) => Err(failure.into_error()),
     }
 }
 
@@ -228,6 +257,9 @@ impl Executor for Guest {
         let console = numbered(&self.config.console_log, self.started);
         let before = fs::metadata(&console).map_or(0, |data| data.len());
         self.batch_console = Some((console, before));
+        if let Some(facts) = self.facts.last_mut() {
+            facts.batches += 1;
+        }
         let machine = self.machine()?;
         match machine.request(&request, deadline) {
             Ok(Response::Batch(report)) => {

@@ -250,6 +250,7 @@ impl Machine {
                 | (Request::Batch(_), Response::Batch(_))
                 | (Request::LoadModule { .. }, Response::Module { .. })
                 | (Request::ReadFile { .. }, Response::File(_))
+                | (Request::Resources, Response::Resources(_))
         );
         if fits {
             Ok(response)

@@ -31,16 +31,13 @@ impl Kernel {
     ///
     /// Its level is `err`, the lowest that reaches the console of a kernel booted with `quiet`.
     pub(crate) fn mark(&mut self, case: &str, mode: Mode) -> Result<(), String> {
-        let kmsg = match &mut self.kmsg {
-            Some(kmsg) => kmsg,
-            none => none.insert(open_kmsg()?),
-        };
         // A record of /dev/kmsg is one write, at most 1 KiB (PRINTKRB_RECORD_MAX), one line. Without
         // its end printk holds the line back until the next one (kernel/printk/printk.c,
         // vprintk_store()), and a guest that hangs never prints it.
         let name: String =
             case.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect();
-        kmsg.write_all(format!("<3>bpf-indirect: case {name} {}\n", mode.name()).as_bytes())
+        self.kmsg()?
+            .write_all(format!("<3>bpf-indirect: case {name} {}\n", mode.name()).as_bytes())
             .map_err(|e| format!("failed to write the marker of {name} to /dev/kmsg: {e}"))
     }
 
@@ -58,6 +55,12 @@ impl Kernel {
         Ok((jit.enable.read()?, jit.harden.read()?))
     }
 
+    /// Opens what stays open, so that it is no news later.
+    pub(crate) fn open_all(&mut self) -> Result<(), String> {
+        self.kmsg()?;
+        self.jit().map(drop)
+    }
+
     /// Lets programs be loaded without `CAP_BPF`: `kernel.unprivileged_bpf_disabled=0`, for good.
     #[expect(clippy::unused_self, reason = "takes part in the state that only requests change")]
     pub(crate) fn allow_unprivileged(&mut self) -> Result<(), String> {
@@ -71,6 +74,13 @@ impl Kernel {
                  build the kernel without CONFIG_BPF_UNPRIV_DEFAULT_OFF"
             )),
             _ => Sysctl::open(UNPRIVILEGED_DISABLED)?.set(0),
+        }
+    }
+
+    fn kmsg(&mut self) -> Result<&mut File, String> {
+        match &mut self.kmsg {
+            Some(kmsg) => Ok(kmsg),
+            none => Ok(none.insert(open_kmsg()?)),
         }
     }
 

@@ -13,9 +13,12 @@ pub(super) mod cmd {
     pub(crate) const MAP_GET_NEXT_KEY: u32 = 4;
     pub(crate) const PROG_LOAD: u32 = 5;
     pub(crate) const PROG_TEST_RUN: u32 = 10;
+    pub(crate) const PROG_GET_NEXT_ID: u32 = 11;
+    pub(crate) const MAP_GET_NEXT_ID: u32 = 12;
     pub(crate) const OBJ_GET_INFO_BY_FD: u32 = 15;
     pub(crate) const BTF_LOAD: u32 = 18;
     pub(crate) const MAP_FREEZE: u32 = 22;
+    pub(crate) const BTF_GET_NEXT_ID: u32 = 23;
     pub(crate) const MAP_LOOKUP_BATCH: u32 = 24;
 }
 
@@ -73,6 +76,16 @@ pub(super) struct MapElem {
     /// The value, or where to write the next key.
     pub(super) value: u64,
     pub(super) flags: u64,
+}
+
+/// `BPF_*_GET_NEXT_ID`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct GetId {
+    pub(super) start_id: u32,
+    /// Out: the id that follows.
+    pub(super) next_id: u32,
+    pub(super) open_flags: u32,
 }
 
 /// `BPF_PROG_LOAD`.

@@ -54,10 +54,7 @@ pub(super) fn all(reports: &[Report], title: impl Fn(usize) -> String) -> Vec<Ch
             runs.iter().filter_map(|(n, report)| Some((title(*n), value(report)?))).collect();
         Chart::of(name, note, bars, &millis)
     };
-    let boot = |report: &Report| {
-        let boots = &report.times.boots_ms;
-        boots.iter().min().copied()
-    };
+    let boot = |report: &Report| report.guests.iter().map(|guest| guest.boot_ms).min();
     charts.extend(over("Boot", "from starting QEMU to the agent's first record; the quickest guest of each run, oldest run first", &boot));
     charts.extend(over(
         "Kernel build",
@@ -137,6 +134,7 @@ fn millis(millis: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::facts::GuestFacts;
     use crate::report::testing::report;
 
     #[test]
@@ -144,7 +142,8 @@ mod tests {
         let mut later = report();
         later.times.started += 1;
         later.times.build_ms = Some(61_000);
-        later.times.boots_ms = vec![1800, 2000];
+        later.guests[0].boot_ms = 1800;
+        later.guests.push(GuestFacts { boot_ms: 2000, ..later.guests[0].clone() });
         let charts = all(&[later, report()], |number| format!("report {number}"));
         let chart = |name| charts.iter().find(|chart: &&Chart| chart.title == name).unwrap();
         let boot = chart("Boot");
@@ -162,7 +161,7 @@ mod tests {
         assert_eq!((&*spread.bars[0].label, &*spread.bars[0].value), ("8 ms to 16 ms", "4"));
         let mut empty = report();
         empty.cases.clear();
-        empty.times.boots_ms.clear();
+        empty.guests.clear();
         assert!(all(&[empty], |_| "r".into()).is_empty());
     }
 }

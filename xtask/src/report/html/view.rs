@@ -9,7 +9,7 @@ use crate::cli::DEFAULT_BASE;
 use crate::report::facts::{KernelFacts, listed};
 use crate::report::record::{Counts, Record, Report, Verdict};
 use crate::report::subject::Subject;
-use crate::report::trace;
+use crate::report::{terminal, trace};
 
 /// Steps of a trace that are shown.
 const STEPS: usize = 256;
@@ -159,9 +159,11 @@ fn facts(reports: &[Report]) -> Vec<(&'static str, Vec<String>)> {
     let mut facts: Vec<(&'static str, Vec<String>)> = Vec::new();
     for report in reports {
         let mut of = listed(&report.kernel, &report.host);
-        let total =
-            |ms: &[u64]| ms.iter().map(|ms| format!("{ms} ms")).collect::<Vec<_>>().join(", ");
-        of.push(("boots", total(&report.times.boots_ms)));
+
+        of.push((
+            "guests",
+            report.guests.iter().map(terminal::guest).collect::<Vec<_>>().join("; "),
+        ));
         of.push(("cases", format!("{:.1} s", report.times.cases_ms as f64 / 1000.0)));
         for (name, value) in of {
             match facts.iter_mut().find(|(known, _)| *known == name) {
