@@ -16,6 +16,7 @@ mod interrupt;
 mod kernel;
 mod mutants;
 mod paths;
+mod recorded;
 mod report;
 mod run;
 mod ui;

@@ -172,7 +172,7 @@ fn parts(name: &str) -> Option<(&str, &str)> {
 /// Takes what fails on the base as well for what the kernel lacks.
 pub(crate) fn compare(record: &mut Record, recorded: &Recorded, changes: &Changes) {
     let Some((file, test)) = parts(&record.name) else { return };
-    match recorded.of(record.mode, file) {
+    match recorded.of(record.mode).and_then(|files| files.get(file)) {
         Some(OfFile { failed, .. }) => {
             let known = failed.iter().any(|name| name == test);
             let change = changes.of(record.mode, &format!("{file}/{test}"));
@@ -206,7 +206,7 @@ pub(crate) fn numbers(records: &[Record], recorded: &Recorded) -> Vec<String> {
     let mut problems = Vec::new();
     for (mode, files) in &is {
         for (file, now) in files {
-            let Some(base) = recorded.of(mode, file) else {
+            let Some(base) = recorded.of(mode).and_then(|files| files.get(file)) else {
                 problems.push(format!(
                     "{mode}: nothing is recorded of {file}; renew it with \
                      cargo xtask test {NAME} --series none --bless"

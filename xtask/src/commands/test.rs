@@ -15,6 +15,7 @@ use crate::cli::{AccelChoice, HostArgs, KernelArgs, ModeArg};
 use crate::exit::{Status, Stop};
 use crate::kernel::build::{self, BuiltKernel};
 use crate::kernel::series::Selection;
+use crate::recorded::MadeWith;
 use crate::report::facts::{HostFacts, KernelFacts, Times};
 use crate::report::files::ReportArgs;
 use crate::report::record::{Counts, Record, Report, SCHEMA, TooStrictCase, Verdict, traces};
@@ -24,7 +25,7 @@ use crate::run::guest::Guest;
 use crate::run::partition::Partition;
 use crate::run::select::{Selected, select};
 use crate::run::session::{self, Prepared, Rules};
-use crate::run::test_bpf::recorded::{MadeWith, Recorded};
+use crate::run::test_bpf::recorded::Recorded;
 use crate::run::test_bpf::{self, Reference};
 use crate::ui::{Progress, out, outln};
 

@@ -10,10 +10,10 @@ use crate::cli::KernelArgs;
 use crate::exit::Stop;
 use crate::kernel::build::BuiltKernel;
 use crate::kernel::selftests;
+use crate::recorded::MadeWith;
 use crate::report::object as shown;
 use crate::report::record::{Record, Verdict};
 use crate::run::guest::Guest;
-use crate::run::test_bpf::recorded::MadeWith;
 use crate::ui::Progress;
 
 /// Factor on the deadline of one test.

@@ -102,7 +102,7 @@ impl Reference {
     pub(crate) fn tests(&self, mode: Mode) -> Option<u64> {
         let Self::Base(counts) = self else { return None };
         let tests = |tally: &log::Tally| u64::from(tally.passed + tally.failed);
-        counts.of(mode).map(|parts| parts.values().map(tests).sum())
+        counts.of(mode.name()).map(|parts| parts.values().map(tests).sum())
     }
 }
 
@@ -200,7 +200,7 @@ fn judge(mode: Mode, printed: &Printed, reference: &Reference, problems: &mut Ve
 fn compare(mode: Mode, printed: &Printed, reference: &Reference, problems: &mut Vec<String>) {
     let recorded = match reference {
         Reference::None => return,
-        Reference::Base(counts) => counts.of(mode),
+        Reference::Base(counts) => counts.of(mode.name()),
         Reference::Missing => None,
     };
     let Some(recorded) = recorded else {

@@ -1,8 +1,8 @@
 use bpf_wire::{BatchReport, Output, Step};
 
 use super::*;
+use crate::recorded::MadeWith;
 use crate::run::session::Answer;
-use crate::run::test_bpf::recorded::MadeWith;
 
 fn recorded(held: usize, failed: &[&str]) -> Recorded {
     let failed = failed.iter().map(|name| (*name).to_owned()).collect();

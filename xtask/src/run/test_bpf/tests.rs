@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::log::Tally;
-use super::recorded::MadeWith;
 use super::*;
+use crate::recorded::MadeWith;
 use crate::vm::FailureKind;
 
 const GOOD: &str = "\
