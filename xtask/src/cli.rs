@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Test(Box<commands::test::Test>),
     /// Run an object file of BPF programs in the guest, in every mode and by the model.
     Run(Box<commands::run::Run>),
+    /// Show a case: source, what is loaded, xlated and JITed code side by side.
+    Show(Box<commands::show::Show>),
     /// Everything that must hold before a commit: formatting to cases in the guest.
     Check(commands::check::Check),
     /// Measure.
@@ -56,6 +58,7 @@ impl Command {
         match self {
             Self::Test(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Show(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Doctor(command) => command.run(),

@@ -11,6 +11,7 @@ pub(crate) mod patches;
 pub(crate) mod programs;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod show;
 pub(crate) mod start;
 pub(crate) mod test;
 mod verifier;

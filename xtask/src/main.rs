@@ -6,6 +6,7 @@ mod annotated;
 mod bisect;
 mod cli;
 mod commands;
+mod debug;
 #[cfg(test)]
 mod docs;
 mod exit;

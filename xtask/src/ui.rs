@@ -143,6 +143,11 @@ pub(crate) fn stdout_coloured() -> bool {
     stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// Characters of a line of the terminal that stdout is; 80 where it is none or does not say.
+pub(crate) fn stdout_width() -> usize {
+    console::Term::stdout().size().1.into()
+}
+
 fn style(unit: Unit, total: bool, coloured: bool) -> ProgressStyle {
     // The templates are constants; a test goes through all of them.
     ProgressStyle::with_template(&template(unit, total, coloured))

@@ -9,6 +9,7 @@ use std::os::fd::AsRawFd;
 use crate::kernel::Kernel;
 use crate::kernel::bpf::{self, CallError, RunArgs};
 use crate::kernel::caps::Dropped;
+use crate::kernel::describe::{self, Description};
 use crate::kernel::map::{Map, MapSpec};
 use crate::kernel::mounts;
 use slots::Objects;
@@ -101,6 +102,11 @@ fn perform(kernel: &mut Kernel, objects: &mut Objects, step: Step) -> Result<Out
         Step::Freeze { map } => objects.maps.get(map)?.freeze()?,
         Step::LoadProgram(load) => return load::load(kernel, objects, *load),
         Step::CloseProgram { prog } => drop(objects.programs.take(prog)?),
+        Step::DescribeProgram { prog } => {
+            let description = describe::program(&objects.programs.get(prog)?.fd)?;
+            let Description { lines, maps } = description;
+            return Ok(Output::Described { lines, maps });
+        }
         Step::TestRun { prog, data, ctx, data_out, ctx_out } => {
             let program = objects.programs.get(prog)?;
             let args = RunArgs { data, ctx, data_out, ctx_out };

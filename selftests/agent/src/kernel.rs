@@ -3,6 +3,7 @@
 pub(crate) mod bpf;
 pub(crate) mod caps;
 mod cpus;
+pub(crate) mod describe;
 pub(crate) mod heap;
 pub(crate) mod ids;
 pub(crate) mod map;

@@ -47,6 +47,25 @@ impl Line<'_> {
 /// The first line that cannot be read, names something that does not exist, or defines a name
 /// again; with the reason and what would be accepted.
 pub fn assemble(source: &str) -> Result<Unit, AsmError> {
+    assemble_with_lines(source).map(|(unit, _)| unit)
+}
+
+/// Where a function stands in its source. Lines are counted from 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionLines {
+    /// The line that starts the function: its directive, or its first label or instruction.
+    pub start: usize,
+    /// The line of each slot; both slots of an `ld_imm64` have the same.
+    pub slots: Vec<usize>,
+}
+
+/// Assembles a source as [`assemble`] does, and gives for each function of the unit, in their order,
+/// where it stands.
+///
+/// # Errors
+///
+/// As [`assemble`].
+pub fn assemble_with_lines(source: &str) -> Result<(Unit, Vec<FunctionLines>), AsmError> {
     let mut assembler = Assembler::default();
     let mut tokens = Vec::new();
     for (number, text) in source.lines().enumerate() {
@@ -63,6 +82,7 @@ struct Assembler<'s> {
     unit: Unit,
     symbols: Symbols<'s>,
     open: Option<OpenFunction<'s>>,
+    lines: Vec<FunctionLines>,
 }
 
 impl<'s> Assembler<'s> {
@@ -127,14 +147,14 @@ impl<'s> Assembler<'s> {
 
     fn close(&mut self) -> Result<(), AsmError> {
         if let Some(open) = self.open.take() {
-            open.close(&mut self.unit, &mut self.symbols)?;
+            self.lines.push(open.close(&mut self.unit, &mut self.symbols)?);
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Unit, AsmError> {
+    fn finish(mut self) -> Result<(Unit, Vec<FunctionLines>), AsmError> {
         self.close()?;
         self.symbols.resolve(&mut self.unit)?;
-        Ok(self.unit)
+        Ok((self.unit, self.lines))
     }
 }

@@ -12,7 +12,7 @@ pub mod opcode;
 mod print;
 pub mod unit;
 
-pub use asm::{AsmError, assemble};
+pub use asm::{AsmError, FunctionLines, assemble, assemble_with_lines};
 pub use decode::{DecodeError, DecodeErrorKind, decode};
 pub use disasm::{disassemble, disassemble_one};
 pub use encode::{Encoded, encode};

@@ -222,6 +222,11 @@ pub enum Step {
         /// Index of the program.
         prog: u32,
     },
+    /// Asks where a program's lines and maps are. Answered by [`Output::Described`].
+    DescribeProgram {
+        /// Index of the program.
+        prog: u32,
+    },
     /// `BPF_PROG_TEST_RUN`. Answered by [`Output::Ran`].
     TestRun {
         /// Index of the program.
@@ -343,6 +348,14 @@ pub enum Output {
         /// The functions of `jited` in their order: address and length in bytes.
         jited_funcs: Vec<(u64, u32)>,
     },
+    /// What the kernel keeps of a program beside its code (`struct bpf_prog_info`).
+    Described {
+        /// The lines that it was loaded with, as far as their instructions are still there, by
+        /// ascending slot.
+        lines: Vec<ProgramLine>,
+        /// Ids of its maps, in the order in which its instructions first refer to them.
+        maps: Vec<u32>,
+    },
     /// A program ran.
     Ran {
         /// Return value: the low 32 bits of r0.
@@ -358,6 +371,17 @@ pub enum Output {
     Bytes(Vec<u8>),
     /// A step was attempted; how the kernel refused it, if it did.
     Attempted(Option<Failure>),
+}
+
+/// Where a line that a program was loaded with is in its code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramLine {
+    /// First slot of the line in the translated instructions.
+    pub xlated: u32,
+    /// `bpf_line_info.line_col`, as it was given.
+    pub line_col: u32,
+    /// Address of the line's machine code; 0 where there is none.
+    pub jited: u64,
 }
 
 /// What a step that did not work gave.

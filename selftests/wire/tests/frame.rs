@@ -2,7 +2,7 @@
 
 use bpf_wire::{
     Batch, BatchReport, DecodeError, Decoder, Failure, HEADER_LEN, MAX_PAYLOAD, Mode, Output,
-    ProgramLoad, Record, Request, Response, Step, encode,
+    ProgramLine, ProgramLoad, Record, Request, Response, Step, encode,
 };
 use proptest::prelude::*;
 
@@ -31,6 +31,12 @@ fn output() -> impl Strategy<Value = Output> {
             ctx
         }),
         prop::collection::vec((bytes(), bytes()), 0..4).prop_map(Output::Elements),
+        (any::<(u32, u32, u64)>(), prop::collection::vec(any::<u32>(), 0..4)).prop_map(
+            |((xlated, line_col, jited), maps)| Output::Described {
+                lines: vec![ProgramLine { xlated, line_col, jited }],
+                maps
+            }
+        ),
         bytes().prop_map(Output::Bytes),
         Just(Output::Attempted(None)),
     ]

@@ -1,7 +1,7 @@
 //! Which cases a command is about.
 
 use bpf_suites::Case;
-use regex::RegexSet;
+use regex::{Regex, RegexSet};
 
 use super::partition::Partition;
 use super::test_bpf;
@@ -49,6 +49,43 @@ pub(crate) fn select(cases: Vec<Case>, filters: &[String]) -> Result<Selected, S
         )));
     }
     Ok(Selected { cases, test_bpf, verifier })
+}
+
+/// Names that a usage error lists.
+const CANDIDATES: usize = 8;
+
+/// The case of this name, or the only one whose name the text matches as a regular expression.
+///
+/// # Errors
+///
+/// [`Stop::Usage`] with a few candidates where there is none, or more than one.
+pub(crate) fn one(cases: Vec<Case>, text: &str) -> Result<Case, Stop> {
+    let filter = Regex::new(text)
+        .map_err(|error| Stop::Usage(format!("{text} is no regular expression: {error}")))?;
+    let mut matching = Vec::new();
+    for case in cases {
+        if case.name == text {
+            return Ok(case);
+        }
+        if filter.is_match(&case.name) {
+            matching.push(case);
+        }
+    }
+    let names: Vec<&str> =
+        matching.iter().take(CANDIDATES).map(|case| case.name.as_str()).collect();
+    let names = names.join(", ");
+    match matching.len() {
+        0 => Err(Stop::Usage(format!(
+            "no case matches {text}; `cargo xtask test --list` lists them all"
+        ))),
+        1 => Ok(matching.swap_remove(0)),
+        count if count > CANDIDATES => Err(Stop::Usage(format!(
+            "{count} cases match {text}, and it has to be one: {names} and others"
+        ))),
+        count => {
+            Err(Stop::Usage(format!("{count} cases match {text}, and it has to be one: {names}")))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +136,18 @@ mod tests {
         assert_eq!(shard("slice:1/3"), ("a/one".to_owned(), true));
         assert_eq!(shard("slice:2/3"), ("a/two".to_owned(), false));
         assert_eq!(shard("slice:2/2"), ("a/two".to_owned(), true));
+    }
+
+    #[test]
+    fn one_case_is_named_or_alone_matched() {
+        let cases = || ["a/one", "a/one_more", "b/two"].map(|name| accepts(name, "x", "exit"));
+        let cases = || cases().map(|case| case.run(vec![], 0).into()).into();
+        assert_eq!(one(cases(), "a/one").unwrap().name, "a/one");
+        assert_eq!(one(cases(), "two").unwrap().name, "b/two");
+        let error = one(cases(), "one").unwrap_err().to_string();
+        assert!(error.contains("2 cases match one") && error.contains("a/one_more"), "{error}");
+        assert!(one(cases(), "three").unwrap_err().to_string().contains("--list"));
+        assert!(matches!(one(cases(), "("), Err(Stop::Usage(_))));
     }
 
     #[test]

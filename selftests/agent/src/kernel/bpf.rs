@@ -201,7 +201,8 @@ pub(crate) struct Info {
 
 /// `BPF_OBJ_GET_INFO_BY_FD` of a program, twice if there is something to dump.
 pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallError> {
-    let lengths = raw_info(program, ProgInfo::default())?;
+    // SAFETY: there is no address in it.
+    let lengths = unsafe { raw_info(program, ProgInfo::default())? };
     let mut info = Info {
         jited_len: lengths.jited_prog_len,
         xlated_len: lengths.xlated_prog_len,
@@ -213,20 +214,19 @@ pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallEr
         let mut jited = vec![0; info.jited_len as usize];
         let mut ksyms = vec![0_u64; lengths.nr_jited_ksyms as usize];
         let mut func_lens = vec![0_u32; lengths.nr_jited_func_lens as usize];
-        let dumped = raw_info(
-            program,
-            ProgInfo {
-                xlated_prog_len: info.xlated_len,
-                xlated_prog_insns: address_mut(&mut xlated),
-                jited_prog_len: info.jited_len,
-                jited_prog_insns: address_mut(&mut jited),
-                nr_jited_ksyms: lengths.nr_jited_ksyms,
-                jited_ksyms: address_mut(&mut ksyms),
-                nr_jited_func_lens: lengths.nr_jited_func_lens,
-                jited_func_lens: address_mut(&mut func_lens),
-                ..ProgInfo::default()
-            },
-        )?;
+        let wanted = ProgInfo {
+            xlated_prog_len: info.xlated_len,
+            xlated_prog_insns: address_mut(&mut xlated),
+            jited_prog_len: info.jited_len,
+            jited_prog_insns: address_mut(&mut jited),
+            nr_jited_ksyms: lengths.nr_jited_ksyms,
+            jited_ksyms: address_mut(&mut ksyms),
+            nr_jited_func_lens: lengths.nr_jited_func_lens,
+            jited_func_lens: address_mut(&mut func_lens),
+            ..ProgInfo::default()
+        };
+        // SAFETY: the buffers live through the call and are as long as told.
+        let dumped = unsafe { raw_info(program, wanted)? };
         // The kernel clears the address of what it does not hand out
         // (kernel/bpf/syscall.c: bpf_prog_get_info_by_fd()).
         if dumped.xlated_prog_insns != 0 {
@@ -242,14 +242,18 @@ pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallEr
     Ok(info)
 }
 
-fn raw_info(program: &OwnedFd, mut info: ProgInfo) -> Result<ProgInfo, RawErrno> {
+/// `BPF_OBJ_GET_INFO_BY_FD` of a program.
+///
+/// # Safety
+///
+/// Every address in `info` is 0 or of a buffer that is as long as told beside it.
+pub(super) unsafe fn raw_info(program: &OwnedFd, mut info: ProgInfo) -> Result<ProgInfo, RawErrno> {
     let mut attr = InfoByFd {
         bpf_fd: number(program),
         info_len: size_of::<ProgInfo>() as u32,
         info: ptr::from_mut(&mut info).expose_provenance() as u64,
     };
-    // SAFETY: `info` lives through the call, and its addresses are 0 or of buffers that
-    // `program_info` made as long as told.
+    // SAFETY: `info` lives through the call; what it points to is for the caller to promise.
     unsafe { bpf(cmd::OBJ_GET_INFO_BY_FD, &mut attr)? };
     Ok(info)
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::Line;
 use super::directive::{name, target};
 use super::error::{AsmError, Problem};
 use super::instruction::{Parsed, with_offset};
 use super::symbols::{Reference, Symbols};
+use super::{FunctionLines, Line};
 use crate::Insn;
 use crate::encode::encode;
 use crate::op::{Imm64, Op};
@@ -20,6 +20,8 @@ pub(super) struct OpenFunction<'s> {
     global: bool,
     start: Line<'s>,
     insns: Vec<Insn>,
+    /// The line of each slot.
+    lines: Vec<usize>,
     labels: HashMap<&'s str, (usize, Line<'s>)>,
     jumps: Vec<Jump<'s>>,
     tables: Vec<Table<'s>>,
@@ -49,6 +51,7 @@ impl<'s> OpenFunction<'s> {
             global,
             start,
             insns: Vec::new(),
+            lines: Vec::new(),
             labels: HashMap::new(),
             jumps: Vec::new(),
             tables: Vec::new(),
@@ -103,14 +106,15 @@ impl<'s> OpenFunction<'s> {
                 });
             }
         }
+        self.lines.resize(self.insns.len(), line.number);
     }
 
-    /// Resolves the labels and moves the function into the unit.
+    /// Resolves the labels and moves the function into the unit; gives its lines.
     pub(super) fn close(
         mut self,
         unit: &mut Unit,
         symbols: &mut Symbols<'s>,
-    ) -> Result<(), AsmError> {
+    ) -> Result<FunctionLines, AsmError> {
         if self.insns.is_empty() {
             return Err(self.start.fail(Problem::new(
                 format!("the function `{}` has no instructions", self.name),
@@ -137,7 +141,7 @@ impl<'s> OpenFunction<'s> {
             insns: self.insns,
             relocations: Vec::new(),
         });
-        Ok(())
+        Ok(FunctionLines { start: self.start.number, slots: self.lines })
     }
 
     fn targets(&self, table: &Table<'s>) -> Result<Vec<u64>, AsmError> {

@@ -2,7 +2,7 @@
 
 use bpf_isa::{
     DataPointer, Function, Insn, JumpTable, MapDef, Relocation, RelocationKind, Unit, assemble,
-    disassemble,
+    assemble_with_lines, disassemble,
 };
 
 fn unit(source: &str) -> Unit {
@@ -234,4 +234,14 @@ fn maps_have_locks_and_programs() {
     let program = |name: &str| Some(name.to_owned());
     assert_eq!(unit.maps[1].programs, [program("f"), None, program("main")]);
     assert!(unit.maps[0].programs.is_empty() && unit.maps[2].programs.is_empty());
+}
+
+#[test]
+fn functions_know_where_they_stand_in_the_source() {
+    let source = "\n r1 = 1 ll ; two slots\nend: exit\n\n.func other\n\n r0 = 0\n exit\n";
+    let (unit, lines) = assemble_with_lines(source).unwrap();
+    let names: Vec<&str> = unit.functions.iter().map(|function| &*function.name).collect();
+    assert_eq!(names, ["main", "other"]);
+    assert_eq!((lines[0].start, &*lines[0].slots), (1, &[1, 1, 2][..]));
+    assert_eq!((lines[1].start, &*lines[1].slots), (4, &[6, 7][..]));
 }
