@@ -2,7 +2,7 @@
 
 pub(crate) mod accel;
 mod channel;
-mod console;
+pub(crate) mod console;
 mod device;
 mod failure;
 mod machine;

@@ -18,7 +18,8 @@ use crate::exit::{Status, Stop};
 use crate::interrupt::Group;
 use crate::kernel::build::{self, KernelRequest};
 use crate::report::{json, kunit};
-use crate::ui::outln;
+use crate::ui::{out, outln};
+use crate::vm::console::golden;
 use crate::{host, interrupt, paths, workflow};
 
 /// Options of `check`.
@@ -29,6 +30,11 @@ pub(crate) struct Check {
     /// verifier, rehearse a bisection, run the fuzz targets and the mutants.
     #[arg(long)]
     full: bool,
+    /// Rewrite what the console watcher must find in the golden logs (xtask/src/vm/console/golden)
+    /// with what it finds now, show what changed, and check nothing. A log that was copied there as it
+    /// is gets its first lines that way.
+    #[arg(long, conflicts_with = "full")]
+    bless: bool,
     #[command(flatten)]
     host: HostArgs,
 }
@@ -67,7 +73,8 @@ const CARGO_STEPS: [CargoStep; 6] = [
     ("unit tests", &["test", "--workspace", "--locked", "--quiet"], &[]),
 ];
 
-/// The tests that are ignored elsewhere because they need a kernel: panic, silence, garbage, Ctrl-C.
+/// The tests that are ignored elsewhere because they need a kernel: guests that panic, hang, fall
+/// silent; Ctrl-C.
 const GUEST_FAILURES: &[&str] =
     &["test", "--package", "xtask", "--locked", "--quiet", "real_guest", "--", "--ignored"];
 
@@ -95,6 +102,9 @@ impl Check {
     /// Runs the steps in order and stops at the first one that does not hold. What the host could
     /// not run is said once more in the end.
     pub(crate) fn run(self) -> Result<Status> {
+        if self.bless {
+            return bless();
+        }
         let mut skipped = Vec::new();
         let status = self.steps(&mut skipped)?;
         for what in skipped {
@@ -179,6 +189,16 @@ impl Check {
         outln!("==> mutants in the guest");
         Mutate::everything(self.host).run()
     }
+}
+
+fn bless() -> Result<Status> {
+    let changes = golden::changes(&golden::folder())?;
+    for change in &changes {
+        change.accept()?;
+        out!("{change}");
+    }
+    outln!("{} golden logs changed", changes.len());
+    Ok(Status::Held)
 }
 
 /// Says that a step is left out, now and in the end.

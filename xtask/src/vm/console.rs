@@ -1,5 +1,6 @@
 //! The console: a log file that QEMU writes, watched for splats. Results never come from here.
 
+pub(crate) mod golden;
 mod scan;
 
 use std::collections::VecDeque;

@@ -41,13 +41,19 @@ const PATTERNS: &[(FailureKind, bool, &str)] = &[
     (FailureKind::Sanitizer, false, r"^(?<title>BUG: (?:KASAN|KFENCE|KCSAN|KMSAN): .*)"),
     // kernel/watchdog.c
     (FailureKind::Lockup, true, r"^(?:watchdog: )?BUG: (?<title>soft lockup) - CPU#\d+ stuck"),
-    (FailureKind::Lockup, true, r"^(?:watchdog: )?CPU\d+: Watchdog detected (?<title>hard LOCKUP)"),
+    (
+        FailureKind::Lockup,
+        true,
+        r"^(?:NMI )?(?:watchdog: )?(?:CPU\d+: )?Watchdog detected (?<title>hard LOCKUP)",
+    ),
+    // kernel/workqueue.c, wq_watchdog_timer_fn()
+    (FailureKind::Lockup, false, r"^BUG: (?<title>workqueue lockup)"),
     // arch/x86/mm/fault.c, show_fault_oops(); arch/x86/kernel/traps.c; dumpstack.c, __die_header()
     (FailureKind::Oops, true, r"^(?<title>BUG: kernel NULL pointer dereference)"),
     (FailureKind::Oops, true, r"^(?<title>BUG: unable to handle page fault)"),
     (FailureKind::Oops, true, r"^(?<title>BUG: .* stack guard page was hit)"),
     (FailureKind::Oops, true, r"^(?:traps: )?(?<title>PANIC: double fault)"),
-    (FailureKind::Oops, true, r"^(?<title>Oops: [^:]+)"),
+    (FailureKind::Oops, true, r"^(?<title>Oops: [^:,]+)"),
     // lib/bug.c, __report_bug()
     (FailureKind::Bug, true, r"^(?<title>kernel BUG at .*)!$"),
     // kernel/locking/lockdep.c
@@ -60,6 +66,12 @@ const PATTERNS: &[(FailureKind, bool, &str)] = &[
     (FailureKind::Lockdep, false, r"^\[ BUG: (?<title>Invalid wait context) \]"),
     (FailureKind::Bug, false, r"^\[ (?<title>BUG: .*) \]$"),
     (FailureKind::Bug, false, r"^(?<title>BUG: .*)"),
+    // mm/slub.c, __slab_bug()
+    (
+        FailureKind::Bug,
+        false,
+        r"^(?<title>BUG \S+) \((?:Not tainted|Tainted: [^)]*)\): (?<what>.+)",
+    ),
     // include/linux/bpf_verifier.h, verifier_bug(): comes before the WARNING that it belongs to
     (FailureKind::Warn, false, r"^(?<title>verifier bug: .*)"),
     // kernel/panic.c, __warn()
@@ -98,7 +110,12 @@ static RIP: LazyLock<Regex> = LazyLock::new(|| regex(r"^RIP: [0-9a-f]{4}:(?<func
 static CONSEQUENT: LazyLock<Regex> = LazyLock::new(|| regex(CONSEQUENCE));
 /// What differs between two splats of the same fault.
 static VARYING: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])?|,? address: [0-9a-f]+|(?:0x)?[0-9a-f]{16}")
+    regex(concat!(
+        r"\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])?|,? address: [0-9a-f]+|(?:0x)?[0-9a-f]{16}",
+        r"| +pfn:[0-9a-f]+|(?:Comm:\S+ )?Pid:\d+",
+        // From where the kernel was built to its source.
+        r"|(?:\.\./)+(?:tree/)?",
+    ))
 });
 
 #[expect(clippy::expect_used, reason = "the patterns are constants, and a test compiles them all")]
@@ -214,6 +231,9 @@ fn title(found: &Captures<'_>, message: &[String]) -> String {
     let mut title = group("title").unwrap_or(&found[0]).to_owned();
     if let Some(code) = title.strip_prefix("Attempted to kill init! exitcode=0x") {
         return init_ended(code);
+    }
+    if let Some(what) = group("what") {
+        title = format!("{title}: {what}");
     }
     if title == "WARNING" {
         if let Some(first) = message.first() {
