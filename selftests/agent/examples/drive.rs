@@ -145,16 +145,22 @@ fn conversation(mut host: Host, what: &str) -> Outcome<()> {
         "all" => return all(host),
         "module" => return module(host),
         "ready" => return host.send(&Request::PowerOff),
-        "panic" => Fault::Panic,
-        "warn" => Fault::Warn,
         "exit" => Fault::AgentExits,
-        "silence" => Fault::Silence,
+        "kill" => Fault::AgentKilled,
+        "stop" => Fault::AgentStopped,
+        "trouble" => Fault::Trouble,
         "garbage" => Fault::Garbage,
         "truncated" => Fault::Truncated,
+        "memory" => Fault::OutOfMemory,
+        // A crash type of the kernel's lkdtm.
+        _ if what.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_') => {
+            Fault::Lkdtm(what.to_owned())
+        }
         _ => return Err(format!("{what} is none of the things to try").into()),
     };
-    host.send(&Request::Fault(fault))?;
-    // Trouble and a few heartbeats come from an agent that goes on, an error from one that does not.
+    let steps = vec![Step::Fault(fault)];
+    host.send(&Request::Batch(Batch { name: format!("fault/{what}"), mode: Mode::Jit, steps }))?;
+    // An answer and a few heartbeats come from an agent that goes on, an error from one that does not.
     for _ in 0..3 {
         println!("    {:?}", host.receive()?);
     }

@@ -6,6 +6,8 @@ mod slots;
 use bpf_wire::{Batch, BatchReport, Failure, Output, Step};
 use std::os::fd::AsRawFd;
 
+use crate::channel::Sender;
+use crate::fault;
 use crate::kernel::Kernel;
 use crate::kernel::bpf::{self, CallError, RunArgs};
 use crate::kernel::caps::Dropped;
@@ -45,12 +47,16 @@ impl From<String> for StepError {
 ///
 /// An error says which step asked for something that makes no sense, or what the agent could not
 /// set up.
-pub(crate) fn execute(kernel: &mut Kernel, batch: Batch) -> Result<BatchReport, String> {
+pub(crate) fn execute(
+    kernel: &mut Kernel,
+    sender: &Sender,
+    batch: Batch,
+) -> Result<BatchReport, String> {
     let Batch { name, mode, steps } = batch;
     kernel.mark(&name, mode)?;
     kernel.set_mode(mode)?;
     let mut objects = Objects::default();
-    let done = run(steps, |step| perform(kernel, &mut objects, step))
+    let done = run(steps, |step| perform(kernel, sender, &mut objects, step))
         .map_err(|(index, message)| format!("batch {name}, step {index}: {message}"));
     drop(objects);
     let (jit_enable, jit_harden) = kernel.read_mode()?;
@@ -77,7 +83,12 @@ fn run<S>(
     Ok(outcomes)
 }
 
-fn perform(kernel: &mut Kernel, objects: &mut Objects, step: Step) -> Result<Output, StepError> {
+fn perform(
+    kernel: &mut Kernel,
+    sender: &Sender,
+    objects: &mut Objects,
+    step: Step,
+) -> Result<Output, StepError> {
     match step {
         Step::LoadBtf { data } => {
             let btf = load_btf(&data)?;
@@ -125,7 +136,7 @@ fn perform(kernel: &mut Kernel, objects: &mut Objects, step: Step) -> Result<Out
             return Ok(Output::Bytes(objects.maps.get(map)?.mapped()?));
         }
         Step::Attempt(step) => {
-            return match perform(kernel, objects, *step) {
+            return match perform(kernel, sender, objects, *step) {
                 Ok(_) => Ok(Output::Attempted(None)),
                 Err(StepError::Refused(failure)) => Ok(Output::Attempted(Some(failure))),
                 Err(trouble) => Err(trouble),
@@ -138,8 +149,9 @@ fn perform(kernel: &mut Kernel, objects: &mut Objects, step: Step) -> Result<Out
             if dropped.leaves_unprivileged() {
                 kernel.allow_unprivileged()?;
             }
-            return dropped.during(|| perform(kernel, objects, *step))?;
+            return dropped.during(|| perform(kernel, sender, objects, *step))?;
         }
+        Step::Fault(fault) => fault::commit(&fault, sender)?,
     }
     Ok(Output::Done)
 }

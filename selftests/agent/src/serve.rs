@@ -5,7 +5,6 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use crate::batch;
 use crate::channel::{Receiver, Sender};
-use crate::fault;
 use crate::file;
 use crate::kernel::Kernel;
 use crate::module::{self, Module};
@@ -44,7 +43,9 @@ pub(crate) fn serve(started: Started) -> Result<(), String> {
             }
         };
         let response = match request {
-            Request::Batch(batch) => batch::execute(&mut kernel, batch).map(Response::Batch),
+            Request::Batch(batch) => {
+                batch::execute(&mut kernel, &sender, batch).map(Response::Batch)
+            }
             Request::LoadModule { name, image, params, mode, without_caps } => {
                 let module = Module { image: &image, params: &params, without_caps: &without_caps };
                 module::load(&mut kernel, &sender, &name, &module, mode)
@@ -52,10 +53,6 @@ pub(crate) fn serve(started: Started) -> Result<(), String> {
             }
             Request::ReadFile { path } => file::read(&path).map(Response::File),
             Request::Resources => resources::count(&mut kernel).map(Response::Resources),
-            Request::Fault(fault) => match fault::commit(fault, &sender) {
-                Ok(()) => continue,
-                Err(error) => Err(error),
-            },
             Request::PowerOff => return Ok(()),
         };
         sender.send(&response.unwrap_or_else(Response::Trouble))?;

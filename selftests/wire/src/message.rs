@@ -34,9 +34,6 @@ pub enum Request {
     },
     /// Count what the guest holds; answered by [`Response::Resources`].
     Resources,
-    /// Misbehave in a given way, so that the harness can be tested. Not answered, except by
-    /// [`Response::Trouble`] where the kernel was built without the means.
-    Fault(Fault),
     /// Power the machine off; not answered.
     PowerOff,
 }
@@ -270,6 +267,9 @@ pub enum Step {
     /// Takes a step without some capabilities (bit numbers of `linux/capability.h`), beside those
     /// that a [`ProgramLoad`] does without by itself. Answered as the step is.
     Without(Vec<u8>, Box<Step>),
+    /// Misbehaves, so that the harness can be tested. Answered by [`Output::Done`] where the guest
+    /// survives it.
+    Fault(Fault),
 }
 
 /// The types of a map's key and value.
@@ -394,19 +394,23 @@ pub struct Failure {
 }
 
 /// Ways to misbehave, for tests of the harness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
-    /// Panic the kernel through `/proc/sysrq-trigger` (`CONFIG_MAGIC_SYSRQ`) or else through lkdtm
-    /// (`CONFIG_LKDTM`).
-    Panic,
-    /// Run into a `WARN` of the kernel's lkdtm (`CONFIG_LKDTM`), then go on serving.
-    Warn,
-    /// Exit the agent; as it is init, the kernel panics.
+    /// Have the kernel's lkdtm crash it (`CONFIG_DEBUG_FS`, `CONFIG_LKDTM`): the name of a crash
+    /// type of `drivers/misc/lkdtm`, such as `WARNING`, `PANIC` or `SOFTLOCKUP`.
+    Lkdtm(String),
+    /// Exit the agent with status 1; as it is init, the kernel panics.
     AgentExits,
-    /// Stop answering and stop the heartbeat, but keep running.
-    Silence,
-    /// Send bytes that are no record.
+    /// Have the agent killed by a signal, as by a fault of its own.
+    AgentKilled,
+    /// Stop every thread of the agent, as `SIGSTOP` would any other process: init takes none.
+    AgentStopped,
+    /// Have the agent say that it is in trouble.
+    Trouble,
+    /// Send bytes that are no record, then nothing.
     Garbage,
     /// Send the first half of a record, then nothing.
     Truncated,
+    /// Fill the guest's memory.
+    OutOfMemory,
 }

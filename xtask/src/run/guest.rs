@@ -19,10 +19,6 @@ use crate::report::facts::{GuestFacts, Resources};
 use crate::vm::{FailureKind, GuestFailure};
 use crate::vm::{Machine, MachineConfig};
 
-/// Longest time that one batch may take. The heartbeat notices a guest that is dead much sooner;
-/// this is for one that lives while its program never ends.
-const BATCH_DEADLINE: Duration = Duration::from_secs(60);
-
 /// Longest time that loading a module may take: `test_bpf` needs one minute or two under TCG.
 const MODULE_DEADLINE: Duration = Duration::from_secs(1200);
 
@@ -90,7 +86,7 @@ impl Guest {
         let Some(mut machine) = self.machine.take() else { return Ok(()) };
         let leak = match self.facts.last_mut() {
             Some(facts) => {
-                let deadline = BATCH_DEADLINE * self.slowdown;
+                let deadline = self.config.batch_deadline * self.slowdown;
                 let mut count = || resources(&mut machine, deadline);
                 let (end, leak) =
                     settled(&facts.start, self.keeps_mib, SETTLING * self.slowdown, &mut count)?;
@@ -123,7 +119,7 @@ impl Guest {
         for name in names {
             let path = format!("/sys/devices/system/cpu/vulnerabilities/{name}");
             let request = Request::ReadFile { path: path.clone() };
-            let deadline = BATCH_DEADLINE * self.slowdown;
+            let deadline = self.config.batch_deadline * self.slowdown;
             match self.machine()?.request(&request, deadline) {
                 Ok(Response::File(Ok(text))) => {
                     let text = String::from_utf8_lossy(&text).trim_end().to_owned();
@@ -164,7 +160,7 @@ impl Guest {
             let mut machine = Machine::start(&config).map_err(|failure| failure.into_error())?;
             self.started += 1;
             let boot_ms = machine.boot_time().as_millis().try_into().unwrap_or(u64::MAX);
-            let start = resources(&mut machine, BATCH_DEADLINE * self.slowdown)?;
+            let start = resources(&mut machine, self.config.batch_deadline * self.slowdown)?;
             self.facts.push(GuestFacts { boot_ms, batches: 0, start, end: None });
             self.info = Some(machine.guest().clone());
             self.machine = Some(machine);
@@ -231,7 +227,6 @@ impl Loader for Guest {
                 }
                 Ok(Loaded::Done { errno, splats: splats.into_iter().map(|s| s.title).collect() })
             }
-            Ok(Response::Trouble(text)) => bail!("the agent is in trouble with {name}: {text}"),
             Ok(other) => bail!("the agent answered {name} with {other:?}"),
             Err(failure) if failure.kind == FailureKind::Interrupted => {
                 Err(Stop::Interrupted.into())
@@ -252,7 +247,7 @@ impl Executor for Guest {
 
     fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
         let request = Request::Batch(Batch { name: name.to_owned(), mode, steps });
-        let deadline = BATCH_DEADLINE * self.slowdown;
+        let deadline = self.config.batch_deadline * self.slowdown;
         self.machine()?;
         let console = numbered(&self.config.console_log, self.started);
         let before = fs::metadata(&console).map_or(0, |data| data.len());
@@ -271,7 +266,6 @@ impl Executor for Guest {
                 let splats = splats.into_iter().map(|splat| splat.title).collect();
                 Ok(Answer::Report { report, splats })
             }
-            Ok(Response::Trouble(text)) => bail!("the agent is in trouble with {name}: {text}"),
             Ok(other) => bail!("the agent answered {name} with {other:?}"),
             Err(failure) if failure.kind == FailureKind::Interrupted => {
                 Err(Stop::Interrupted.into())

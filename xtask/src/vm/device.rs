@@ -142,6 +142,29 @@ impl Device for AgentPort {
     }
 }
 
+/// QEMU's monitor on its standard input, for the one thing that is asked of it: a non-maskable
+/// interrupt, which stops the kernel and makes it show where it was.
+///
+/// A kernel of this board takes it for an error of the PCI bus (`arch/x86/kernel/nmi.c`,
+/// `default_do_nmi()`): port 0x61 is not there and reads 0xff.
+#[derive(Debug)]
+pub(crate) struct Monitor;
+
+impl Monitor {
+    /// How the panic starts that the interrupt ends in.
+    pub(super) const STOPPED: &str = "Kernel panic - not syncing: NMI: Not continuing";
+}
+
+impl Device for Monitor {
+    fn qemu_args(&self) -> Vec<OsString> {
+        args(["-chardev", "stdio,id=monitor,signal=off", "-mon", "chardev=monitor,mode=readline"])
+    }
+
+    fn kernel_args(&self) -> Vec<String> {
+        vec!["sysctl.kernel.panic_on_unrecovered_nmi=1".into()]
+    }
+}
+
 /// What a reset means: the end of the machine. So a panic ends QEMU rather than the wait for it.
 #[derive(Debug)]
 pub(crate) struct ResetEnds;

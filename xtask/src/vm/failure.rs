@@ -27,7 +27,8 @@ pub(crate) enum FailureKind {
     Undefined,
     /// Lockdep.
     Lockdep,
-    /// Soft or hard lock-up.
+    /// Soft or hard lock-up: reported by the kernel, or found in one that had to be stopped as
+    /// there was no heartbeat.
     Lockup,
     /// RCU stall.
     Stall,
@@ -36,10 +37,12 @@ pub(crate) enum FailureKind {
     Hung,
     /// The guest's memory was exhausted.
     OutOfMemory,
-    /// No heartbeat.
+    /// No heartbeat, though the processor idles or nothing is known of it.
     Silent,
     /// The agent ended, for no reason that the console shows.
     AgentDied,
+    /// The agent could not do what it was asked for, by no fault of the kernel.
+    Trouble,
     /// QEMU ended, for no reason that the console shows.
     QemuDied,
     /// What came is no record of the protocol.
@@ -65,6 +68,7 @@ impl FailureKind {
             Self::OutOfMemory => "out-of-memory",
             Self::Silent => "silent",
             Self::AgentDied => "agent-died",
+            Self::Trouble => "trouble",
             Self::QemuDied => "qemu-died",
             Self::Protocol => "protocol",
             Self::Interrupted => "interrupted",
@@ -87,7 +91,7 @@ impl FailureKind {
             | Self::Hung
             | Self::OutOfMemory
             | Self::Silent => Status::CaseFailed,
-            Self::AgentDied | Self::QemuDied | Self::Protocol => Status::Harness,
+            Self::AgentDied | Self::Trouble | Self::QemuDied | Self::Protocol => Status::Harness,
             Self::Interrupted => Status::Interrupted,
         }
     }

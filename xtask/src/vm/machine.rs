@@ -1,5 +1,7 @@
 //! A machine: QEMU, the channel to its agent and its console, as one value.
 
+mod hang;
+
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
@@ -15,7 +17,9 @@ use tempfile::TempDir;
 use super::accel::Accel;
 use super::channel::{Channel, ChannelError};
 use super::console::{Console, Splat};
-use super::device::{AgentPort, Board, Boot, Device, Memory, Processor, ResetEnds, SerialConsole};
+use super::device::{
+    AgentPort, Board, Boot, Device, Memory, Monitor, Processor, ResetEnds, SerialConsole,
+};
 use super::failure::{FailureKind, GuestFailure, StartFailure};
 use super::qemu::{self, Qemu};
 use crate::interrupt;
@@ -52,6 +56,10 @@ pub(crate) struct MachineConfig {
     pub(crate) start_deadline: Duration,
     /// Longest silence of the agent while it executes a request.
     pub(crate) patience: Duration,
+    /// Longest time that a batch may take, where the config does not ask for more. The heartbeat
+    /// notices a guest that is dead much sooner; this is for one that lives while its program never
+    /// ends.
+    pub(crate) batch_deadline: Duration,
     /// How long QEMU may take to end once the guest has reset itself.
     pub(crate) end_deadline: Duration,
 }
@@ -74,6 +82,7 @@ impl MachineConfig {
             kernel_args: Vec::new(),
             start_deadline: Duration::from_secs(30),
             patience: Duration::from_millis(10 * HEARTBEAT_MS),
+            batch_deadline: Duration::from_secs(60),
             end_deadline: END_DEADLINE,
         }
     }
@@ -132,12 +141,13 @@ impl Machine {
         let console = Console::create(&config.console_log)
             .map_err(host(format!("create {}", config.console_log.display())))?;
 
-        let parts: [&dyn Device; 7] = [
+        let parts: [&dyn Device; 8] = [
             &Board,
             &Processor { accel: config.accel, tcg_cpu: config.tcg_cpu.clone() },
             &Memory { mib: config.memory_mib },
             &SerialConsole { log: config.console_log.clone() },
             &AgentPort { socket },
+            &Monitor,
             &ResetEnds,
             &Boot { kernel: config.kernel.clone(), initramfs: config.initramfs.clone() },
         ];
@@ -168,7 +178,7 @@ impl Machine {
                 return Err(starting.failure(FailureKind::Protocol, title).into());
             }
             Response::Trouble(text) => {
-                return Err(starting.failure(FailureKind::AgentDied, text).into());
+                return Err(starting.failure(FailureKind::Trouble, text).into());
             }
             other => {
                 let title = format!("the agent's first record is no Ready but {other:?}");
@@ -200,8 +210,8 @@ impl Machine {
         self.boot_time
     }
 
-    /// Sends a request and waits for its answer. [`Response::Trouble`] is an answer: the machine
-    /// can still be used.
+    /// Sends a request and waits for its answer, which is no [`Response::Trouble`]: that is a
+    /// failure, as it leaves the guest in a state that nobody knows.
     ///
     /// # Errors
     ///
@@ -244,10 +254,18 @@ impl Machine {
         let response = response.map_err(|error| {
             blame(&mut self.qemu, &mut self.console, self.sent.as_deref(), &error)
         })?;
+        if let Response::Trouble(text) = response {
+            let title = format!("the agent is in trouble: {text}");
+            return Err(failure(
+                &mut self.console,
+                self.sent.as_deref(),
+                FailureKind::Trouble,
+                title,
+            ));
+        }
         let fits = matches!(
             (request, &response),
-            (_, Response::Trouble(_))
-                | (Request::Batch(_), Response::Batch(_))
+            (Request::Batch(_), Response::Batch(_))
                 | (Request::LoadModule { .. }, Response::Module { .. })
                 | (Request::ReadFile { .. }, Response::File(_))
                 | (Request::Resources, Response::Resources(_))
@@ -326,9 +344,9 @@ impl Starting {
 
     fn blame(&mut self, error: &ChannelError) -> GuestFailure {
         let mut failure = blame(&mut self.qemu, &mut self.console, None, error);
-        if failure.kind == FailureKind::Silent {
+        if matches!(error, ChannelError::Silent(_)) && failure.kind == FailureKind::Silent {
             failure.kind = FailureKind::Hung;
-            failure.title = format!("the guest did not start: {error}");
+            failure.title = format!("the guest did not start: {}", failure.title);
             let said = self.qemu.said();
             if !said.is_empty() {
                 failure.title = format!("{}; QEMU said: {said}", failure.title);
@@ -358,14 +376,24 @@ fn blame(
         _ => qemu.exited(),
     };
     console.update();
-    // The first is the cause, what follows its consequence.
-    if let Some(splat) = console.splats().iter().find(|splat| splat.kind.is_fatal()).cloned() {
-        let mut failure = failure(console, sent, splat.kind, splat.title);
-        failure.case = splat.case.or(failure.case);
-        return failure;
+    if ended.is_none() && hang::is_one(error) && first_fatal(console).is_none() {
+        hang::stop(qemu);
+        console.update();
     }
     let (kind, title) = judge(error, ended, &qemu.said());
-    failure(console, sent, kind, title)
+    let Some(splat) = first_fatal(console) else { return failure(console, sent, kind, title) };
+    let (kind, title) = match hang::place(&splat) {
+        Some(place) => hang::named(kind, &title, place),
+        None => (splat.kind, splat.title),
+    };
+    let mut failure = failure(console, sent, kind, title);
+    failure.case = splat.case.or(failure.case);
+    failure
+}
+
+/// The splat that ended the guest. The first is the cause, what follows its consequence.
+fn first_fatal(console: &Console) -> Option<Splat> {
+    console.splats().iter().find(|splat| splat.kind.is_fatal()).cloned()
 }
 
 /// What a broken channel means where the console shows nothing.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -73,8 +73,9 @@ impl Qemu {
         let child = command
             .args(args)
             .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
+            .stdin(Stdio::piped())
+            // Where the monitor echoes. Complaints go to the other one.
+            .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
         Ok(Self { child, stderr: stderr.to_owned(), status: None })
@@ -106,10 +107,13 @@ impl Qemu {
         String::from_utf8_lossy(&bytes).trim().to_owned()
     }
 
-    /// Process id.
-    #[cfg(test)]
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+    /// Has the guest's processor take a non-maskable interrupt, if the machine has a
+    /// [`Monitor`](super::device::Monitor).
+    pub(super) fn interrupt(&mut self) -> io::Result<()> {
+        match &mut self.child.stdin {
+            Some(monitor) => monitor.write_all(b"nmi\n"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! What a broken channel is taken for; and, where asked for, a real guest that misbehaves.
+//! What a broken channel is taken for; and, where asked for, a real guest.
 
 use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use bpf_wire::{Fault, Mode};
+use bpf_wire::Mode;
 
 use super::*;
 use crate::exit::Status;
@@ -91,34 +91,4 @@ fn a_real_guest_answers_and_powers_off() {
     let response = machine.request(&batch("vm/empty"), Duration::from_secs(20)).unwrap();
     assert!(matches!(response, Response::Batch(_)), "{response:?}");
     assert_eq!(machine.power_off().unwrap(), []);
-}
-
-#[test]
-#[ignore = "starts QEMU with the kernel that BPF_INDIRECT_VMLINUX names"]
-fn a_real_guests_faults_are_told_apart() {
-    let dir = tempfile::tempdir().unwrap();
-    let expected = [
-        (Fault::Panic, FailureKind::Panic),
-        (Fault::AgentExits, FailureKind::AgentDied),
-        (Fault::Silence, FailureKind::Silent),
-        (Fault::Garbage, FailureKind::Protocol),
-        (Fault::Truncated, FailureKind::Protocol),
-    ];
-    let mut wrong = Vec::new();
-    for (fault, kind) in expected {
-        let mut machine = real_machine(&dir.path().join("log"));
-        machine.request(&batch("vm/fault"), Duration::from_secs(20)).unwrap();
-        let pid = machine.qemu.pid();
-        match machine.request(&Request::Fault(fault), Duration::from_secs(20)) {
-            Err(failure) if failure.kind == kind => println!("{fault:?}: {failure}\n"),
-            other => wrong.push((fault, other)),
-        }
-        machine.take_splats();
-        if matches!(fault, Fault::Panic | Fault::AgentExits) {
-            assert_eq!(machine.console.case(), Some("vm/fault interp"), "{fault:?}");
-        }
-        drop(machine);
-        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "QEMU {pid} is still there");
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
 }
