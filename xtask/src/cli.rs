@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Run(Box<commands::run::Run>),
     /// Show a case: source, what is loaded, xlated and JITed code side by side.
     Show(Box<commands::show::Show>),
+    /// Run a case in a guest that waits for gdb.
+    Debug(Box<commands::debug::Debug>),
     /// Everything that must hold before a commit: formatting to cases in the guest.
     Check(commands::check::Check),
     /// Measure.
@@ -59,6 +61,7 @@ impl Command {
             Self::Test(command) => command.run(),
             Self::Run(command) => command.run(),
             Self::Show(command) => command.run(),
+            Self::Debug(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Doctor(command) => command.run(),

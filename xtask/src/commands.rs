@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod bisect;
 pub(crate) mod check;
+pub(crate) mod debug;
 pub(crate) mod doctor;
 pub(crate) mod fuzz;
 pub(crate) mod kernel;

@@ -2,6 +2,7 @@
 
 mod code;
 pub(crate) mod columns;
+pub(crate) mod gdb;
 pub(crate) mod image;
 pub(crate) mod listing;
 mod names;

@@ -39,6 +39,9 @@ enum Probe {
 /// The browser's program, as Debian calls it.
 pub(crate) const BROWSER: &str = "chromium";
 
+/// The debugger's program.
+pub(crate) const GDB: &str = "gdb";
+
 /// Everything that building the kernel and running the guest takes.
 pub(crate) const NEEDS: &[Need] = &[
     program("qemu-system-x86_64", "qemu-system-x86", "runs the guest"),
@@ -79,6 +82,13 @@ pub(crate) const NEEDS: &[Need] = &[
         probe: Probe::Program("python3"),
         package: "python3",
         purpose: "runs the kernel's own KTAP parser, in `check`",
+        optional: true,
+    },
+    Need {
+        name: GDB,
+        probe: Probe::Program(GDB),
+        package: "gdb",
+        purpose: "`cargo xtask debug`",
         optional: true,
     },
     Need {

@@ -125,6 +125,11 @@ impl Group {
         self.child.id() as i32
     }
 
+    /// The process group.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.id())
+    }
+
     /// The pipes that it was started with, once: its standard input and its standard output.
     pub(crate) fn pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStdout>) {
         (self.child.stdin.take(), self.child.stdout.take())

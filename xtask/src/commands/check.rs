@@ -74,8 +74,8 @@ const CARGO_STEPS: [CargoStep; 6] = [
 ];
 
 /// The tests that are ignored elsewhere because they need a kernel: guests that panic, hang, fall
-/// silent; Ctrl-C.
-const GUEST_FAILURES: &[&str] =
+/// silent; Ctrl-C; what becomes of a case's instructions; gdb.
+const REAL_GUESTS: &[&str] =
     &["test", "--package", "xtask", "--locked", "--quiet", "real_guest", "--", "--ignored"];
 
 /// The tests that are ignored elsewhere because they need a mount namespace, for a small disk.
@@ -136,8 +136,13 @@ impl Check {
         outln!("==> kernel");
         let built = build::build(&KernelRequest::from(&KernelArgs::default()))?;
         let vmlinux = built.vmlinux.display().to_string();
-        step("guests that fail", || {
-            cargo(GUEST_FAILURES, &[("BPF_INDIRECT_VMLINUX", vmlinux.as_str())])
+        let mut tests = REAL_GUESTS.to_vec();
+        if host::find_program(host::GDB).is_none() {
+            skip("a guest in gdb", "apt-get install gdb", skipped);
+            tests.extend(["--skip", "in_gdb"]);
+        }
+        step("guests that fail, guests in a debugger", || {
+            cargo(&tests, &[("BPF_INDIRECT_VMLINUX", vmlinux.as_str())])
         })?;
         interrupt::check()?;
         outln!("==> cases in the guest");

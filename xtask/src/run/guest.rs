@@ -60,6 +60,11 @@ impl Guest {
         }
     }
 
+    /// Has every machine wait for gdb on a socket, and waits for it without any deadline.
+    pub(crate) fn debug_over(&mut self, socket: PathBuf) {
+        self.config = self.config.clone().debugged(socket);
+    }
+
     /// Waits so many times as long for what comes next.
     pub(crate) fn wait_longer(&mut self, factor: u32) {
         self.slowdown = self.slowdown.saturating_mul(factor);
@@ -85,7 +90,8 @@ impl Guest {
     pub(crate) fn end(&mut self) -> Result<()> {
         let Some(mut machine) = self.machine.take() else { return Ok(()) };
         let leak = match self.facts.last_mut() {
-            Some(facts) => {
+            // Who stops the guest where they like need not wait until it has settled.
+            Some(facts) if self.config.gdb.is_none() => {
                 let deadline = self.config.batch_deadline * self.slowdown;
                 let mut count = || resources(&mut machine, deadline);
                 let (end, leak) =
@@ -93,7 +99,7 @@ impl Guest {
                 facts.end = Some(end);
                 leak
             }
-            None => None,
+            _ => None,
         };
         let splats = machine.power_off().map_err(GuestFailure::into_error)?;
         if let Some(splat) = splats.first() {

@@ -180,6 +180,26 @@ impl Device for ResetEnds {
     }
 }
 
+/// A stub for gdb on a Unix socket, and a machine that does nothing before gdb lets it.
+#[derive(Debug)]
+pub(crate) struct GdbStub {
+    /// Path of the socket, at most 107 bytes, on which QEMU listens.
+    pub(crate) socket: PathBuf,
+}
+
+impl Device for GdbStub {
+    fn qemu_args(&self) -> Vec<OsString> {
+        let mut backend = OsString::from("socket,id=gdb,server=on,wait=off,path=");
+        backend.push(escaped(&self.socket));
+        vec!["-S".into(), "-chardev".into(), backend, "-gdb".into(), "chardev:gdb".into()]
+    }
+
+    fn kernel_args(&self) -> Vec<String> {
+        // Addresses are those of the vmlinux that gdb reads.
+        vec!["nokaslr".into()]
+    }
+}
+
 /// The kernel and its initramfs, entered through PVH.
 #[derive(Debug)]
 pub(crate) struct Boot {
@@ -259,6 +279,15 @@ mod tests {
     fn commas_in_paths_survive_qemus_option_parser() {
         let port = AgentPort { socket: "/tmp/a,b/s".into() };
         assert!(shown(&port).contains("path=/tmp/a,,b/s "), "{}", shown(&port));
+    }
+
+    #[test]
+    fn a_machine_with_a_stub_waits_for_gdb() {
+        let stub = GdbStub { socket: "/tmp/a,b/gdb".into() };
+        assert_eq!(
+            shown(&stub),
+            "-S -chardev socket,id=gdb,server=on,wait=off,path=/tmp/a,,b/gdb -gdb chardev:gdb"
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::accel::Accel;
 use super::channel::{Channel, ChannelError};
 use super::console::{Console, Splat};
 use super::device::{
-    AgentPort, Board, Boot, Device, Memory, Monitor, Processor, ResetEnds, SerialConsole,
+    AgentPort, Board, Boot, Device, GdbStub, Memory, Monitor, Processor, ResetEnds, SerialConsole,
 };
 use super::failure::{FailureKind, GuestFailure, StartFailure};
 use super::qemu::{self, Qemu};
@@ -34,6 +34,9 @@ const END_DEADLINE: Duration = Duration::from_secs(3);
 /// Factor on [`MachineConfig::patience`] while a module is being loaded. The kernel blinds a program
 /// of thousands of instructions in one go, with one processor, before the heartbeat gets its turn.
 const MODULE_PATIENCE: u32 = 6;
+
+/// A deadline that is none: a year, which can still be multiplied and added to.
+const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ pub(crate) struct MachineConfig {
     pub(crate) batch_deadline: Duration,
     /// How long QEMU may take to end once the guest has reset itself.
     pub(crate) end_deadline: Duration,
+    /// Socket on which QEMU waits for gdb before it starts anything.
+    pub(crate) gdb: Option<PathBuf>,
 }
 
 impl MachineConfig {
@@ -84,7 +89,19 @@ impl MachineConfig {
             patience: Duration::from_millis(10 * HEARTBEAT_MS),
             batch_deadline: Duration::from_secs(60),
             end_deadline: END_DEADLINE,
+            gdb: None,
         }
+    }
+
+    /// The same with a person at the other end of a stub for gdb, who may stop the machine for as long
+    /// as they like.
+    pub(crate) fn debugged(mut self, socket: PathBuf) -> Self {
+        self.gdb = Some(socket);
+        self.start_deadline = NO_DEADLINE;
+        self.patience = NO_DEADLINE;
+        self.batch_deadline = NO_DEADLINE;
+        self.end_deadline = NO_DEADLINE;
+        self
     }
 
     /// The same for a kernel that is to be started in a particular way.
@@ -141,6 +158,7 @@ impl Machine {
         let console = Console::create(&config.console_log)
             .map_err(host(format!("create {}", config.console_log.display())))?;
 
+        let stub = config.gdb.clone().map(|socket| GdbStub { socket });
         let parts: [&dyn Device; 8] = [
             &Board,
             &Processor { accel: config.accel, tcg_cpu: config.tcg_cpu.clone() },
@@ -151,6 +169,8 @@ impl Machine {
             &ResetEnds,
             &Boot { kernel: config.kernel.clone(), initramfs: config.initramfs.clone() },
         ];
+        let stub = stub.iter().map(|stub| stub as &dyn Device);
+        let parts: Vec<&dyn Device> = parts.into_iter().chain(stub).collect();
         let args = qemu::command_line(&parts, &config.kernel_args);
         let started = Instant::now();
         let qemu = Qemu::spawn(&args, &dir.path().join("stderr")).map_err(|source| {
