@@ -4,6 +4,7 @@ mod checks;
 pub(crate) mod consoles;
 mod explore;
 pub(crate) mod guest;
+pub(crate) mod helpers;
 pub(crate) mod inputs;
 pub(crate) mod jit_image;
 pub(crate) mod judge;

@@ -8,5 +8,6 @@ mod failure;
 mod machine;
 pub(crate) mod qemu;
 
+pub(crate) use console::Splat;
 pub(crate) use failure::{FailureKind, GuestFailure, StartFailure};
 pub(crate) use machine::{Machine, MachineConfig};

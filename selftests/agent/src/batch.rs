@@ -5,6 +5,7 @@ mod slots;
 
 use bpf_wire::{Batch, BatchReport, Failure, Output, Step};
 use std::os::fd::AsRawFd;
+use std::time::Instant;
 
 use crate::channel::Sender;
 use crate::fault;
@@ -53,6 +54,7 @@ pub(crate) fn execute(
     batch: Batch,
 ) -> Result<BatchReport, String> {
     let Batch { name, mode, steps } = batch;
+    let started = Instant::now();
     kernel.mark(&name, mode)?;
     kernel.set_mode(mode)?;
     let mut objects = Objects::default();
@@ -60,7 +62,8 @@ pub(crate) fn execute(
         .map_err(|(index, message)| format!("batch {name}, step {index}: {message}"));
     drop(objects);
     let (jit_enable, jit_harden) = kernel.read_mode()?;
-    Ok(BatchReport { steps: done?, jit_enable, jit_harden })
+    let nanos = started.elapsed().as_nanos().try_into().unwrap_or(u64::MAX);
+    Ok(BatchReport { steps: done?, jit_enable, jit_harden, nanos })
 }
 
 /// Takes step after step, until one is refused, or gives the index and message of the one that

@@ -11,7 +11,8 @@ pub const PROTOCOL_VERSION: u32 = 6;
 /// Host to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// Execute a batch; answered by [`Response::Batch`].
+    /// Execute a batch; answered by [`Response::Batch`]. Further requests may be sent before that: they
+    /// wait for their turn.
     Batch(Batch),
     /// Load a kernel module and unload it again; answered by [`Response::Module`]. What the kernel
     /// logs meanwhile comes before that, in any number of [`Response::Log`].
@@ -141,6 +142,14 @@ impl Mode {
             Self::JitHardenedUnpriv => (1, 1),
         }
     }
+}
+
+/// What the marker of a case says after `bpf-indirect: case `: `<name> <mode>`, without what would not
+/// fit into one line of the kernel's log.
+pub fn marker(name: &str, mode: Mode) -> String {
+    let name: String =
+        name.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect();
+    format!("{} {}", name.trim(), mode.name())
 }
 
 /// Steps to execute in one mode.
@@ -323,6 +332,8 @@ pub struct BatchReport {
     pub jit_enable: u32,
     /// `net.core.bpf_jit_harden` as read back when the batch was over.
     pub jit_harden: u32,
+    /// Nanoseconds from before the marker to behind the last step.
+    pub nanos: u64,
 }
 
 /// What a step that worked gave.

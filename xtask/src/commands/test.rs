@@ -22,6 +22,7 @@ use crate::report::record::{Counts, Record, Report, SCHEMA, TooStrictCase, Verdi
 use crate::report::subject::Subject;
 use crate::report::terminal;
 use crate::run::guest::Guest;
+use crate::run::helpers::{self, Helpers};
 use crate::run::partition::Partition;
 use crate::run::select::{Selected, select};
 use crate::run::session::{self, Prepared, Rules};
@@ -65,6 +66,10 @@ pub(crate) struct Test {
     /// Stop at the first case that failed.
     #[arg(long)]
     fail_fast: bool,
+    /// Guests to run the cases in at the same time, each with a processor and 256 MiB of memory, or what
+    /// its config asks for. What kernel/test_bpf and kernel/verifier run stays in one.
+    #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: u32,
     /// Steps of the model that are shown of a program that did something else; 0 for none.
     #[arg(long, value_name = "N", default_value_t = SHOWN_STEPS)]
     trace: usize,
@@ -115,6 +120,7 @@ impl Test {
             accel: AccelChoice::Auto,
             keep_going: true,
             fail_fast: false,
+            jobs: 1,
             trace: SHOWN_STEPS,
             too_strict: false,
             report: ReportArgs::default(),
@@ -150,19 +156,24 @@ impl Test {
         }
         let Started { built, mut guest, console, accel, qemu } =
             start(&self.kernel, &self.host, self.accel)?;
+        let jobs = self.jobs as usize;
+        helpers::fit(jobs, guest.memory_mib())?;
         let rules = self.rules(&built, &mut guest)?;
 
         let start = Instant::now();
         let prepared: Vec<Prepared> = selected.cases.into_iter().map(session::prepare).collect();
         let progress = Progress::count(prepared.len() as u64, "cases");
-        let ran = session::run(&prepared, &rules, &mut guest, |prepared, records| {
-            progress.inc(1);
-            let bad = |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
-            if records.iter().any(bad) {
-                let plan = prepared.plan.as_ref().ok();
-                progress.line(&terminal::failure(&prepared.case, plan, records, self.trace));
-            }
-        });
+        let helpers = Helpers::new(&guest, jobs);
+        let ran =
+            session::run_with(&prepared, &rules, &mut guest, &helpers, |prepared, records| {
+                progress.inc(1);
+                let bad =
+                    |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+                if records.iter().any(bad) {
+                    let plan = prepared.plan.as_ref().ok();
+                    progress.line(&terminal::failure(&prepared.case, plan, records, self.trace));
+                }
+            });
         let mut records = ran?;
         progress.finish();
         let failed = |record: &Record| record.verdict != Verdict::Held;
@@ -186,7 +197,8 @@ impl Test {
         let times =
             Times { started, build_ms: built.took.map(millis), cases_ms: millis(start.elapsed()) };
         let ended = guest.end();
-        for (number, facts) in guest.facts().iter().enumerate() {
+        let guests = [guest.facts(), &helpers.facts()].concat();
+        for (number, facts) in guests.iter().enumerate() {
             eprintln!("guest {}: {}", number + 1, terminal::guest(facts));
         }
 
@@ -202,7 +214,7 @@ impl Test {
             kernel: KernelFacts::of(&built, release)?,
             host: HostFacts::new(accel, &qemu),
             times,
-            guests: guest.facts().to_vec(),
+            guests,
             subjects: subjects(&prepared, &records),
             too_strict,
             traces: traces(&records),
@@ -210,6 +222,7 @@ impl Test {
             counts,
         })?;
         ended?;
+        helpers.ended()?;
         Ok(counts.status())
     }
 

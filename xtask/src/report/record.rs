@@ -1,6 +1,6 @@
 //! The facts of a session, in the shape in which `--json` writes them.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bpf_wire::Mode;
 use schemars::JsonSchema;
@@ -28,7 +28,7 @@ pub(crate) struct Report {
     pub(crate) host: HostFacts,
     /// What the session took.
     pub(crate) times: Times,
-    /// The guests that were started, in the order of their starts.
+    /// The guests that were started, job by job, in the order of their starts.
     pub(crate) guests: Vec<GuestFacts>,
     /// The cases in the order in which they ran, one record for each mode.
     pub(crate) cases: Vec<Record>,
@@ -36,7 +36,7 @@ pub(crate) struct Report {
     pub(crate) too_strict: Vec<TooStrictCase>,
     /// Ways of the model through programs that did not do what was expected, by case; each once,
     /// though several modes may have failed by it.
-    pub(crate) traces: Vec<Rc<Trace>>,
+    pub(crate) traces: Vec<Arc<Trace>>,
     /// The cases that failed in some mode: what they are.
     pub(crate) subjects: Vec<Subject>,
     /// How the records divide.
@@ -67,7 +67,7 @@ pub(crate) struct Record {
     pub(crate) console: Vec<String>,
     /// How the guest ended, if it did not survive the case.
     pub(crate) guest: Option<FailureKind>,
-    /// Milliseconds from sending the batch to its answer.
+    /// Milliseconds that the guest took for it; if it did not survive it, those until that was noticed.
     pub(crate) millis: u64,
     /// The program of it that the kernel rejects and the model runs cleanly, if there is one. In
     /// [`Report::too_strict`].
@@ -75,7 +75,7 @@ pub(crate) struct Record {
     pub(crate) too_strict: Option<TooStrict>,
     /// The model's way through what failed. In [`Report::traces`].
     #[serde(skip)]
-    pub(crate) trace: Option<Rc<Trace>>,
+    pub(crate) trace: Option<Arc<Trace>>,
 }
 
 impl Record {
@@ -268,11 +268,11 @@ impl TooStrictCase {
 }
 
 /// The traces of some records, each once.
-pub(crate) fn traces(records: &[Record]) -> Vec<Rc<Trace>> {
-    let mut traces: Vec<Rc<Trace>> = Vec::new();
+pub(crate) fn traces(records: &[Record]) -> Vec<Arc<Trace>> {
+    let mut traces: Vec<Arc<Trace>> = Vec::new();
     for trace in records.iter().filter_map(|record| record.trace.as_ref()) {
         if !traces.contains(trace) {
-            traces.push(Rc::clone(trace));
+            traces.push(Arc::clone(trace));
         }
     }
     traces

@@ -1,29 +1,43 @@
 //! The executor that is a real guest: started when needed, restarted after it died.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use bpf_wire::{Batch, GuestInfo, Mode, Request, Response, Step};
+use bpf_wire::{Batch, GuestInfo, Mode, Request, Response, Step, marker};
 
 use super::jit_image::Emission;
 use super::resources::{SETTLING, settled};
-use super::session::{Answer, Executor};
+use super::session::{Answer, Executor, Pipeline};
 use super::test_bpf::{self, Loaded, Loader};
 use crate::exit::Stop;
 use crate::kernel::boot::BootOptions;
 use crate::kernel::build::BuiltKernel;
 use crate::report::facts::{GuestFacts, Resources};
-use crate::vm::{FailureKind, GuestFailure};
-use crate::vm::{Machine, MachineConfig};
+use crate::vm::{FailureKind, GuestFailure, Machine, MachineConfig, Splat};
 
 /// Longest time that loading a module may take: `test_bpf` needs one minute or two under TCG.
 const MODULE_DEADLINE: Duration = Duration::from_secs(1200);
 
 /// Lines of the console that belong to a case which did not hold.
 const CONSOLE_LINES: usize = 200;
+
+/// Looks at a console for a marker, and the time between them.
+const CONSOLE_LOOKS: u32 = 20;
+const CONSOLE_PAUSE: Duration = Duration::from_millis(10);
+
+/// A batch without an answer.
+#[derive(Debug)]
+struct Waiting {
+    name: String,
+    marker: String,
+    request: Request,
+    /// Whether the guest that there is now has it.
+    sent: bool,
+}
 
 /// Guests, one after the other.
 #[derive(Debug)]
@@ -38,8 +52,10 @@ pub(crate) struct Guest {
     started: usize,
     /// What they took and held, in the order of their starts.
     facts: Vec<GuestFacts>,
-    /// Console of the guest that the last batch ran in, and its length before that batch.
-    batch_console: Option<(PathBuf, u64)>,
+    /// Batches without an answer, the oldest first.
+    waiting: VecDeque<Waiting>,
+    /// Of the batch that was answered last: console of its guest, and what its marker says.
+    answered: Option<(PathBuf, String)>,
     info: Option<GuestInfo>,
 }
 
@@ -47,15 +63,19 @@ impl Guest {
     /// Nothing is started before the first batch. The console of the first guest goes to the file
     /// that the configuration names, those of later ones to the same name with a number.
     pub(crate) fn new(config: MachineConfig, boot: &BootOptions) -> Self {
-        let slowdown = boot.slowdown;
+        Self::with(config.booted(boot), boot.slowdown, boot.keeps_mib)
+    }
+
+    fn with(config: MachineConfig, slowdown: u32, keeps_mib: u32) -> Self {
         Self {
-            config: config.booted(boot),
+            config,
             slowdown,
-            keeps_mib: boot.keeps_mib,
+            keeps_mib,
             machine: None,
             started: 0,
             facts: Vec::new(),
-            batch_console: None,
+            waiting: VecDeque::new(),
+            answered: None,
             info: None,
         }
     }
@@ -63,6 +83,18 @@ impl Guest {
     /// Has every machine wait for gdb on a socket, and waits for it without any deadline.
     pub(crate) fn debug_over(&mut self, socket: PathBuf) {
         self.config = self.config.clone().debugged(socket);
+    }
+
+    /// A guest like this for another job, with a console of its own; not started yet.
+    pub(crate) fn another(&self, job: usize) -> Self {
+        let mut config = self.config.clone();
+        config.console_log = config.console_log.with_extension(format!("job{job}.log"));
+        Self::with(config, self.slowdown, self.keeps_mib)
+    }
+
+    /// Main memory in MiB.
+    pub(crate) fn memory_mib(&self) -> u32 {
+        self.config.memory_mib
     }
 
     /// Waits so many times as long for what comes next.
@@ -159,6 +191,29 @@ impl Guest {
         Emission::new(&built.vmlinux, &built.config, &said)
     }
 
+    /// Sends the batches that were not sent, as far as that works: what is wrong with one shows when
+    /// those before it are answered.
+    fn send(&mut self) -> Result<()> {
+        self.machine()?;
+        let (Some(machine), Some(facts)) = (&mut self.machine, self.facts.last_mut()) else {
+            return Ok(());
+        };
+        for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.sent) {
+            if machine.submit(&waiting.request).is_err() {
+                break;
+            }
+            waiting.sent = true;
+            facts.batches += 1;
+        }
+        Ok(())
+    }
+
+    /// Gives the guest up: what it was sent and did not answer is for the next one.
+    fn lose(&mut self) {
+        self.machine = None;
+        self.waiting.iter_mut().for_each(|waiting| waiting.sent = false);
+    }
+
     fn machine(&mut self) -> Result<&mut Machine> {
         if self.machine.is_none() {
             let mut config = self.config.clone();
@@ -195,12 +250,20 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
     }
 }
 
-/// The last lines of what a console shows from `before` bytes on.
-fn console_since(path: &Path, before: u64) -> Vec<String> {
-    let Ok(all) = fs::read(path) else { return Vec::new() };
-    let from = usize::try_from(before).unwrap_or(usize::MAX).min(all.len());
-    let text = String::from_utf8_lossy(&all[from..]);
+/// What a console shows of a case, its last lines: from its marker to the next one. Without a marker,
+/// nothing.
+fn console_of(path: &Path, marker: &str) -> Option<Vec<String>> {
+    const MARKER: &str = "bpf-indirect: case ";
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let own = format!("{MARKER}{marker}");
+    let from = lines.iter().rposition(|line| line.ends_with(&own))?;
+    let next = lines.iter().skip(from + 1).position(|line| line.contains(MARKER));
+    Some(last(&lines[from..next.map_or(lines.len(), |next| from + 1 + next)]))
+}
+
+fn last(lines: &[&str]) -> Vec<String> {
     lines[lines.len().saturating_sub(CONSOLE_LINES)..].iter().map(|&line| line.into()).collect()
 }
 
@@ -247,29 +310,63 @@ impl Loader for Guest {
 
 impl Executor for Guest {
     fn console(&self) -> Vec<String> {
-        let lines = |(path, before): &(PathBuf, u64)| console_since(path, *before);
-        self.batch_console.as_ref().map_or_else(Vec::new, lines)
+        let Some((path, marker)) = &self.answered else { return Vec::new() };
+        // A thread of the kernel writes it, which may be behind.
+        for _ in 0..CONSOLE_LOOKS {
+            if let Some(lines) = console_of(path, marker) {
+                return lines;
+            }
+            sleep(CONSOLE_PAUSE);
+        }
+        let text = fs::read(path).unwrap_or_default();
+        last(&String::from_utf8_lossy(&text).lines().map(str::trim_end).collect::<Vec<_>>())
     }
 
     fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
-        let request = Request::Batch(Batch { name: name.to_owned(), mode, steps });
+        self.submit(name, mode, steps)?;
+        self.answer()
+    }
+}
+
+impl Pipeline for Guest {
+    fn submit(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<()> {
+        self.waiting.push_back(Waiting {
+            name: name.to_owned(),
+            marker: marker(name, mode),
+            request: Request::Batch(Batch { name: name.to_owned(), mode, steps }),
+            sent: false,
+        });
+        self.send()
+    }
+
+    fn answer(&mut self) -> Result<Answer> {
+        self.send()?;
         let deadline = self.config.batch_deadline * self.slowdown;
-        self.machine()?;
-        let console = numbered(&self.config.console_log, self.started);
-        let before = fs::metadata(&console).map_or(0, |data| data.len());
-        self.batch_console = Some((console, before));
-        if let Some(facts) = self.facts.last_mut() {
-            facts.batches += 1;
-        }
-        let machine = self.machine()?;
-        match machine.request(&request, deadline) {
+        let (Some(machine), Some(batch)) = (&mut self.machine, self.waiting.pop_front()) else {
+            bail!("an answer is awaited that nothing was sent for");
+        };
+        let answer = if batch.sent {
+            machine.answer(deadline)
+        } else {
+            // It could not be sent. Whatever stood in the way, all before it is answered now.
+            machine.request(&batch.request, deadline)
+        };
+        let splats = machine.take_splats();
+        let name = batch.name;
+        // The kernel writes its console late, unless it is in distress: what comes behind the marker of
+        // a batch that was answered is of that one.
+        let said = |splat: Splat| match splat.case {
+            Some(case) if case != batch.marker => format!("{} (of {case})", splat.title),
+            _ => splat.title,
+        };
+        let splats: Vec<String> = splats.into_iter().map(said).collect();
+        self.answered = Some((numbered(&self.config.console_log, self.started), batch.marker));
+        match answer {
             Ok(Response::Batch(report)) => {
-                let splats = machine.take_splats();
                 if !splats.is_empty() {
                     // What ran before may have damaged the kernel: the next case gets a fresh one.
-                    self.machine = None;
+                    self.lose();
                 }
-                let splats = splats.into_iter().map(|splat| splat.title).collect();
                 Ok(Answer::Report { report, splats })
             }
             Ok(other) => bail!("the agent answered {name} with {other:?}"),
@@ -277,34 +374,19 @@ impl Executor for Guest {
                 Err(Stop::Interrupted.into())
             }
             Err(failure) => {
-                self.machine = None;
+                self.lose();
                 Ok(Answer::Dead(Box::new(failure)))
             }
+        }
+    }
+
+    fn abandon(&mut self) {
+        if !self.waiting.is_empty() {
+            self.waiting.clear();
+            self.machine = None;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_case_gets_the_lines_that_came_while_it_ran() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("console.log");
-        let before = "boot\r\n".len() as u64;
-        fs::write(&path, "boot\r\nof the case\r\nsplat").unwrap();
-        assert_eq!(console_since(&path, before), ["of the case", "splat"]);
-        assert_eq!(console_since(&path, 1000), [""; 0]);
-        fs::write(&path, "line\n".repeat(CONSOLE_LINES + 1)).unwrap();
-        assert_eq!(console_since(&path, 0).len(), CONSOLE_LINES);
-        assert_eq!(console_since(&dir.path().join("none"), 0), [""; 0]);
-    }
-
-    #[test]
-    fn each_guest_has_a_console_of_its_own() {
-        let name = |number| numbered(Path::new("a/console.log"), number);
-        assert_eq!(name(1), Path::new("a/console.log"));
-        assert_eq!(name(2), Path::new("a/console.2.log"));
-    }
-}
+mod tests;

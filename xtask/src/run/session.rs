@@ -1,8 +1,23 @@
-//! A session: cases one after the other in a guest, which is restarted when it dies.
+//! A session: cases in a guest, which is restarted when it dies, or in several guests at once.
+//!
+//! While a guest executes a batch, the one behind it waits in the guest already, and the host judges the
+//! one before ([`worker`]): a guest never waits for the host, unless judging takes longer than executing.
+//! Nothing is judged otherwise for that. Answers come in the order of the batches; a splat belongs to
+//! the batch whose marker is the last before it on the console; and a batch that a guest had not
+//! answered when it ended, or was given up for a splat of the one before, is sent to the next guest as
+//! if it had never been sent.
+//!
+//! With several guests ([`Crew`]), each has a thread of its own that takes the next case from a common
+//! list ([`board`]), executes and judges it. Records come in the order of the list.
 
-use std::time::Instant;
+mod board;
+mod worker;
 
-use anyhow::Result;
+use std::panic::resume_unwind;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
 use bpf_object::LoadPlan;
 use bpf_suites::{Case, Feature};
 use bpf_wire::{BatchReport, Mode, Step};
@@ -10,15 +25,16 @@ use bpf_wire::{BatchReport, Mode, Step};
 use super::explore::Explorer;
 use super::jit_image::{self, Emission};
 use super::judge::{Subject, judge};
-use super::lower::lower;
-use super::model::{self, Expected};
+use super::lower::Lowered;
+use super::model::Expected;
 use super::probe::Support;
 use super::soundness;
 use super::traces::Traces;
 use super::xlated;
 use crate::exit::Status;
 use crate::report::record::{FailureClass, Record, Verdict};
-use crate::vm::{FailureKind, GuestFailure};
+use crate::vm::GuestFailure;
+use board::Board;
 
 /// Executes batches. The real one is a guest; tests have others.
 pub(crate) trait Executor {
@@ -32,6 +48,60 @@ pub(crate) trait Executor {
     /// What the console showed while the last batch ran.
     fn console(&self) -> Vec<String> {
         Vec::new()
+    }
+}
+
+/// Executes batches of which some are sent ahead.
+pub(crate) trait Pipeline: Executor {
+    /// Sends a batch behind those that are not answered yet, starting a guest first where there is
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// When no guest can be started or the session was interrupted.
+    fn submit(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<()>;
+
+    /// Waits for what comes of the oldest batch without an answer. Those behind it are not affected by
+    /// its end, whatever that is.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Pipeline::submit`].
+    fn answer(&mut self) -> Result<Answer>;
+
+    /// Forgets the batches without an answer, and ends the guest that has them.
+    fn abandon(&mut self);
+}
+
+/// Where a session with several jobs has its further executors from.
+pub(crate) trait Crew: Sync {
+    /// How many there are beside the first.
+    fn helpers(&self) -> usize;
+
+    /// Has the helper with this number, from 1 on, do some work in the calling thread, and ends what it
+    /// started there.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work.
+    fn employ(
+        &self,
+        number: usize,
+        work: &mut dyn FnMut(&mut dyn Pipeline) -> Result<()>,
+    ) -> Result<()>;
+}
+
+/// No further executors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alone;
+
+impl Crew for Alone {
+    fn helpers(&self) -> usize {
+        0
+    }
+
+    fn employ(&self, _: usize, _: &mut dyn FnMut(&mut dyn Pipeline) -> Result<()>) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -94,7 +164,8 @@ pub(crate) fn prepare(case: Case) -> Prepared {
     Prepared { case, plan }
 }
 
-/// Runs every case in every mode. `done` is told each case with its records as soon as it is over.
+/// Runs every case in every mode in one guest. `done` is told each case with its records as soon as it
+/// is over.
 ///
 /// # Errors
 ///
@@ -102,8 +173,25 @@ pub(crate) fn prepare(case: Case) -> Prepared {
 pub(crate) fn run(
     cases: &[Prepared],
     rules: &Rules,
-    executor: &mut dyn Executor,
-    mut done: impl FnMut(&Prepared, &[Record]),
+    executor: &mut dyn Pipeline,
+    done: impl FnMut(&Prepared, &[Record]) + Send,
+) -> Result<Vec<Record>> {
+    run_with(cases, rules, executor, &Alone, done)
+}
+
+/// As [`run`], with helpers beside the first executor, which alone is probed. The records are in the
+/// order of the cases; `done` is told them as they end. To stop at the first failure means to begin
+/// nothing behind it: what was begun before it in the order of cases is ended, and counts.
+///
+/// # Errors
+///
+/// As of [`run`], for any of the guests.
+pub(crate) fn run_with(
+    cases: &[Prepared],
+    rules: &Rules,
+    executor: &mut dyn Pipeline,
+    crew: &dyn Crew,
+    mut done: impl FnMut(&Prepared, &[Record]) + Send,
 ) -> Result<Vec<Record>> {
     let mut features: Vec<Feature> =
         cases.iter().flat_map(|prepared| prepared.case.needs.iter().copied()).collect();
@@ -114,68 +202,35 @@ pub(crate) fn run(
     } else {
         Support::default()
     };
-    let mut records = Vec::new();
-    for prepared in cases {
-        let of_case = run_case(prepared, rules, &support, executor)?;
-        done(prepared, &of_case);
-        let stop = of_case
-            .iter()
-            .any(|record| matches!(record.verdict, Verdict::Failed | Verdict::Broken));
-        records.extend(of_case);
-        if stop && rules.fail_fast {
-            break;
+    let board = Board::new(cases, &mut done);
+    let work = |executor: &mut dyn Pipeline| {
+        let worked = worker::work(&board, rules, &support, executor);
+        if worked.is_err() {
+            board.give_up();
         }
-    }
-    Ok(records)
-}
-
-fn run_case(
-    prepared: &Prepared,
-    rules: &Rules,
-    support: &Support,
-    executor: &mut dyn Executor,
-) -> Result<Vec<Record>> {
-    let mut modelled: Option<Modelled> = None;
-    let mut records = Vec::new();
-    for mode in &rules.modes {
-        let mut record = Record::new(&prepared.case.name, *mode);
-        match &prepared.plan {
-            Err(error) => {
-                record.verdict = Verdict::Broken;
-                record.problems.push(format!("the case does not compile: {error}"));
-            }
-            Ok(plan) => {
-                if let Some(reason) = unsupported(&prepared.case, *mode, rules, support) {
-                    record.verdict =
-                        if rules.declared { Verdict::Failed } else { Verdict::Unsupported };
-                    record.failure = rules.declared.then_some(FailureClass::Unsupported);
-                    record.problems.push(reason);
-                } else {
-                    let modelled = modelled.get_or_insert_with(|| Modelled {
-                        expected: model::expect(&prepared.case, plan),
-                        ..Modelled::default()
-                    });
-                    run_mode(
-                        (&prepared.case, plan, *mode),
-                        rules,
-                        modelled,
-                        executor,
-                        &mut record,
-                    )?;
-                    if matches!(record.verdict, Verdict::Failed | Verdict::Broken) {
-                        record.console = executor.console();
-                    }
+        worked
+    };
+    thread::scope(|scope| {
+        let mut helpers = Vec::new();
+        for number in 1..=crew.helpers().min(cases.len().saturating_sub(1)) {
+            let employed = move || crew.employ(number, &mut |executor| work(executor));
+            let thread = thread::Builder::new().name(format!("job {}", number + 1));
+            match thread.spawn_scoped(scope, employed) {
+                Ok(helper) => helpers.push(helper),
+                Err(error) => {
+                    board.give_up();
+                    return Err(error).context("failed to start a thread for a further job");
                 }
             }
         }
-        let hangs = record.guest.is_some_and(FailureKind::is_by_time);
-        records.push(record);
-        if rules.fail_fast && hangs {
-            // Each further mode would take until its deadline as well.
-            break;
+        let mut worked = work(executor);
+        for helper in helpers {
+            let helped = helper.join().unwrap_or_else(|panic| resume_unwind(panic));
+            worked = worked.and(helped);
         }
-    }
-    Ok(records)
+        worked
+    })?;
+    Ok(board.into_records())
 }
 
 /// Why a case means nothing on this kernel, if so.
@@ -189,35 +244,35 @@ fn unsupported(case: &Case, mode: Mode, rules: &Rules, support: &Support) -> Opt
         .then(|| format!("the base has the bug that \"{fix}\" mends"))
 }
 
-fn run_mode(
+/// Judges what came of a case in a mode. `waited` is how long that was waited for.
+fn judge_answer(
     (case, plan, mode): (&Case, &LoadPlan, Mode),
+    lowered: &Lowered,
+    answer: Answer,
+    waited: Duration,
     rules: &Rules,
     modelled: &mut Modelled,
-    executor: &mut dyn Executor,
     record: &mut Record,
-) -> Result<()> {
-    let lowered = lower(case, plan);
-    let start = Instant::now();
-    let answer = executor.execute(&case.name, mode, lowered.steps.clone())?;
-    record.millis = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+) {
     let (report, splats) = match answer {
         Answer::Report { report, splats } => (report, splats),
         Answer::Dead(failure) => {
+            record.millis = waited.as_millis().try_into().unwrap_or(u64::MAX);
             (record.verdict, record.failure) = match failure.status() {
                 Status::CaseFailed => (Verdict::Failed, Some(FailureClass::Guest)),
                 _ => (Verdict::Broken, None),
             };
             record.guest = Some(failure.kind);
             record.problems.push(failure.to_string());
-            return Ok(());
+            return;
         }
     };
+    record.millis = report.nanos / 1_000_000;
     let Modelled { expected, explorer, traces } = modelled;
     let mut found = Found { record, worst: None };
     let refused = expected.refused.iter().map(|why| format!("the model refuses the plan: {why}"));
     found.push(FailureClass::Result, refused);
-    let subject =
-        Subject { case, plan, mode, lowered: &lowered, report: &report, expected: &*expected };
+    let subject = Subject { case, plan, mode, lowered, report: &report, expected: &*expected };
     let problems = judge(&subject, explorer);
     found.record.trace = traces.of(case, plan, &problems);
     for problem in problems {
@@ -228,8 +283,8 @@ fn run_mode(
         }
     }
     let emission = &rules.emission;
-    found.push(FailureClass::Code, jit_image::judge(case, plan, &lowered, &report, emission));
-    found.push(FailureClass::Code, xlated::judge(case, plan, &lowered, &report));
+    found.push(FailureClass::Code, jit_image::judge(case, plan, lowered, &report, emission));
+    found.push(FailureClass::Code, xlated::judge(case, plan, lowered, &report));
     found.push(FailureClass::Guest, splats.into_iter().map(|title| format!("splat: {title}")));
     if let Some(worst) = found.worst {
         record.verdict = Verdict::Failed;
@@ -238,7 +293,6 @@ fn run_mode(
     if rules.too_strict {
         record.too_strict = soundness::too_strict(&subject, explorer);
     }
-    Ok(())
 }
 
 /// Gathers what is wrong.

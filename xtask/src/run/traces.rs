@@ -2,7 +2,7 @@
 //! wrong.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bpf_model::{Input, Machine};
 use bpf_object::LoadPlan;
@@ -35,7 +35,7 @@ pub(crate) enum Evidence {
 
 /// The traces of a case: each is made once, however many modes it is the evidence in.
 #[derive(Debug, Default)]
-pub(crate) struct Traces(BTreeMap<String, Option<Rc<Trace>>>);
+pub(crate) struct Traces(BTreeMap<String, Option<Arc<Trace>>>);
 
 impl Traces {
     /// The trace of the gravest problem that has one.
@@ -44,7 +44,7 @@ impl Traces {
         case: &Case,
         plan: &LoadPlan,
         problems: &[Problem],
-    ) -> Option<Rc<Trace>> {
+    ) -> Option<Arc<Trace>> {
         let unsound = |problem: &&Problem| problem.class != FailureClass::Unsound;
         let mut with = problems.iter().filter(|problem| problem.evidence.is_some());
         let evidence = with.by_ref().min_by_key(unsound)?.evidence.as_ref()?;
@@ -52,7 +52,7 @@ impl Traces {
             Evidence::Run(run) => format!("run {run}"),
             Evidence::Found { program, .. } => format!("program {program}"),
         };
-        let trace = || make(case, plan, evidence, what.clone()).map(Rc::new);
+        let trace = || make(case, plan, evidence, what.clone()).map(Arc::new);
         self.0.entry(what.clone()).or_insert_with(trace).clone()
     }
 }

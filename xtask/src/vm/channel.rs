@@ -1,5 +1,9 @@
 //! The channel to the guest's agent: records over a socket, each wait with an end.
+//!
+//! Requests may be sent before those before them are answered: the agent takes them one after the
+//! other, so that answers come in the order of the requests.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -60,6 +64,14 @@ pub(super) struct Channel {
     stream: UnixStream,
     decoder: Decoder<Response>,
     next_seq: u32,
+    /// What the socket has not taken yet.
+    out: VecDeque<u8>,
+    /// Bytes that the socket took so far.
+    written: u64,
+    /// For each request that was not answered yet, `written` once it is out whole.
+    unanswered: VecDeque<u64>,
+    /// Nobody reads at the other end any more. What was said before may still be read.
+    deaf: bool,
     /// Longest silence that is accepted while something is awaited.
     patience: Duration,
     chunk: Vec<u8>,
@@ -77,6 +89,10 @@ impl Channel {
             stream,
             decoder: Decoder::new(),
             next_seq: 0,
+            out: VecDeque::new(),
+            written: 0,
+            unanswered: VecDeque::new(),
+            deaf: false,
             patience,
             chunk: vec![0; READ_SIZE],
         })
@@ -87,19 +103,27 @@ impl Channel {
         self.patience = patience;
     }
 
-    /// Sends a request and waits for its answer.
+    /// Sends a request as far as the socket takes it at once; the rest goes while answers are
+    /// awaited. That nobody reads it any more shows there, behind what was said before.
     ///
     /// # Errors
     ///
     /// [`ChannelError`]; the channel is of no more use then.
-    pub(super) fn exchange(
-        &mut self,
-        request: &Request,
-        deadline: Duration,
-    ) -> Result<Response, ChannelError> {
-        let record = self.encode(request)?;
-        self.converse(&record, true, deadline, self.patience)
-            .and_then(|response| response.ok_or(ChannelError::Closed))
+    pub(super) fn submit(&mut self, request: &Request) -> Result<(), ChannelError> {
+        self.queue(request)?;
+        self.unanswered.push_back(self.written + self.out.len() as u64);
+        self.flush()
+    }
+
+    /// Waits for the answer to the oldest request without one.
+    ///
+    /// # Errors
+    ///
+    /// [`ChannelError`]; the channel is of no more use then.
+    pub(super) fn answer(&mut self, deadline: Duration) -> Result<Response, ChannelError> {
+        let response = self.next(deadline)?;
+        self.unanswered.pop_front();
+        Ok(response)
     }
 
     /// Waits for a further record of an answer that comes in several.
@@ -108,7 +132,7 @@ impl Channel {
     ///
     /// [`ChannelError`]; the channel is of no more use then.
     pub(super) fn next(&mut self, deadline: Duration) -> Result<Response, ChannelError> {
-        self.converse(&[], true, deadline, self.patience)
+        self.converse(true, deadline, self.patience)
             .and_then(|response| response.ok_or(ChannelError::Closed))
     }
 
@@ -122,8 +146,8 @@ impl Channel {
         request: &Request,
         deadline: Duration,
     ) -> Result<(), ChannelError> {
-        let record = self.encode(request)?;
-        self.converse(&record, false, deadline, self.patience).map(drop)
+        self.queue(request)?;
+        self.converse(false, deadline, self.patience).map(drop)
     }
 
     /// Waits for the first record, before which there is no heartbeat.
@@ -132,22 +156,22 @@ impl Channel {
     ///
     /// [`ChannelError`]; the channel is of no more use then.
     pub(super) fn first(&mut self, deadline: Duration) -> Result<Response, ChannelError> {
-        self.converse(&[], true, deadline, deadline)
+        self.converse(true, deadline, deadline)
             .and_then(|response| response.ok_or(ChannelError::Closed))
     }
 
-    fn encode(&mut self, request: &Request) -> Result<Vec<u8>, ChannelError> {
+    fn queue(&mut self, request: &Request) -> Result<(), ChannelError> {
         let record = encode(self.next_seq, request)
             .map_err(|error| ChannelError::Request(error.to_string()))?;
         self.next_seq = self.next_seq.wrapping_add(1);
-        Ok(record)
+        self.out.extend(record);
+        Ok(())
     }
 
-    /// Writes `out` and, if `answered`, reads up to the next record that is no heartbeat. Does both
-    /// at once: an agent that blocks on writing reads nothing.
+    /// Writes what is queued and, if `answered`, reads up to the next record that is no heartbeat.
+    /// Does both at once: an agent that blocks on writing reads nothing.
     fn converse(
         &mut self,
-        mut out: &[u8],
         answered: bool,
         deadline: Duration,
         patience: Duration,
@@ -155,16 +179,11 @@ impl Channel {
         let started = Instant::now();
         let mut heard = started;
         loop {
-            // Only what comes after the request can be its answer.
-            while out.is_empty() {
-                if !answered {
-                    return Ok(None);
-                }
-                match self.decoder.pop()? {
-                    Some(record) if record.body == Response::Heartbeat => {}
-                    Some(record) => return Ok(Some(record.body)),
-                    None => break,
-                }
+            if !answered && self.out.is_empty() {
+                return if self.deaf { Err(ChannelError::Closed) } else { Ok(None) };
+            }
+            if answered && let Some(response) = self.pop()? {
+                return Ok(Some(response));
             }
             if interrupt::check().is_err() {
                 return Err(ChannelError::Interrupted);
@@ -181,19 +200,48 @@ impl Channel {
                 return Err(ChannelError::Deadline(deadline));
             }
             let wait = (patience - silent).min(deadline - waited).min(SLICE);
-            let (readable, writable) = self.wait(!out.is_empty(), wait)?;
+            let (readable, writable) = self.wait(!self.out.is_empty(), wait)?;
             if writable {
-                match self.stream.write(out) {
-                    Ok(written) => out = &out[written..],
-                    Err(error) if is_transient(&error) => {}
-                    Err(error) if is_gone(&error) => return Err(ChannelError::Closed),
-                    Err(error) => return Err(error.into()),
-                }
+                self.flush()?;
             }
             if readable && self.read()? {
                 heard = Instant::now();
             }
         }
+    }
+
+    /// The next record that is no heartbeat, if it is there. Only what comes behind a request can be
+    /// its answer.
+    fn pop(&mut self) -> Result<Option<Response>, ChannelError> {
+        while self.unanswered.front().is_none_or(|end| *end <= self.written) {
+            match self.decoder.pop()? {
+                Some(record) if record.body == Response::Heartbeat => {}
+                Some(record) => return Ok(Some(record.body)),
+                None => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes what the socket takes without blocking.
+    fn flush(&mut self) -> Result<(), ChannelError> {
+        while !self.out.is_empty() {
+            let (next, _) = self.out.as_slices();
+            match self.stream.write(next) {
+                Ok(count) => {
+                    self.out.drain(..count);
+                    self.written += count as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if is_gone(&error) => {
+                    self.out.clear();
+                    self.deaf = true;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Waits until the socket can be read or, if `writing`, written.

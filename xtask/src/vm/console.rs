@@ -94,9 +94,9 @@ impl Console {
         self.scanner.fresh()
     }
 
-    /// Takes the splats that were not taken yet.
-    pub(super) fn take_splats(&mut self) -> Vec<Splat> {
-        self.scanner.take()
+    /// Takes the splats that were not taken yet, up to the first of one of the cases in `waiting`.
+    pub(super) fn take_splats(&mut self, waiting: &[&str]) -> Vec<Splat> {
+        self.scanner.take(waiting)
     }
 
     /// The last `count` lines, and what there is of the one after.

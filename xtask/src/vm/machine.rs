@@ -2,6 +2,7 @@
 
 mod hang;
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use bpf_wire::{Batch, GuestInfo, HEARTBEAT_MS, PROTOCOL_VERSION, Request, Response};
+use bpf_wire::{Batch, GuestInfo, HEARTBEAT_MS, PROTOCOL_VERSION, Request, Response, marker};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tempfile::TempDir;
 
@@ -130,8 +131,9 @@ pub(crate) struct Machine {
     boot_time: Duration,
     end_deadline: Duration,
     patience: Duration,
-    /// The case that was sent last, for a crash before its marker reached the console.
-    sent: Option<String>,
+    /// The requests that were sent and not answered, the oldest first: it is the one that is being
+    /// executed.
+    sent: VecDeque<Sent>,
     _dir: TempDir,
 }
 
@@ -215,7 +217,7 @@ impl Machine {
             boot_time,
             end_deadline,
             patience,
-            sent: None,
+            sent: VecDeque::new(),
             _dir: dir,
         })
     }
@@ -257,51 +259,72 @@ impl Machine {
         deadline: Duration,
         logged: &mut dyn FnMut(&str),
     ) -> Result<Response, GuestFailure> {
-        self.sent = match request {
-            Request::Batch(Batch { name, mode, .. }) | Request::LoadModule { name, mode, .. } => {
-                Some(format!("{name} {}", mode.name()))
-            }
-            _ => None,
-        };
+        self.submit(request)?;
+        self.answer_logged(deadline, logged)
+    }
+
+    /// Sends a request while others may not be answered yet. The agent takes them one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`GuestFailure`] when it cannot be sent; the guest may have answered those before it.
+    pub(crate) fn submit(&mut self, request: &Request) -> Result<(), GuestFailure> {
+        let sent = Sent::of(request);
+        let submitted = self.channel.submit(request);
+        submitted.map_err(|error| {
+            blame(&mut self.qemu, &mut self.console, sent.marker.as_deref(), &error)
+        })?;
+        self.sent.push_back(sent);
+        Ok(())
+    }
+
+    /// Waits for the answer to the oldest request without one. `deadline` starts now.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Machine::request`].
+    pub(crate) fn answer(&mut self, deadline: Duration) -> Result<Response, GuestFailure> {
+        self.answer_logged(deadline, &mut |_| {})
+    }
+
+    fn answer_logged(
+        &mut self,
+        deadline: Duration,
+        logged: &mut dyn FnMut(&str),
+    ) -> Result<Response, GuestFailure> {
         let started = Instant::now();
-        let loads = matches!(request, Request::LoadModule { .. });
+        let sent = self.sent.pop_front().unwrap_or_default();
+        let loads = sent.answer == Answer::Module;
         self.channel.set_patience(self.patience * if loads { MODULE_PATIENCE } else { 1 });
-        let mut response = self.channel.exchange(request, deadline);
-        while let (Request::LoadModule { .. }, Ok(Response::Log(text))) = (request, &response) {
+        let mut response = self.channel.answer(deadline);
+        while let (true, Ok(Response::Log(text))) = (loads, &response) {
             logged(text);
             response = self.channel.next(deadline.saturating_sub(started.elapsed()));
         }
+        let marker = sent.marker.as_deref();
         let response = response.map_err(|error| {
-            blame(&mut self.qemu, &mut self.console, self.sent.as_deref(), &error)
+            self.sent.clear();
+            blame(&mut self.qemu, &mut self.console, marker, &error)
         })?;
         if let Response::Trouble(text) = response {
             let title = format!("the agent is in trouble: {text}");
-            return Err(failure(
-                &mut self.console,
-                self.sent.as_deref(),
-                FailureKind::Trouble,
-                title,
-            ));
+            return Err(failure(&mut self.console, marker, FailureKind::Trouble, title));
         }
-        let fits = matches!(
-            (request, &response),
-            (Request::Batch(_), Response::Batch(_))
-                | (Request::LoadModule { .. }, Response::Module { .. })
-                | (Request::ReadFile { .. }, Response::File(_))
-                | (Request::Resources, Response::Resources(_))
-        );
-        if fits {
+        if sent.answer.fits(&response) {
             Ok(response)
         } else {
             let title = format!("the agent answered with what was not asked for: {response:?}");
-            Err(failure(&mut self.console, self.sent.as_deref(), FailureKind::Protocol, title))
+            Err(failure(&mut self.console, marker, FailureKind::Protocol, title))
         }
     }
 
-    /// The splats that came since the last call, each with the case that was running.
+    /// The splats that came since the last call, each with the case that was running; without those
+    /// of requests that were not answered yet, and what followed them.
     pub(crate) fn take_splats(&mut self) -> Vec<Splat> {
         self.console.update();
-        self.console.take_splats()
+        let waiting: Vec<&str> =
+            self.sent.iter().filter_map(|sent| sent.marker.as_deref()).collect();
+        self.console.take_splats(&waiting)
     }
 
     /// Asks the agent to end the machine, and waits for that. Gives the splats that came since they
@@ -320,6 +343,51 @@ impl Machine {
             return Err(failure(&mut self.console, None, FailureKind::Hung, title));
         }
         Ok(self.take_splats())
+    }
+}
+
+/// A request that was sent.
+#[derive(Debug, Default)]
+struct Sent {
+    /// What its marker on the console says, if it writes one: for a crash before that got there.
+    marker: Option<String>,
+    answer: Answer,
+}
+
+/// What a request is answered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Answer {
+    Batch,
+    Module,
+    File,
+    Resources,
+    /// Nothing.
+    #[default]
+    Nothing,
+}
+
+impl Sent {
+    fn of(request: &Request) -> Self {
+        let (marked, answer) = match request {
+            Request::Batch(Batch { name, mode, .. }) => (Some((name, *mode)), Answer::Batch),
+            Request::LoadModule { name, mode, .. } => (Some((name, *mode)), Answer::Module),
+            Request::ReadFile { .. } => (None, Answer::File),
+            Request::Resources => (None, Answer::Resources),
+            Request::PowerOff => (None, Answer::Nothing),
+        };
+        Self { marker: marked.map(|(name, mode)| marker(name, mode)), answer }
+    }
+}
+
+impl Answer {
+    fn fits(self, response: &Response) -> bool {
+        matches!(
+            (self, response),
+            (Self::Batch, Response::Batch(_))
+                | (Self::Module, Response::Module { .. })
+                | (Self::File, Response::File(_))
+                | (Self::Resources, Response::Resources(_))
+        )
     }
 }
 

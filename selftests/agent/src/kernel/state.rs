@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
-use bpf_wire::Mode;
+use bpf_wire::{Mode, marker};
 
 use super::mounts;
 
@@ -34,11 +34,10 @@ impl Kernel {
         // A record of /dev/kmsg is one write, at most 1 KiB (PRINTKRB_RECORD_MAX), one line. Without
         // its end printk holds the line back until the next one (kernel/printk/printk.c,
         // vprintk_store()), and a guest that hangs never prints it.
-        let name: String =
-            case.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect();
+        let marker = marker(case, mode);
         self.kmsg()?
-            .write_all(format!("<3>bpf-indirect: case {name} {}\n", mode.name()).as_bytes())
-            .map_err(|e| format!("failed to write the marker of {name} to /dev/kmsg: {e}"))
+            .write_all(format!("<3>bpf-indirect: case {marker}\n").as_bytes())
+            .map_err(|e| format!("failed to write the marker of {marker} to /dev/kmsg: {e}"))
     }
 
     /// Makes the kernel execute the programs that are loaded from now on in a mode.

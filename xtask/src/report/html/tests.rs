@@ -44,7 +44,7 @@ fn failing(name: &str) -> Report {
         }],
         rejection: None,
     });
-    report.traces.push(std::rc::Rc::new(Trace {
+    report.traces.push(std::sync::Arc::new(Trace {
         case: failed.name,
         what: "run 0".into(),
         runs_before: 0,

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use bpf_suites::builder::{accepts, errno, rejects};
 use bpf_suites::{Case, Feature};
 use bpf_wire::{BatchReport, Failure, Mode, Output, Step};
 
-use super::{Answer, Emission, Executor, Rules, prepare, run};
+use super::{Answer, Crew, Emission, Executor, Pipeline, Rules, prepare, run, run_with};
 use crate::report::record::{Record, Verdict};
 use crate::vm::{FailureKind, GuestFailure};
 
@@ -34,11 +35,19 @@ struct Fake {
     gotox: bool,
     does: VecDeque<Does>,
     batches: Vec<(String, Mode)>,
+    sent: VecDeque<(String, Mode, Vec<Step>)>,
+    events: Vec<String>,
 }
 
 impl Fake {
     fn new(does: impl IntoIterator<Item = Does>) -> Self {
-        Self { gotox: true, does: does.into_iter().collect(), batches: Vec::new() }
+        Self {
+            gotox: true,
+            does: does.into_iter().collect(),
+            batches: Vec::new(),
+            sent: VecDeque::new(),
+            events: Vec::new(),
+        }
     }
 }
 
@@ -85,9 +94,28 @@ impl Executor for Fake {
         }
         let (jit_enable, jit_harden) = mode.sysctls();
         Ok(Answer::Report {
-            report: BatchReport { steps: outputs, jit_enable, jit_harden },
+            report: BatchReport { steps: outputs, jit_enable, jit_harden, nanos: 0 },
             splats,
         })
+    }
+}
+
+/// Executes what it was sent when it is asked for the answer.
+impl Pipeline for Fake {
+    fn submit(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<()> {
+        self.events.push(format!("{name} sent"));
+        self.sent.push_back((name.to_owned(), mode, steps));
+        Ok(())
+    }
+
+    fn answer(&mut self) -> Result<Answer> {
+        let (name, mode, steps) = self.sent.pop_front().expect("only what was sent is answered");
+        self.events.push(format!("{name} answered"));
+        self.execute(&name, mode, steps)
+    }
+
+    fn abandon(&mut self) {
+        self.events.extend(self.sent.drain(..).map(|(name, ..)| format!("{name} abandoned")));
     }
 }
 
@@ -283,4 +311,144 @@ fn every_mode_that_was_asked_for_is_run() {
 fn a_case_that_does_not_compile_is_the_harness_own_fault() {
     let case = accepts("t/broken", "no such instruction", "frobnicate\nexit").run(vec![], 7).into();
     assert_eq!(verdicts(vec![case], []), [Verdict::Broken]);
+}
+
+fn named(name: &str) -> Case {
+    accepts(name, "returns 7", "r0 = 7\nexit").run(vec![], 7).into()
+}
+
+#[test]
+fn the_guest_has_the_next_batch_while_one_is_judged() {
+    let mut fake = Fake::new([Does::Returns(7), Does::Returns(7), Does::Returns(7)]);
+    let rules = Rules { probe: false, ..rules(&[Mode::Jit]) };
+    records(vec![named("a"), named("b"), named("c")], &rules, &mut fake);
+    let expected = ["a sent", "b sent", "a answered", "c sent", "b answered", "c answered"];
+    assert_eq!(fake.events, expected);
+}
+
+#[test]
+fn what_was_sent_ahead_of_a_failure_is_given_up_and_not_recorded() {
+    let mut fake = Fake::new([Does::Returns(7), Does::Returns(8)]);
+    let rules = Rules { fail_fast: true, probe: false, ..rules(&[Mode::Jit]) };
+    let records = records(vec![named("a"), named("b"), named("c")], &rules, &mut fake);
+    let verdicts: Vec<_> = records.iter().map(|record| (&*record.name, record.verdict)).collect();
+    assert_eq!(verdicts, [("a", Verdict::Held), ("b", Verdict::Failed)]);
+    assert_eq!(fake.events.last().unwrap(), "c abandoned");
+}
+
+/// Guests that are there for one session, and do with a batch what its name says.
+struct Fakes {
+    helpers: usize,
+    employed: AtomicUsize,
+}
+
+fn fake_by_name() -> ByName {
+    ByName(VecDeque::new())
+}
+
+/// Returns 7, or 8 in cases that are called `wrong`; fails to start another guest in `trouble`.
+struct ByName(VecDeque<(String, Mode, Vec<Step>)>);
+
+impl Executor for ByName {
+    fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
+        anyhow::ensure!(!name.contains("trouble"), "no guest can be started");
+        let retval = if name.contains("wrong") { 8 } else { 7 };
+        // So that the others get their turn.
+        std::thread::yield_now();
+        Fake::new([Does::Returns(retval)]).execute(name, mode, steps)
+    }
+}
+
+impl Pipeline for ByName {
+    fn submit(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<()> {
+        self.0.push_back((name.to_owned(), mode, steps));
+        Ok(())
+    }
+
+    fn answer(&mut self) -> Result<Answer> {
+        let (name, mode, steps) = self.0.pop_front().expect("only what was sent is answered");
+        self.execute(&name, mode, steps)
+    }
+
+    fn abandon(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Crew for Fakes {
+    fn helpers(&self) -> usize {
+        self.helpers
+    }
+
+    fn employ(
+        &self,
+        _: usize,
+        work: &mut dyn FnMut(&mut dyn Pipeline) -> Result<()>,
+    ) -> Result<()> {
+        self.employed.fetch_add(1, Ordering::SeqCst);
+        work(&mut fake_by_name())
+    }
+}
+
+/// Name, mode and verdict.
+type Brief = (String, &'static str, Verdict);
+
+/// Names and verdicts in the order of the records, and of the cases as they ended.
+fn with_helpers(
+    helpers: usize,
+    names: &[String],
+    fail_fast: bool,
+) -> Result<(Vec<Brief>, Vec<String>)> {
+    let cases: Vec<_> = names.iter().map(|name| prepare(named(name))).collect();
+    let rules = Rules { probe: false, fail_fast, ..rules(&Mode::ALL) };
+    let crew = Fakes { helpers, employed: AtomicUsize::new(0) };
+    let mut ended = Vec::new();
+    let records = run_with(&cases, &rules, &mut fake_by_name(), &crew, |prepared, records| {
+        assert_eq!(records.len(), Mode::ALL.len());
+        ended.push(prepared.case.name.clone());
+    })?;
+    assert_eq!(crew.employed.into_inner(), helpers.min(names.len() - 1));
+    Ok((records.into_iter().map(|it| (it.name, it.mode, it.verdict)).collect(), ended))
+}
+
+fn names(count: usize, wrong: &[usize]) -> Vec<String> {
+    let name = |n| if wrong.contains(&n) { format!("t/wrong_{n}") } else { format!("t/{n}") };
+    (0..count).map(name).collect()
+}
+
+#[test]
+fn several_jobs_give_the_records_of_one_in_the_same_order() {
+    let names = names(40, &[3, 17, 39]);
+    let (one, _) = with_helpers(0, &names, false).unwrap();
+    for helpers in [1, 3, 60] {
+        let (several, mut ended) = with_helpers(helpers, &names, false).unwrap();
+        assert_eq!(several, one);
+        ended.sort();
+        let mut sorted = names.clone();
+        sorted.sort();
+        assert_eq!(ended, sorted, "each case is told once");
+    }
+}
+
+#[test]
+fn a_failure_stops_all_jobs_behind_what_comes_before_it() {
+    let names = names(4000, &[20]);
+    for helpers in [0, 3] {
+        let (records, ended) = with_helpers(helpers, &names, true).unwrap();
+        let failed: Vec<_> = records.iter().filter(|it| it.2 == Verdict::Failed).collect();
+        assert_eq!(failed.len(), Mode::ALL.len());
+        let upto: Vec<_> = records.iter().take(21 * 3).map(|it| &it.0).step_by(3).collect();
+        assert_eq!(upto, names[..21].iter().collect::<Vec<_>>());
+        assert!(ended.len() < names.len(), "{} cases with {helpers} helpers", ended.len());
+    }
+}
+
+#[test]
+fn trouble_of_one_job_ends_the_session() {
+    let mut names = names(4000, &[]);
+    names[30] = "t/trouble".into();
+    for helpers in [0, 1, 3] {
+        let error = with_helpers(helpers, &names, false).unwrap_err();
+        assert_eq!(error.to_string(), "no guest can be started");
+    }
 }

@@ -9,12 +9,24 @@ use super::*;
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(60);
 
+impl Channel {
+    /// Sends a request and waits for its answer.
+    fn exchange(
+        &mut self,
+        request: &Request,
+        deadline: Duration,
+    ) -> Result<Response, ChannelError> {
+        self.submit(request)?;
+        self.answer(deadline)
+    }
+}
+
 fn request() -> Request {
     Request::Batch(Batch { name: "a/b".into(), mode: Mode::Jit, steps: Vec::new() })
 }
 
 fn answer() -> Response {
-    Response::Batch(BatchReport { steps: Vec::new(), jit_enable: 1, jit_harden: 0 })
+    Response::Batch(BatchReport { steps: Vec::new(), jit_enable: 1, jit_harden: 0, nanos: 0 })
 }
 
 /// A request that is as long as this image.
@@ -213,4 +225,51 @@ fn an_agent_that_reads_nothing_meets_the_deadline() {
     let error = channel.exchange(&request, SHORT).unwrap_err();
     assert!(matches!(error, ChannelError::Deadline(_)), "{error}");
     drop(done);
+}
+
+#[test]
+fn what_was_sent_ahead_is_answered_in_order() {
+    let (mut channel, agent) = with_agent(LONG, |mut stream| {
+        let mut decoder = Decoder::new();
+        let (one, two) = (receive(&mut stream, &mut decoder), receive(&mut stream, &mut decoder));
+        assert_eq!((one, two), (request(), large_request(vec![1])));
+        send(&mut stream, 0, &answer());
+        send(&mut stream, 1, &Response::Module { errno: 2 });
+    });
+    channel.submit(&request()).unwrap();
+    channel.submit(&large_request(vec![1])).unwrap();
+    assert_eq!(channel.answer(LONG).unwrap(), answer());
+    assert_eq!(channel.answer(LONG).unwrap(), Response::Module { errno: 2 });
+    agent.join().unwrap();
+}
+
+#[test]
+fn what_is_too_long_to_send_at_once_goes_while_an_answer_is_awaited() {
+    let (mut channel, agent) = with_agent(LONG, |mut stream| {
+        let mut decoder = Decoder::new();
+        receive(&mut stream, &mut decoder);
+        send(&mut stream, 0, &answer());
+        assert_eq!(receive(&mut stream, &mut decoder), large_request(vec![7; 8 << 20]));
+        send(&mut stream, 1, &Response::Module { errno: 0 });
+    });
+    channel.submit(&request()).unwrap();
+    channel.submit(&large_request(vec![7; 8 << 20])).unwrap();
+    assert_eq!(channel.answer(LONG).unwrap(), answer());
+    assert_eq!(channel.answer(LONG).unwrap(), Response::Module { errno: 0 });
+    agent.join().unwrap();
+}
+
+#[test]
+fn an_agent_that_ends_has_answered_what_it_answered() {
+    let (mut channel, agent) = with_agent(LONG, |mut stream| {
+        receive(&mut stream, &mut Decoder::new());
+        send(&mut stream, 0, &answer());
+    });
+    channel.submit(&request()).unwrap();
+    agent.join().unwrap();
+    // Nobody reads it, which is no reason to lose what was said before.
+    channel.submit(&request()).unwrap();
+    assert_eq!(channel.answer(LONG).unwrap(), answer());
+    let error = channel.answer(LONG).unwrap_err();
+    assert!(matches!(error, ChannelError::Closed), "{error}");
 }

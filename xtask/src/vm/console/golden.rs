@@ -110,7 +110,7 @@ fn splats(console: &str) -> String {
     let line = |Splat { kind, title, case }: Splat| {
         format!("# {kind} | {title} | {}\n", case.as_deref().unwrap_or("-"))
     };
-    scanner.take().into_iter().map(line).collect()
+    scanner.take(&[]).into_iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -156,11 +156,13 @@ impl Scanner {
         &self.splats[self.taken..]
     }
 
-    /// Takes the splats that were not taken yet.
-    pub(super) fn take(&mut self) -> Vec<Splat> {
-        let fresh = self.fresh().to_vec();
-        self.taken = self.splats.len();
-        fresh
+    /// Takes the splats that were not taken yet, up to the first of one of the cases in `waiting`.
+    pub(super) fn take(&mut self, waiting: &[&str]) -> Vec<Splat> {
+        let waits = |splat: &&Splat| splat.case.as_deref().is_some_and(|it| waiting.contains(&it));
+        let taken: Vec<Splat> =
+            self.fresh().iter().take_while(|splat| !waits(splat)).cloned().collect();
+        self.taken += taken.len();
+        taken
     }
 
     /// Looks at one line, without its end.
