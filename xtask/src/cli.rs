@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Show(Box<commands::show::Show>),
     /// Run a case in a guest that waits for gdb.
     Debug(Box<commands::debug::Debug>),
+    /// A shell in a guest, with the built objects and bpftool.
+    Shell(Box<commands::shell::Shell>),
     /// Everything that must hold before a commit: formatting to cases in the guest.
     Check(commands::check::Check),
     /// Measure.
@@ -62,6 +64,7 @@ impl Command {
             Self::Run(command) => command.run(),
             Self::Show(command) => command.run(),
             Self::Debug(command) => command.run(),
+            Self::Shell(command) => command.run(),
             Self::Check(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Doctor(command) => command.run(),

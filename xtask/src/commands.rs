@@ -12,6 +12,7 @@ pub(crate) mod patches;
 pub(crate) mod programs;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod start;
 pub(crate) mod test;

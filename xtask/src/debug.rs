@@ -8,3 +8,4 @@ pub(crate) mod listing;
 mod names;
 mod source;
 pub(crate) mod symbols;
+pub(crate) mod userland;

@@ -10,24 +10,41 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     /// Every selected case held.
-    Held = 0,
+    Held,
     /// A case failed: wrong result, wrong verdict, kernel splat, crash or hang.
-    CaseFailed = 1,
+    CaseFailed,
     /// Wrong usage. clap exits with the same number by itself.
-    Usage = 2,
+    Usage,
     /// The host lacks something (`EX_UNAVAILABLE`).
-    HostLacks = 69,
+    HostLacks,
     /// The harness itself failed (`EX_SOFTWARE`).
-    Harness = 70,
+    Harness,
     /// What was to be judged cannot be: `git bisect run` skips it.
-    CannotJudge = 125,
+    CannotJudge,
     /// The host is at fault: `git bisect run` stops.
-    StopBisection = 128,
+    StopBisection,
     /// Interrupted from the terminal: 128 + SIGINT.
-    Interrupted = 130,
+    Interrupted,
+    /// That of a command that was run in a guest.
+    OfCommand(u8),
 }
 
 impl Status {
+    /// The number.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Held => 0,
+            Self::CaseFailed => 1,
+            Self::Usage => 2,
+            Self::HostLacks => 69,
+            Self::Harness => 70,
+            Self::CannotJudge => 125,
+            Self::StopBisection => 128,
+            Self::Interrupted => 130,
+            Self::OfCommand(number) => number,
+        }
+    }
+
     /// The status that an error stands for. An error that says nothing about itself is the
     /// harness's own.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
@@ -50,7 +67,7 @@ impl Status {
 
 impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
-        Self::from(status as u8)
+        Self::from(status.number())
     }
 }
 

@@ -39,6 +39,12 @@ enum Probe {
 /// The browser's program, as Debian calls it.
 pub(crate) const BROWSER: &str = "chromium";
 
+/// A userland in one program.
+pub(crate) const BUSYBOX: &str = "busybox";
+
+/// The kernel's tool for programs and maps.
+pub(crate) const BPFTOOL: &str = "bpftool";
+
 /// The debugger's program.
 pub(crate) const GDB: &str = "gdb";
 
@@ -82,6 +88,20 @@ pub(crate) const NEEDS: &[Need] = &[
         probe: Probe::Program("python3"),
         package: "python3",
         purpose: "runs the kernel's own KTAP parser, in `check`",
+        optional: true,
+    },
+    Need {
+        name: BUSYBOX,
+        probe: Probe::Program(BUSYBOX),
+        package: "busybox-static",
+        purpose: "the userland of `cargo xtask shell`",
+        optional: true,
+    },
+    Need {
+        name: BPFTOOL,
+        probe: Probe::Program(BPFTOOL),
+        package: "bpftool",
+        purpose: "looks at programs and maps in `cargo xtask shell`",
         optional: true,
     },
     Need {

@@ -1,6 +1,8 @@
-//! The initramfs: builds the agent and packs it as `images/initramfs.list` says.
+//! The initramfs: builds the agent and packs it as a list under `images/` says.
 
 mod recipe;
+
+pub(crate) use recipe::Entry;
 
 use std::fs;
 use std::io::Write;
@@ -23,16 +25,26 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// When the agent does not compile (the compiler's messages are part of the error) or the image
 /// cannot be written.
 pub(crate) fn build() -> Result<PathBuf> {
-    let target = paths::repository().join("target");
-    let agent = build_agent(&target.join("agent"))?;
-    let list = paths::repository().join("images/initramfs.list");
+    let folder = paths::repository().join("target/images");
+    build_from("initramfs.list", Vec::new(), &folder)
+}
+
+/// As [`build`], by another list of `images/`, with further entries, into another folder.
+///
+/// # Errors
+///
+/// As those of [`build`].
+pub(crate) fn build_from(list: &str, further: Vec<Entry>, folder: &Path) -> Result<PathBuf> {
+    let agent = build_agent(&paths::repository().join("target/agent"))?;
+    let list = paths::repository().join("images").join(list);
     let text =
         fs::read_to_string(&list).with_context(|| format!("failed to read {}", list.display()))?;
-    let entries =
+    let mut entries =
         recipe::parse(&text).with_context(|| format!("failed to understand {}", list.display()))?;
+    entries.extend(further);
     let binary = fs::read(&agent).with_context(|| format!("failed to read {}", agent.display()))?;
     let archive = recipe::pack(&entries, &binary)?;
-    store(&target.join("images"), &archive)
+    store(folder, &archive)
 }
 
 fn build_agent(target_dir: &Path) -> Result<PathBuf> {
@@ -84,6 +96,14 @@ mod tests {
         let entries = recipe::parse(&text).unwrap();
         let names: Vec<_> = entries.iter().map(|entry| entry.path.as_str()).collect();
         assert_eq!(names, ["/dev", "/dev/console", "/dev/null", "/init"]);
+    }
+
+    #[test]
+    fn the_recipe_of_the_shell_starts_busybox() {
+        let text = fs::read_to_string(paths::repository().join("images/shell.list")).unwrap();
+        let entries = recipe::parse(&text).unwrap();
+        assert!(entries.contains(&Entry::link("/init", "bin/busybox")));
+        assert!(entries.iter().any(|entry| entry.path == "/etc/rc"));
     }
 
     #[test]

@@ -42,13 +42,13 @@ pub(crate) fn install() {
         let handler = || {
             if PENDING.swap(true, Ordering::SeqCst) {
                 signal_all(Signal::SIGKILL);
-                std::process::exit(Status::Interrupted as i32);
+                std::process::exit(Status::Interrupted.number().into());
             }
             signal_all(Signal::SIGTERM);
             thread::spawn(|| {
                 thread::sleep(2 * GRACE);
                 signal_all(Signal::SIGKILL);
-                std::process::exit(Status::Interrupted as i32);
+                std::process::exit(Status::Interrupted.number().into());
             });
         };
         if let Err(error) = ctrlc::set_handler(handler) {

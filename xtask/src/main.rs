@@ -20,6 +20,7 @@ mod paths;
 mod recorded;
 mod report;
 mod run;
+mod terminal;
 mod ui;
 mod vm;
 mod workflow;

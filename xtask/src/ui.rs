@@ -143,9 +143,9 @@ pub(crate) fn stdout_coloured() -> bool {
     stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Characters of a line of the terminal that stdout is; 80 where it is none or does not say.
-pub(crate) fn stdout_width() -> usize {
-    console::Term::stdout().size().1.into()
+/// Lines and columns of the terminal that stdout is; 24 and 80 where it is none or does not say.
+pub(crate) fn stdout_size() -> (u16, u16) {
+    console::Term::stdout().size()
 }
 
 fn style(unit: Unit, total: bool, coloured: bool) -> ProgressStyle {

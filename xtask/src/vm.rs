@@ -7,6 +7,7 @@ mod device;
 mod failure;
 mod machine;
 pub(crate) mod qemu;
+pub(crate) mod shell;
 
 pub(crate) use console::Splat;
 pub(crate) use failure::{FailureKind, GuestFailure, StartFailure};

@@ -53,6 +53,17 @@ pub(crate) fn execute(
     sender: &Sender,
     batch: Batch,
 ) -> Result<BatchReport, String> {
+    execute_then(kernel, sender, batch, |_| ())
+}
+
+/// Executes a batch as [`execute`] does; `look` is told what came of its steps while all that they
+/// created is still there.
+pub(crate) fn execute_then(
+    kernel: &mut Kernel,
+    sender: &Sender,
+    batch: Batch,
+    look: impl FnOnce(&[Result<Output, Failure>]),
+) -> Result<BatchReport, String> {
     let Batch { name, mode, steps } = batch;
     let started = Instant::now();
     kernel.mark(&name, mode)?;
@@ -60,6 +71,9 @@ pub(crate) fn execute(
     let mut objects = Objects::default();
     let done = run(steps, |step| perform(kernel, sender, &mut objects, step))
         .map_err(|(index, message)| format!("batch {name}, step {index}: {message}"));
+    if let Ok(steps) = &done {
+        look(steps);
+    }
     drop(objects);
     let (jit_enable, jit_harden) = kernel.read_mode()?;
     let nanos = started.elapsed().as_nanos().try_into().unwrap_or(u64::MAX);

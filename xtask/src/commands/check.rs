@@ -78,6 +78,11 @@ const CARGO_STEPS: [CargoStep; 6] = [
 const REAL_GUESTS: &[&str] =
     &["test", "--package", "xtask", "--locked", "--quiet", "real_guest", "--", "--ignored"];
 
+/// Of these tests those that need one more program: the program, what is in their names, and the
+/// package that brings the program.
+const NEED_MORE: [(&str, &str, &str); 2] =
+    [(host::GDB, "in_gdb", "gdb"), (host::BUSYBOX, "with_busybox", "busybox-static")];
+
 /// The tests that are ignored elsewhere because they need a mount namespace, for a small disk.
 const FULL_DISK: &[&str] =
     &["test", "--package", "xtask", "--locked", "--quiet", "full_disk", "--", "--ignored"];
@@ -137,11 +142,13 @@ impl Check {
         let built = build::build(&KernelRequest::from(&KernelArgs::default()))?;
         let vmlinux = built.vmlinux.display().to_string();
         let mut tests = REAL_GUESTS.to_vec();
-        if host::find_program(host::GDB).is_none() {
-            skip("a guest in gdb", "apt-get install gdb", skipped);
-            tests.extend(["--skip", "in_gdb"]);
+        for (program, name, package) in NEED_MORE {
+            if host::find_program(program).is_none() {
+                skip(name, &format!("apt-get install {package}"), skipped);
+                tests.extend(["--skip", name]);
+            }
         }
-        step("guests that fail, guests in a debugger", || {
+        step("guests that fail, guests in gdb and with a shell", || {
             cargo(&tests, &[("BPF_INDIRECT_VMLINUX", vmlinux.as_str())])
         })?;
         interrupt::check()?;

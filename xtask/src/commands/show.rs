@@ -88,7 +88,7 @@ impl Show {
             outln!("{text}");
             return Ok(Status::Held);
         }
-        let width = stdout().is_terminal().then(ui::stdout_width);
+        let width = stdout().is_terminal().then(|| ui::stdout_size().1.into());
         let style = Style { width, colour: ui::stdout_coloured() };
         let texts: Vec<String> =
             listings.iter().map(|listing| columns::render(listing, style)).collect();

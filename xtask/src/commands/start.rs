@@ -9,7 +9,8 @@ use crate::kernel::build::{self, BuiltKernel, KernelRequest};
 use crate::run::consoles;
 use crate::run::guest::Guest;
 use crate::vm::MachineConfig;
-use crate::vm::{accel, qemu};
+use crate::vm::accel::{self, Decision};
+use crate::vm::qemu;
 use crate::{host, image, interrupt};
 
 /// A kernel that is built, and a guest that can be started with it.
@@ -34,15 +35,8 @@ pub(crate) struct Started {
 ///
 /// Whatever stands in the way of one of them.
 pub(crate) fn start(kernel: &KernelArgs, host: &HostArgs, accel: AccelChoice) -> Result<Started> {
-    host::ensure(host)?;
-    let request = KernelRequest::from(kernel);
-    let built = build::build(&request)?;
-    interrupt::check()?;
+    let (built, decision) = ready(kernel, host, accel)?;
     let initramfs = image::build()?;
-    let decision = accel::decide(accel)?;
-    if let Some(note) = &decision.note {
-        eprintln!("{note}");
-    }
     let console = consoles::folder()?.join("console.log");
     let config =
         MachineConfig::new(built.vmlinux.clone(), initramfs, decision.accel, console.clone());
@@ -54,4 +48,26 @@ pub(crate) fn start(kernel: &KernelArgs, host: &HostArgs, accel: AccelChoice) ->
         built.release, built.patches_applied
     );
     Ok(Started { built, guest, console, accel, qemu })
+}
+
+/// Makes sure that the host has what it takes, builds the kernel, and decides how the guest's
+/// instructions are executed.
+///
+/// # Errors
+///
+/// Whatever stands in the way of one of them.
+pub(crate) fn ready(
+    kernel: &KernelArgs,
+    host: &HostArgs,
+    accel: AccelChoice,
+) -> Result<(BuiltKernel, Decision)> {
+    host::ensure(host)?;
+    let request = KernelRequest::from(kernel);
+    let built = build::build(&request)?;
+    interrupt::check()?;
+    let decision = accel::decide(accel)?;
+    if let Some(note) = &decision.note {
+        eprintln!("{note}");
+    }
+    Ok((built, decision))
 }

@@ -3,18 +3,16 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{SigSet, Signal, killpg};
-use nix::unistd::{Pid, getpgrp, tcsetpgrp};
 use tempfile::TempDir;
 
 use crate::host::GDB;
-use crate::interrupt::{self, Group};
+use crate::terminal;
 
 /// A place for gdb and QEMU to meet.
 #[derive(Debug)]
@@ -74,38 +72,9 @@ impl Meeting {
         let words = self.command();
         let mut command = Command::new(GDB);
         command.args(&words[1..]);
-        let mut group = Group::spawn(&mut command, Stdio::inherit())
-            .with_context(|| format!("failed to start {}", words.join(" ")))?;
-        let terminal = Terminal::lend(group.pid());
-        while group.try_wait()?.is_none() {
-            sleep(Duration::from_millis(50));
-        }
-        drop(terminal);
-        interrupt::check()
-    }
-}
-
-/// The terminal, while another process group has it.
-struct Terminal;
-
-impl Terminal {
-    fn lend(to: Pid) -> Self {
-        // Else taking it back would stop this process: it is then one in the background.
-        let mut stops = SigSet::empty();
-        stops.add(Signal::SIGTTOU);
-        let _ = stops.thread_block();
-        // No terminal: nothing to lend.
-        if tcsetpgrp(std::io::stdin(), to).is_ok() {
-            // It may have been stopped for reading before it had it.
-            let _ = killpg(to, Signal::SIGCONT);
-        }
-        Self
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = tcsetpgrp(std::io::stdin(), getpgrp());
+        terminal::run(&mut command)
+            .map(drop)
+            .with_context(|| format!("failed to run {}", words.join(" ")))
     }
 }
 

@@ -114,6 +114,58 @@ impl Device for SerialConsole {
     }
 }
 
+/// The first serial port on the terminal: the kernel's console, and somebody who types.
+#[derive(Debug)]
+pub(crate) struct Terminal;
+
+impl Device for Terminal {
+    fn qemu_args(&self) -> Vec<OsString> {
+        // Ctrl-C is the guest's; Ctrl-A X ends the machine.
+        args([
+            "-chardev",
+            "stdio,id=console,mux=on,signal=off",
+            "-serial",
+            "chardev:console",
+            "-mon",
+            "chardev=console,mode=readline",
+        ])
+    }
+
+    fn kernel_args(&self) -> Vec<String> {
+        vec!["console=ttyS0".into(), "loglevel=5".into()]
+    }
+}
+
+/// Two virtio-serial ports: what a command writes, connected to a socket on which we listen, and its
+/// status, written to a file.
+#[derive(Debug)]
+pub(crate) struct CommandPorts {
+    /// Path of the Unix socket, at most 107 bytes.
+    pub(crate) output: PathBuf,
+    /// The file.
+    pub(crate) status: PathBuf,
+}
+
+impl Device for CommandPorts {
+    fn qemu_args(&self) -> Vec<OsString> {
+        let mut output = OsString::from("socket,id=output,path=");
+        output.push(escaped(&self.output));
+        let mut status = OsString::from("file,id=status,path=");
+        status.push(escaped(&self.status));
+        let mut list = vec!["-chardev".into(), output, "-chardev".into(), status];
+        // Number 0 is reserved for a console. images/shell/rc knows the others by their numbers.
+        list.extend(args([
+            "-device",
+            "virtio-serial-device,max_ports=3",
+            "-device",
+            "virtserialport,nr=1,chardev=output,name=bpf-indirect.output",
+            "-device",
+            "virtserialport,nr=2,chardev=status,name=bpf-indirect.status",
+        ]));
+        list
+    }
+}
+
 /// The virtio-serial port that carries the records, connected to a socket on which we listen.
 #[derive(Debug)]
 pub(crate) struct AgentPort {
@@ -279,6 +331,20 @@ mod tests {
     fn commas_in_paths_survive_qemus_option_parser() {
         let port = AgentPort { socket: "/tmp/a,b/s".into() };
         assert!(shown(&port).contains("path=/tmp/a,,b/s "), "{}", shown(&port));
+    }
+
+    #[test]
+    fn a_commands_output_and_status_have_ports_of_their_own() {
+        let ports = shown(&CommandPorts { output: "/tmp/o".into(), status: "/tmp/s".into() });
+        for (number, name, backend) in
+            [(1, "output", "socket,id=output"), (2, "status", "file,id=status")]
+        {
+            assert!(ports.contains(&format!("nr={number},chardev={name},")), "{ports}");
+            assert!(
+                ports.contains(&format!("-chardev {backend},path=/tmp/{}", &name[..1])),
+                "{ports}"
+            );
+        }
     }
 
     #[test]

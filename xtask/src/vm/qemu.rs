@@ -39,6 +39,25 @@ pub(crate) fn version() -> io::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
 }
 
+/// QEMU without arguments, which the kernel kills when the calling thread ends, however that happens.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::NotFound`] when there is none.
+pub(crate) fn command() -> io::Result<Command> {
+    if !installed(PROGRAM) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    // setpriv (util-linux) sets the parent-death signal, which a safe program cannot do for its
+    // child by itself; without it, only Drop ends QEMU.
+    if !installed("setpriv") {
+        return Ok(Command::new(PROGRAM));
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", PROGRAM]);
+    Ok(command)
+}
+
 /// A running QEMU. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Qemu {
@@ -58,18 +77,7 @@ impl Qemu {
     /// When the program cannot be run or the file not be written.
     pub(crate) fn spawn(args: &[OsString], stderr: &Path) -> io::Result<Self> {
         let log = File::create(stderr)?;
-        // setpriv (util-linux) sets the parent-death signal, which a safe program cannot do for its
-        // child by itself; without it, only Drop ends QEMU.
-        let mut command = if installed("setpriv") {
-            if !installed(PROGRAM) {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            let mut command = Command::new("setpriv");
-            command.args(["--pdeathsig", "KILL", "--", PROGRAM]);
-            command
-        } else {
-            Command::new(PROGRAM)
-        };
+        let mut command = command()?;
         let child = command
             .args(args)
             .process_group(0)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::process::Stdio;
 use std::thread;
 
 use bpf_wire::Mode;

@@ -1,0 +1,137 @@
+//! `cargo xtask shell`: a shell in a guest, or one command there.
+
+use std::io::{IsTerminal, Write, stdin, stdout};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::start::ready;
+use crate::cli::{AccelChoice, HostArgs, KernelArgs};
+use crate::debug::userland::{self, Tree};
+use crate::exit::{Status, Stop};
+use crate::run::consoles;
+use crate::vm::shell::ShellMachine;
+use crate::{host, image, ui};
+
+/// Options of `shell`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask shell                                    a shell in the guest
+  cargo xtask shell -- bpf-case callx/one_callee       one command, and its exit status
+  cargo xtask shell -- 'bpftool prog list; uname -a'   one that the guest's shell takes apart
+
+The guest holds the cases as ELF objects (/objects/SUITE/CASE.o, those in Rust among them) and as what
+`test` would have the kernel do with them: `bpf-case NAME [MODE]` loads and runs one and says what came
+of it. `bpf-case NAME --hold &` keeps its programs and maps until `fg` and Enter, so that `bpftool prog
+dump xlated` and `bpftool map dump` can look at them. bpftool is the host's, where the host has it; an
+older one knows neither jump tables nor the two instructions.
+
+`exit` or Ctrl-D ends the guest; Ctrl-A X kills it.
+
+Exit status: that of the command; without one, 0. 2 wrong usage, 69 the host lacks something, 70 the
+harness itself failed. A guest that ends before its command is status 1.")]
+pub(crate) struct Shell {
+    /// What to run instead of a shell: one word for the guest's shell to take apart, or words.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+    /// How the guest's instructions are executed.
+    #[arg(long, value_enum, default_value_t)]
+    accel: AccelChoice,
+    #[command(flatten)]
+    kernel: KernelArgs,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+impl Shell {
+    /// Runs the command.
+    pub(crate) fn run(self) -> Result<Status> {
+        if self.command.is_empty() && !(stdin().is_terminal() && stdout().is_terminal()) {
+            return Err(Stop::Usage(
+                "a shell needs a terminal; without one, give a command: cargo xtask shell -- COMMAND"
+                    .to_owned(),
+            )
+            .into());
+        }
+        let (built, accel) = ready(&self.kernel, &self.host, self.accel)?;
+        host::require(host::BUSYBOX)?;
+        let mut tree = Tree::default();
+        userland::busybox(&mut tree)?;
+        if let Some(missing) = userland::bpftool(&mut tree)? {
+            eprintln!("{missing}");
+        }
+        userland::cases(&bpf_suites::all(), &mut tree)?;
+        match script(&self.command) {
+            Some(script) => tree.file("/etc/command", script.into_bytes()),
+            None => {
+                let (rows, columns) = ui::stdout_size();
+                tree.file("/etc/size", format!("rows {rows} columns {columns}\n").into_bytes());
+                tree.file("/etc/motd", MOTD.as_bytes().to_vec());
+            }
+        }
+        let dir = tempfile::tempdir().context("failed to create a folder for the initramfs")?;
+        let machine = ShellMachine {
+            kernel: built.vmlinux.clone(),
+            initramfs: image::build_from("shell.list", tree.entries(), dir.path())?,
+            accel: accel.accel,
+            boot: &built.boot,
+        };
+        if self.command.is_empty() {
+            eprintln!("`exit` or Ctrl-D ends the guest; Ctrl-A X kills it");
+            machine.in_terminal()?;
+            return Ok(Status::Held);
+        }
+        let console = consoles::folder()?.join("console.log");
+        let mut failed = None;
+        let status = machine.command(&console, &mut |bytes| {
+            let mut out = stdout().lock();
+            if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
+                failed.get_or_insert(error);
+            }
+        })?;
+        match failed {
+            Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(error).context("failed to write to standard output")
+            }
+            _ if status == 0 => Ok(Status::Held),
+            _ => Ok(Status::OfCommand(status)),
+        }
+    }
+}
+
+/// What the guest says in the beginning.
+const MOTD: &str = "\
+/objects  the cases as ELF objects; /cases  what bpf-case executes
+bpf-case callx/one_callee jit        load and run a case
+bpf-case callx/one_callee --hold &   keep it as well, until fg and Enter
+bpftool prog list                    what is loaded
+exit or Ctrl-D ends the guest; Ctrl-A X kills it
+";
+
+/// The command as a script; nothing for none.
+fn script(command: &[String]) -> Option<String> {
+    match command {
+        [] => None,
+        [line] => Some(format!("{line}\n")),
+        words => {
+            let quoted = |word: &String| format!("'{}'", word.replace('\'', r"'\''"));
+            Some(words.iter().map(quoted).collect::<Vec<_>>().join(" ") + "\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stay_words_and_a_line_is_the_shells() {
+        let script = |words: &[&str]| {
+            script(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(script(&[]), None);
+        assert_eq!(script(&["ls; false"]).as_deref(), Some("ls; false\n"));
+        assert_eq!(script(&["echo", "it's $x"]).as_deref(), Some("'echo' 'it'\\''s $x'\n"));
+    }
+}
