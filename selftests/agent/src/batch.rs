@@ -75,6 +75,7 @@ pub(crate) fn execute_then(
         look(steps);
     }
     drop(objects);
+    kernel.let_print()?;
     let (jit_enable, jit_harden) = kernel.read_mode()?;
     let nanos = started.elapsed().as_nanos().try_into().unwrap_or(u64::MAX);
     Ok(BatchReport { steps: done?, jit_enable, jit_harden, nanos })

@@ -21,6 +21,8 @@ const BITE: usize = 1 << 20;
 pub(crate) fn commit(fault: &Fault, sender: &Sender) -> Result<(), String> {
     match fault {
         Fault::Lkdtm(crash) => provoke(crash),
+        Fault::Log(line) => fs::write("/dev/kmsg", format!("<3>{line}\n"))
+            .map_err(|e| format!("failed to write to /dev/kmsg: {e}")),
         Fault::AgentExits => exit(1),
         // The signal itself does nothing to init; the instruction behind it does.
         Fault::AgentKilled => abort(),

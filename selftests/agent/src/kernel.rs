@@ -9,6 +9,7 @@ pub(crate) mod ids;
 pub(crate) mod map;
 pub(crate) mod mounts;
 pub(crate) mod power;
+pub(crate) mod printer;
 mod state;
 mod uapi;
 

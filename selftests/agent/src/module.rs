@@ -37,14 +37,16 @@ pub(crate) fn load(
         .map_err(|_| format!("the module's parameters {:?} hold a NUL", module.params))?;
     let dropped = Dropped::new(module.without_caps)?;
     kernel.set_mode(mode)?;
-    log::sent_during(sender, || {
+    let errno = log::sent_during(sender, || {
         kernel.mark(name, mode)?;
         if let Err(errno) = dropped.during(|| init_module(module.image, &params))? {
             return Ok(errno as i32);
         }
         unload_last()?;
         Ok(0)
-    })?
+    })?;
+    kernel.let_print()?;
+    errno
 }
 
 fn unload_last() -> Result<(), String> {

@@ -6,7 +6,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use crate::batch;
 use crate::channel::{Receiver, Sender};
 use crate::file;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, printer};
 use crate::module::{self, Module};
 use crate::resources;
 use crate::start::Started;
@@ -30,6 +30,8 @@ pub(crate) fn serve(started: Started) -> Result<(), String> {
     // only where CAP_BPF is missing (kernel/bpf/core.c: bpf_jit_charge_modmem()).
     setrlimit(Resource::RLIMIT_NOFILE, MAX_OPEN_FILES, MAX_OPEN_FILES)
         .map_err(|e| format!("failed to raise RLIMIT_NOFILE to {MAX_OPEN_FILES}: {e}"))?;
+
+    printer::hurry()?;
 
     let mut kernel = Kernel::default();
     let mut receiver = Receiver::new(reading);

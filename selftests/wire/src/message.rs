@@ -410,6 +410,8 @@ pub enum Fault {
     /// Have the kernel's lkdtm crash it (`CONFIG_DEBUG_FS`, `CONFIG_LKDTM`): the name of a crash
     /// type of `drivers/misc/lkdtm`, such as `WARNING`, `PANIC` or `SOFTLOCKUP`.
     Lkdtm(String),
+    /// Have the kernel log a line, such as `BUG: …`, as it logs what is no emergency to it.
+    Log(String),
     /// Exit the agent with status 1; as it is init, the kernel panics.
     AgentExits,
     /// Have the agent killed by a signal, as by a fault of its own.

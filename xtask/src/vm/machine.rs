@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bpf_wire::{Batch, GuestInfo, HEARTBEAT_MS, PROTOCOL_VERSION, Request, Response, marker};
@@ -31,6 +32,9 @@ const TAIL: usize = 40;
 
 /// [`MachineConfig::end_deadline`] of a usual machine.
 const END_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How late the console may be in a guest that failed.
+const LAG: Duration = Duration::from_millis(200);
 
 /// Factor on [`MachineConfig::patience`] while a module is being loaded. The kernel blinds a program
 /// of thousands of instructions in one go, with one processor, before the heartbeat gets its turn.
@@ -307,6 +311,7 @@ impl Machine {
             blame(&mut self.qemu, &mut self.console, marker, &error)
         })?;
         if let Response::Trouble(text) = response {
+            catch_up(&mut self.qemu, &mut self.console, marker);
             let title = format!("the agent is in trouble: {text}");
             return Err(failure(&mut self.console, marker, FailureKind::Trouble, title));
         }
@@ -463,7 +468,7 @@ fn blame(
         ChannelError::Closed => qemu.wait(END_DEADLINE),
         _ => qemu.exited(),
     };
-    console.update();
+    catch_up(qemu, console, sent);
     if ended.is_none() && hang::is_one(error) && first_fatal(console).is_none() {
         hang::stop(qemu);
         console.update();
@@ -477,6 +482,21 @@ fn blame(
     let mut failure = failure(console, sent, kind, title);
     failure.case = splat.case.or(failure.case);
     failure
+}
+
+/// Looks at the console, and waits until it shows the marker of what was sent. The kernel may be some
+/// ticks late with what it logs.
+fn catch_up(qemu: &mut Qemu, console: &mut Console, sent: Option<&str>) {
+    let started = Instant::now();
+    console.update();
+    while sent.is_some()
+        && console.case() != sent
+        && qemu.exited().is_none()
+        && started.elapsed() < LAG
+    {
+        sleep(Duration::from_millis(2));
+        console.update();
+    }
 }
 
 /// The splat that ended the guest. The first is the cause, what follows its consequence.

@@ -1,8 +1,10 @@
 //! The kernel's settings and log as files that stay open: each is touched for every batch.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::FileExt;
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::thread;
+use std::time::Duration;
 
 use bpf_wire::{Mode, marker};
 
@@ -10,6 +12,16 @@ use super::mounts;
 
 /// `DEVKMSG_LOG_MASK_DEFAULT` drops messages beyond ten in five seconds; a batch takes less.
 const DEVKMSG: &str = "/proc/sys/kernel/printk_devkmsg";
+
+/// Start of the text of a marker.
+const MARKER: &str = "bpf-indirect: case ";
+
+/// Longest record of `/dev/kmsg` (`kernel/printk/printk.c`: `PRINTK_MESSAGE_MAX`), and then some.
+const RECORD_SIZE: usize = 8 << 10;
+
+/// How long the console may take to start printing what was logged: a tick, of which there are 100
+/// a second at least (`kernel/printk/nbcon.c`: `nbcon_kthreads_wake()` leaves it to lazy work).
+const PRINTING: Duration = Duration::from_millis(20);
 
 const UNPRIVILEGED_DISABLED: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
 
@@ -36,8 +48,17 @@ impl Kernel {
         // vprintk_store()), and a guest that hangs never prints it.
         let marker = marker(case, mode);
         self.kmsg()?
-            .write_all(format!("<3>bpf-indirect: case {marker}\n").as_bytes())
+            .write_all(format!("<3>{MARKER}{marker}\n").as_bytes())
             .map_err(|e| format!("failed to write the marker of {marker} to /dev/kmsg: {e}"))
+    }
+
+    /// Waits until the console shows all that was logged, if that is more than markers: who gets the
+    /// answer finds the splats that belong to it. See [`super::printer`].
+    pub(crate) fn let_print(&mut self) -> Result<(), String> {
+        if logged(self.kmsg()?).map_err(|e| format!("failed to read /dev/kmsg: {e}"))? {
+            thread::sleep(PRINTING);
+        }
+        Ok(())
     }
 
     /// Makes the kernel execute the programs that are loaded from now on in a mode.
@@ -110,10 +131,31 @@ fn open_kmsg() -> Result<File, String> {
             )
         })?;
     }
-    OpenOptions::new()
-        .write(true)
-        .open("/dev/kmsg")
-        .map_err(|e| format!("failed to open /dev/kmsg: {e}"))
+    let failed = |e| format!("failed to open /dev/kmsg: {e}");
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(libc::O_NONBLOCK);
+    let mut kmsg = options.open("/dev/kmsg").map_err(failed)?;
+    kmsg.seek(SeekFrom::End(0)).map_err(failed)?;
+    Ok(kmsg)
+}
+
+/// Whether anything but markers was logged since this was asked last.
+fn logged(kmsg: &mut impl Read) -> std::io::Result<bool> {
+    let mut more = false;
+    let mut record = [0; RECORD_SIZE];
+    loop {
+        match kmsg.read(&mut record) {
+            // Before the text: priority, number, time and flags.
+            Ok(len) => {
+                let text = record[..len].split(|&byte| byte == b';').nth(1).unwrap_or_default();
+                more |= !text.starts_with(MARKER.as_bytes());
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(more),
+            // Records were overwritten before they were read.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => more = true,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A file under `/proc/sys` that holds one number.
@@ -171,6 +213,29 @@ fn parse(text: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Gives record after record, as `/dev/kmsg` does.
+    struct Records(Vec<Result<&'static str, ErrorKind>>);
+
+    impl Read for Records {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            if self.0.is_empty() {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            self.0.remove(0)?.as_bytes().read(into)
+        }
+    }
+
+    #[test]
+    fn markers_are_no_news_and_all_else_is() {
+        let marker = Ok("3,7,1024,-;bpf-indirect: case a/b jit\n");
+        let splat = Ok("4,8,1025,-;WARNING: bpf-indirect: case\n SUBSYSTEM=x\n");
+        let logged = |records: &[_]| logged(&mut Records(records.to_vec())).unwrap();
+        assert!(!logged(&[]));
+        assert!(!logged(&[marker, marker]));
+        assert!(logged(&[marker, splat, marker]));
+        assert!(logged(&[Err(ErrorKind::BrokenPipe), marker]));
+    }
 
     #[test]
     fn sysctl_text_is_a_number_and_a_newline() {

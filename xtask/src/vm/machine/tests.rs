@@ -4,7 +4,7 @@ use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use bpf_wire::Mode;
+use bpf_wire::{Fault, Mode, Step};
 
 use super::*;
 use crate::exit::Status;
@@ -90,5 +90,24 @@ fn a_real_guest_answers_and_powers_off() {
     let mut machine = real_machine(&dir.path().join("log"));
     let response = machine.request(&batch("vm/empty"), Duration::from_secs(20)).unwrap();
     assert!(matches!(response, Response::Batch(_)), "{response:?}");
+    assert_eq!(machine.power_off().unwrap(), []);
+}
+
+#[test]
+#[ignore = "starts QEMU with the kernel that BPF_INDIRECT_VMLINUX names"]
+fn a_real_guests_splat_comes_before_the_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut machine = real_machine(&dir.path().join("log"));
+    for number in 0..10 {
+        let name = format!("vm/logs_{number}");
+        let line = format!("BUG: {number}");
+        let steps = vec![Step::Fault(Fault::Log(line.clone()))];
+        let batch = Request::Batch(Batch { name: name.clone(), mode: Mode::Interp, steps });
+        let response = machine.request(&batch, Duration::from_secs(20)).unwrap();
+        assert!(matches!(response, Response::Batch(_)), "{response:?}");
+        let case = Some(format!("{name} interp"));
+        let splat = Splat { kind: FailureKind::Bug, title: line, case };
+        assert_eq!(machine.take_splats(), [splat]);
+    }
     assert_eq!(machine.power_off().unwrap(), []);
 }
