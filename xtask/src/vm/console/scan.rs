@@ -35,6 +35,12 @@ const PATTERNS: &[(FailureKind, bool, &str)] = &[
     ),
     (FailureKind::OutOfMemory, false, r"^(?<title>Out of memory): Killed process"),
     (FailureKind::OutOfMemory, false, r"^(?<title>Out of memory and no killable processes)"),
+    // arch/x86/kernel/nmi.c, pci_serr_error(): it was asked for
+    (
+        FailureKind::Panic,
+        true,
+        r"^(?<title>Kernel panic - not syncing: NMI: Not continuing)(?<stopped>)",
+    ),
     // kernel/panic.c, vpanic()
     (FailureKind::Panic, true, r"^(?<title>Kernel panic - not syncing: .*)"),
     // mm/kasan/report.c, mm/kfence/report.c, kernel/kcsan/report.c, mm/kmsan/report.c
@@ -143,6 +149,9 @@ struct Open {
     wants_function: bool,
     /// A `verifier bug:` whose `WARNING:` is still to come.
     wants_warning: bool,
+    /// The kernel was stopped: of its functions, also the one is wanted that was interrupted by
+    /// others. Meanwhile, the title up to the first function, and that.
+    stopped: Option<(String, Option<String>)>,
 }
 
 impl Scanner {
@@ -184,13 +193,10 @@ impl Scanner {
         {
             self.start(pattern, &found, text);
         } else if let Some(open) = &mut self.open {
-            if open.wants_function
-                && let Some(found) = RIP.captures(text)
+            if let Some(found) = RIP.captures(text)
+                && let Some(splat) = self.splats.last_mut()
             {
-                open.wants_function = false;
-                if let Some(splat) = self.splats.last_mut() {
-                    splat.title = format!("{} in {}", splat.title, &found["function"]);
-                }
+                open.located(&found["function"], &mut splat.title);
             }
         } else if let Some(message) = &mut self.message {
             message.push(text.to_owned());
@@ -218,13 +224,30 @@ impl Scanner {
         }
         let message = self.message.take().unwrap_or_default();
         let title = title(found, &message);
+        let stopped = found.name("stopped").map(|_| (title.clone(), None));
         self.splats.push(Splat { kind: pattern.kind, title, case: self.case.clone() });
         self.seen = true;
         self.open = Some(Open {
             kind: pattern.kind,
             wants_function: pattern.located,
             wants_warning: text.starts_with("verifier bug: "),
+            stopped,
         });
+    }
+}
+
+impl Open {
+    /// Completes a title by where the processor was.
+    fn located(&mut self, function: &str, title: &mut String) {
+        if self.wants_function {
+            self.wants_function = false;
+            *title = format!("{title} in {function}");
+            if let Some((_, top)) = &mut self.stopped {
+                *top = Some(function.to_owned());
+            }
+        } else if let Some((start, Some(top))) = &self.stopped {
+            *title = format!("{start} in {function}, below {top}");
+        }
     }
 }
 

@@ -17,7 +17,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Where the processor was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place<'a> {
-    /// In this function of the kernel, or of a program that the kernel has a symbol for.
+    /// In this function of the kernel, or of a program that the kernel has a symbol for; or
+    /// `f, below g` where `f` was interrupted by `g`.
     Function(&'a str),
     /// Waiting for an interrupt.
     Idle,
@@ -44,11 +45,10 @@ pub(super) fn stop(qemu: &mut Qemu) {
 /// Where the processor was, if that is what a splat tells.
 pub(super) fn place(splat: &Splat) -> Option<Place<'_>> {
     let rest = splat.title.strip_prefix(Monitor::STOPPED)?;
-    Some(match rest.strip_prefix(" in ") {
-        Some(function) if function.contains("idle") || function.ends_with("_halt") => Place::Idle,
-        Some(function) => Place::Function(function),
-        None => Place::Unnamed,
-    })
+    let Some(place) = rest.strip_prefix(" in ") else { return Some(Place::Unnamed) };
+    let function = place.split(',').next().unwrap_or_default();
+    let idle = function.contains("idle") || function.ends_with("_halt");
+    Some(if idle { Place::Idle } else { Place::Function(place) })
 }
 
 /// What a hang is by the place where the processor was. `kind` and `title` are what it is without.
@@ -80,6 +80,8 @@ mod tests {
         let (looping, idle) = (stopped(" in ___bpf_prog_run"), stopped(" in pv_native_safe_halt"));
         assert_eq!(place(&looping), Some(Place::Function("___bpf_prog_run")));
         assert_eq!(place(&idle), Some(Place::Idle));
+        let interrupted = stopped(" in default_idle, below apic_ack_edge");
+        assert_eq!(place(&interrupted), Some(Place::Idle));
         assert_eq!(place(&stopped("")), Some(Place::Unnamed));
         assert_eq!(place(&splat("Kernel panic - not syncing: Fatal exception")), None);
     }
