@@ -311,4 +311,6 @@ impl Found<'_> {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;
