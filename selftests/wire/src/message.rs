@@ -20,12 +20,14 @@ pub enum Request {
         /// Name of the case, written to `/dev/kmsg` as that of a [`Batch`] is.
         name: String,
         /// The module's file, whole.
+        #[serde(with = "serde_bytes")]
         image: Vec<u8>,
         /// Parameters as `insmod` takes them.
         params: String,
         /// How to execute classic and extended BPF meanwhile.
         mode: Mode,
         /// Capabilities (bit numbers of `linux/capability.h`) to do without while loading.
+        #[serde(with = "serde_bytes")]
         without_caps: Vec<u8>,
     },
     /// Read a file, such as one under `/sys` or `/proc`; answered by [`Response::File`].
@@ -170,6 +172,7 @@ pub enum Step {
     /// `BPF_BTF_LOAD`; adds a BTF object. Answered by [`Output::Done`].
     LoadBtf {
         /// The raw BTF.
+        #[serde(with = "serde_bytes")]
         data: Vec<u8>,
     },
     /// `BPF_MAP_CREATE`; adds a map. Answered by [`Output::Done`].
@@ -194,8 +197,10 @@ pub enum Step {
         /// Index of the map.
         map: u32,
         /// Key.
+        #[serde(with = "serde_bytes")]
         key: Vec<u8>,
         /// Value.
+        #[serde(with = "serde_bytes")]
         value: Vec<u8>,
         /// `BPF_ANY`, `BPF_NOEXIST`, `BPF_EXIST`.
         flags: u64,
@@ -205,6 +210,7 @@ pub enum Step {
         /// Index of the map.
         map: u32,
         /// Key.
+        #[serde(with = "serde_bytes")]
         key: Vec<u8>,
     },
     /// `BPF_MAP_UPDATE_ELEM` of the entry `key` (u32) of a prog array with a program.
@@ -238,8 +244,10 @@ pub enum Step {
         /// Index of the program.
         prog: u32,
         /// Packet data in; empty for program types that take none.
+        #[serde(with = "serde_bytes")]
         data: Vec<u8>,
         /// Context in; empty for none.
+        #[serde(with = "serde_bytes")]
         ctx: Vec<u8>,
         /// Bytes of packet data to take back, 0 for none.
         data_out: u32,
@@ -257,6 +265,7 @@ pub enum Step {
         /// Index of the map.
         map: u32,
         /// Key.
+        #[serde(with = "serde_bytes")]
         key: Vec<u8>,
     },
     /// Reads every element of a map with one `BPF_MAP_LOOKUP_BATCH`. Answered by
@@ -306,18 +315,22 @@ pub struct ProgramLoad {
     /// License.
     pub license: String,
     /// Little-endian instruction slots.
+    #[serde(with = "serde_bytes")]
     pub insns: Vec<u8>,
     /// `(slot, map)`: write the descriptor of the map into the slot's immediate.
     pub map_refs: Vec<(u32, u32)>,
     /// Index of the BTF object, if any.
     pub btf: Option<u32>,
     /// `struct bpf_func_info` records, 8 bytes each.
+    #[serde(with = "serde_bytes")]
     pub func_info: Vec<u8>,
     /// `struct bpf_line_info` records, 16 bytes each.
+    #[serde(with = "serde_bytes")]
     pub line_info: Vec<u8>,
     /// `BPF_LOG_*`; 0 loads without a log.
     pub log_level: u32,
     /// Capabilities (bit numbers of `linux/capability.h`) to drop while loading.
+    #[serde(with = "serde_bytes")]
     pub without_caps: Vec<u8>,
     /// Whether to take the translated instructions and the JITed image back.
     pub dump: bool,
@@ -352,9 +365,11 @@ pub enum Output {
         /// `bpf_prog_info.verified_insns`.
         verified_insns: u32,
         /// Translated instructions, if asked for and the kernel hands them out.
+        #[serde(with = "serde_bytes")]
         xlated: Vec<u8>,
         /// Machine code of all functions, one behind the other, if asked for and the kernel hands
         /// it out.
+        #[serde(with = "serde_bytes")]
         jited: Vec<u8>,
         /// The functions of `jited` in their order: address and length in bytes.
         jited_funcs: Vec<(u64, u32)>,
@@ -372,14 +387,16 @@ pub enum Output {
         /// Return value: the low 32 bits of r0.
         retval: u32,
         /// Packet data afterwards.
+        #[serde(with = "serde_bytes")]
         data: Vec<u8>,
         /// Context afterwards.
+        #[serde(with = "serde_bytes")]
         ctx: Vec<u8>,
     },
     /// Elements of a map as `(key, value)`.
     Elements(Vec<(Vec<u8>, Vec<u8>)>),
     /// Bytes of memory.
-    Bytes(Vec<u8>),
+    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
     /// A step was attempted; how the kernel refused it, if it did.
     Attempted(Option<Failure>),
 }
