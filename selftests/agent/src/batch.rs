@@ -3,9 +3,8 @@
 mod load;
 mod slots;
 
-use bpf_wire::{Batch, BatchReport, Failure, Output, Step};
+use bpf_wire::{Batch, BatchReport, Failure, Mode, Output, Step};
 use std::os::fd::AsRawFd;
-use std::time::Instant;
 
 use crate::channel::Sender;
 use crate::fault;
@@ -65,7 +64,6 @@ pub(crate) fn execute_then(
     look: impl FnOnce(&[Result<Output, Failure>]),
 ) -> Result<BatchReport, String> {
     let Batch { name, mode, steps } = batch;
-    let started = Instant::now();
     kernel.mark(&name, mode)?;
     kernel.set_mode(mode)?;
     let mut objects = Objects::default();
@@ -77,8 +75,30 @@ pub(crate) fn execute_then(
     drop(objects);
     kernel.let_print()?;
     let (jit_enable, jit_harden) = kernel.read_mode()?;
-    let nanos = started.elapsed().as_nanos().try_into().unwrap_or(u64::MAX);
-    Ok(BatchReport { steps: done?, jit_enable, jit_harden, nanos })
+    Ok(BatchReport { steps: done?, jit_enable, jit_harden })
+}
+
+/// Takes the steps of batches in a loop.
+///
+/// An error says which step failed.
+pub(crate) fn repeat_bare(
+    kernel: &mut Kernel,
+    sender: &Sender,
+    mode: Mode,
+    batches: Vec<Vec<Step>>,
+) -> Result<(), String> {
+    kernel.set_mode(mode)?;
+    for (number, steps) in batches.into_iter().enumerate() {
+        let mut objects = Objects::default();
+        for (index, step) in steps.into_iter().enumerate() {
+            let done = match step {
+                Step::LoadProgram(load) => load::load_bare(kernel, &mut objects, *load),
+                step => perform(kernel, sender, &mut objects, step).map(drop),
+            };
+            done.map_err(|error| format!("batch {number}, step {index}: {error:?}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes step after step, until one is refused, or gives the index and message of the one that

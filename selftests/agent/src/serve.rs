@@ -54,6 +54,9 @@ pub(crate) fn serve(started: Started) -> Result<(), String> {
                     .map(|errno| Response::Module { errno })
             }
             Request::ReadFile { path } => file::read(&path).map(Response::File),
+            Request::Loop { mode, batches } => {
+                batch::repeat_bare(&mut kernel, &sender, mode, batches).map(|()| Response::Looped)
+            }
             Request::Resources => resources::count(&mut kernel).map(Response::Resources),
             Request::PowerOff => return Ok(()),
         };

@@ -35,6 +35,15 @@ pub enum Request {
         /// Absolute path.
         path: String,
     },
+    /// Take the steps of some batches in a loop with nothing around it, to measure what the kernel
+    /// itself takes; answered by [`Response::Looped`]. No marker, no log, no dump, nothing read back.
+    /// A step that fails is trouble.
+    Loop {
+        /// Mode to set before the first step.
+        mode: Mode,
+        /// The steps of each batch.
+        batches: Vec<Vec<Step>>,
+    },
     /// Count what the guest holds; answered by [`Response::Resources`].
     Resources,
     /// Power the machine off; not answered.
@@ -60,6 +69,8 @@ pub enum Response {
     },
     /// Result of a [`Request::ReadFile`]: the content, or an errno.
     File(Result<Vec<u8>, i32>),
+    /// A [`Request::Loop`] is over, and all that it created is closed.
+    Looped,
     /// Result of a [`Request::Resources`].
     Resources(Resources),
     /// The agent could not do what was asked, by no fault of the kernel under test.
@@ -345,8 +356,6 @@ pub struct BatchReport {
     pub jit_enable: u32,
     /// `net.core.bpf_jit_harden` as read back when the batch was over.
     pub jit_harden: u32,
-    /// Nanoseconds from before the marker to behind the last step.
-    pub nanos: u64,
 }
 
 /// What a step that worked gave.

@@ -51,12 +51,11 @@ fn response() -> impl Strategy<Value = Response> {
         ".{0,60}".prop_map(Response::Log),
         prop_oneof![bytes().prop_map(Ok), any::<i32>().prop_map(Err)].prop_map(Response::File),
         ".{0,60}".prop_map(Response::Trouble),
-        (prop::collection::vec(step, 0..4), 0..3_u32, 0..3_u32, any::<u64>()).prop_map(
-            |(steps, jit_enable, jit_harden, nanos)| Response::Batch(BatchReport {
+        (prop::collection::vec(step, 0..4), 0..3_u32, 0..3_u32).prop_map(
+            |(steps, jit_enable, jit_harden)| Response::Batch(BatchReport {
                 steps,
                 jit_enable,
-                jit_harden,
-                nanos
+                jit_harden
             })
         ),
     ]

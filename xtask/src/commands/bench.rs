@@ -2,6 +2,7 @@
 
 mod boot;
 mod build;
+mod guest;
 mod model;
 
 use anyhow::Result;
@@ -22,6 +23,8 @@ enum What {
     Boot(boot::Boot),
     /// What the cache and the incremental build cost beside plain make.
     Build(build::Build),
+    /// Throughput of cases beside a bare loop of loads and runs in the same guest.
+    Guest(guest::Guest),
     /// The reference model beside other interpreters.
     Model(model::Model),
 }
@@ -32,7 +35,15 @@ impl Bench {
         match self.what {
             What::Boot(command) => command.run(),
             What::Build(command) => command.run(),
+            What::Guest(command) => command.run(),
             What::Model(command) => command.run(),
         }
     }
+}
+
+/// What `/proc/cpuinfo` calls the processor.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    name.map_or("unknown processor", |(_, name)| name.trim()).to_owned()
 }

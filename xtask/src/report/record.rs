@@ -67,7 +67,8 @@ pub(crate) struct Record {
     pub(crate) console: Vec<String>,
     /// How the guest ended, if it did not survive the case.
     pub(crate) guest: Option<FailureKind>,
-    /// Milliseconds that the guest took for it; if it did not survive it, those until that was noticed.
+    /// Milliseconds from when it was sent, or the one before it was answered if that was later, to its
+    /// answer.
     pub(crate) millis: u64,
     /// The program of it that the kernel rejects and the model runs cleanly, if there is one. In
     /// [`Report::too_strict`].

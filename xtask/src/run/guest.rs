@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bpf_wire::{Batch, GuestInfo, Mode, Request, Response, Step, marker};
@@ -169,6 +169,23 @@ impl Guest {
             }
         }
         Ok(said)
+    }
+
+    /// Has the agent take the steps of batches in a loop; how long that took, from here.
+    ///
+    /// # Errors
+    ///
+    /// When the guest cannot be started or does not survive it, or a step fails.
+    pub(crate) fn repeat_bare(&mut self, mode: Mode, batches: Vec<Vec<Step>>) -> Result<Duration> {
+        let deadline = self.config.batch_deadline * self.slowdown;
+        let request = Request::Loop { mode, batches };
+        let machine = self.machine()?;
+        let started = Instant::now();
+        match machine.request(&request, deadline) {
+            Ok(Response::Looped) => Ok(started.elapsed()),
+            Ok(other) => bail!("the agent was to take steps in a loop, and answered {other:?}"),
+            Err(failure) => Err(failure.into_error()),
+        }
     }
 
     /// What the JIT has to emit, once the kernel has said that it does what its config is for.

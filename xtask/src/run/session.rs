@@ -150,7 +150,7 @@ struct Modelled {
 }
 
 /// A case and its plan, or why there is none.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     /// The case.
     pub(crate) case: Case,
@@ -244,7 +244,7 @@ fn unsupported(case: &Case, mode: Mode, rules: &Rules, support: &Support) -> Opt
         .then(|| format!("the base has the bug that \"{fix}\" mends"))
 }
 
-/// Judges what came of a case in a mode. `waited` is how long that was waited for.
+/// Judges what came of a case in a mode, `waited` after the guest was free for it.
 fn judge_answer(
     (case, plan, mode): (&Case, &LoadPlan, Mode),
     lowered: &Lowered,
@@ -254,10 +254,10 @@ fn judge_answer(
     modelled: &mut Modelled,
     record: &mut Record,
 ) {
+    record.millis = waited.as_millis().try_into().unwrap_or(u64::MAX);
     let (report, splats) = match answer {
         Answer::Report { report, splats } => (report, splats),
         Answer::Dead(failure) => {
-            record.millis = waited.as_millis().try_into().unwrap_or(u64::MAX);
             (record.verdict, record.failure) = match failure.status() {
                 Status::CaseFailed => (Verdict::Failed, Some(FailureClass::Guest)),
                 _ => (Verdict::Broken, None),
@@ -267,7 +267,6 @@ fn judge_answer(
             return;
         }
     };
-    record.millis = report.nanos / 1_000_000;
     let Modelled { expected, explorer, traces } = modelled;
     let mut found = Found { record, worst: None };
     let refused = expected.refused.iter().map(|why| format!("the model refuses the plan: {why}"));

@@ -365,6 +365,7 @@ enum Answer {
     Batch,
     Module,
     File,
+    Loop,
     Resources,
     /// Nothing.
     #[default]
@@ -377,6 +378,7 @@ impl Sent {
             Request::Batch(Batch { name, mode, .. }) => (Some((name, *mode)), Answer::Batch),
             Request::LoadModule { name, mode, .. } => (Some((name, *mode)), Answer::Module),
             Request::ReadFile { .. } => (None, Answer::File),
+            Request::Loop { .. } => (None, Answer::Loop),
             Request::Resources => (None, Answer::Resources),
             Request::PowerOff => (None, Answer::Nothing),
         };
@@ -391,6 +393,7 @@ impl Answer {
             (Self::Batch, Response::Batch(_))
                 | (Self::Module, Response::Module { .. })
                 | (Self::File, Response::File(_))
+                | (Self::Loop, Response::Looped)
                 | (Self::Resources, Response::Resources(_))
         )
     }

@@ -29,6 +29,48 @@ pub(super) fn load(
     objects: &mut Objects,
     load: ProgramLoad,
 ) -> Result<Output, StepError> {
+    let (fd, log) = attempt(kernel, objects, &load, |spec| {
+        with_log(load.log_level, |level, buffer| bpf::load_program(spec, level, buffer))
+    })?;
+    let fd = match fd {
+        Ok(fd) => fd,
+        Err(CallError::Kernel(errno)) => {
+            return Err(StepError::Refused(Failure { errno, log }));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let info = bpf::program_info(&fd, load.dump)
+        .map_err(|e| format!("the program was loaded, but its info cannot be had: {e:?}"))?;
+    objects.programs.add(Program { fd, prog_type: load.prog_type });
+    Ok(Output::Loaded {
+        log,
+        jited_len: info.jited_len,
+        xlated_len: info.xlated_len,
+        verified_insns: info.verified_insns,
+        xlated: info.xlated,
+        jited: info.jited,
+        jited_funcs: info.jited_funcs,
+    })
+}
+
+/// The same once, without a log, and without asking anything of the program.
+pub(super) fn load_bare(
+    kernel: &mut Kernel,
+    objects: &mut Objects,
+    load: ProgramLoad,
+) -> Result<(), StepError> {
+    let loaded = attempt(kernel, objects, &load, |spec| bpf::load_program(spec, 0, &mut []))?;
+    objects.programs.add(Program { fd: loaded.fd?, prog_type: load.prog_type });
+    Ok(())
+}
+
+/// Does something with what the step asks for, without the capabilities that it does without.
+fn attempt<T>(
+    kernel: &mut Kernel,
+    objects: &Objects,
+    load: &ProgramLoad,
+    act: impl FnOnce(&ProgramSpec<'_>) -> T,
+) -> Result<T, StepError> {
     let mut insns = slots("instructions", &load.insns)?;
     for &(slot, map) in &load.map_refs {
         refer(&mut insns, slot, objects.maps.get(map)?.as_raw_fd())?;
@@ -52,28 +94,7 @@ pub(super) fn load(
     if dropped.leaves_unprivileged() {
         kernel.allow_unprivileged()?;
     }
-    let (fd, log) = dropped.during(|| {
-        with_log(load.log_level, |level, buffer| bpf::load_program(&spec, level, buffer))
-    })?;
-    let fd = match fd {
-        Ok(fd) => fd,
-        Err(CallError::Kernel(errno)) => {
-            return Err(StepError::Refused(Failure { errno, log }));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let info = bpf::program_info(&fd, load.dump)
-        .map_err(|e| format!("the program was loaded, but its info cannot be had: {e:?}"))?;
-    objects.programs.add(Program { fd, prog_type: load.prog_type });
-    Ok(Output::Loaded {
-        log,
-        jited_len: info.jited_len,
-        xlated_len: info.xlated_len,
-        verified_insns: info.verified_insns,
-        xlated: info.xlated,
-        jited: info.jited,
-        jited_funcs: info.jited_funcs,
-    })
+    Ok(dropped.during(|| act(&spec))?)
 }
 
 /// Instruction slots and `struct bpf_func_info` have 8 bytes, `struct bpf_line_info` 16.

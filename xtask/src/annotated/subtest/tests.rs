@@ -120,7 +120,7 @@ fn judged(tags: &[&str], load: Result<&str, (i32, &str)>, retval: u32) -> Vec<St
             break;
         }
     }
-    let report = BatchReport { steps, jit_enable: 1, jit_harden: 0, nanos: 0 };
+    let report = BatchReport { steps, jit_enable: 1, jit_harden: 0 };
     test.judge(Mode::Jit, &lowered, &report).into_iter().map(|it| it.text).collect()
 }
 

@@ -114,7 +114,7 @@ impl Executor for One {
         };
         let (jit_enable, jit_harden) = mode.sysctls();
         let steps = steps.into_iter().map(output).collect();
-        let report = BatchReport { steps, jit_enable, jit_harden, nanos: 0 };
+        let report = BatchReport { steps, jit_enable, jit_harden };
         Ok(Answer::Report { report, splats: Vec::new() })
     }
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::processor;
 use crate::exit::Status;
 use crate::interrupt::Group;
 use crate::paths;
@@ -219,13 +220,6 @@ fn table(report: &Report) -> String {
         text += &format!(" {:>7.2} {:>8.2}\n", row.ratio, row.ratio_of_medians);
     }
     text
-}
-
-/// What `/proc/cpuinfo` calls the processor.
-fn processor() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    name.map_or("unknown processor", |(_, name)| name.trim()).to_owned()
 }
 
 #[cfg(test)]

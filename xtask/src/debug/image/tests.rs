@@ -38,7 +38,7 @@ impl Executor for Kernel {
         }
         self.asked.push(steps);
         let (jit_enable, jit_harden) = mode.sysctls();
-        let report = BatchReport { steps: outcomes, jit_enable, jit_harden, nanos: 0 };
+        let report = BatchReport { steps: outcomes, jit_enable, jit_harden };
         Ok(Answer::Report { report, splats: Vec::new() })
     }
 }

@@ -43,7 +43,7 @@ fn judged(case: impl Into<Case>, kernel: Kernel<'_>) -> Judged {
             break;
         }
     }
-    let report = BatchReport { steps, jit_enable: 1, jit_harden: 0, nanos: 0 };
+    let report = BatchReport { steps, jit_enable: 1, jit_harden: 0 };
     let expected = model::expect(&case, &plan);
     let mode = Mode::Jit;
     let subject = Subject {

@@ -61,7 +61,7 @@ struct Fixed(Vec<Result<Output, Failure>>);
 impl Executor for Fixed {
     fn execute(&mut self, _: &str, mode: Mode, _: Vec<Step>) -> Result<Answer> {
         let (jit_enable, jit_harden) = mode.sysctls();
-        let report = BatchReport { steps: self.0.clone(), jit_enable, jit_harden, nanos: 0 };
+        let report = BatchReport { steps: self.0.clone(), jit_enable, jit_harden };
         Ok(Answer::Report { report, splats: Vec::new() })
     }
 }

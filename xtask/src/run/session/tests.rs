@@ -94,7 +94,7 @@ impl Executor for Fake {
         }
         let (jit_enable, jit_harden) = mode.sysctls();
         Ok(Answer::Report {
-            report: BatchReport { steps: outputs, jit_enable, jit_harden, nanos: 0 },
+            report: BatchReport { steps: outputs, jit_enable, jit_harden },
             splats,
         })
     }

@@ -36,7 +36,7 @@ enum What<'a> {
     /// There is nothing to execute.
     Known(Box<Record>),
     /// The guest has it.
-    Sent(&'a LoadPlan, Lowered),
+    Sent(&'a LoadPlan, Lowered, Instant),
 }
 
 /// The case whose items are being judged.
@@ -57,6 +57,8 @@ struct Worker<'a, 'w> {
     /// The case that is being sent, and how many of its modes are in the queue.
     sending: Option<(usize, &'a Prepared, usize)>,
     judged: Judged,
+    /// When the guest's last answer was taken.
+    answered: Option<Instant>,
 }
 
 /// Takes cases from the board until there are none that are wanted.
@@ -79,6 +81,7 @@ pub(super) fn work<'a>(
         sent: 0,
         sending: None,
         judged: Judged::default(),
+        answered: None,
     };
     worker.fill()?;
     while let Some(item) = worker.queue.pop_front() {
@@ -140,7 +143,7 @@ impl<'a> Worker<'a, '_> {
         let steps = std::mem::take(&mut lowered.steps);
         self.executor.submit(&prepared.case.name, mode, steps)?;
         self.sent += 1;
-        Ok(What::Sent(plan, lowered))
+        Ok(What::Sent(plan, lowered, Instant::now()))
     }
 
     /// Waits for what comes of the oldest item, and judges it.
@@ -148,11 +151,12 @@ impl<'a> Worker<'a, '_> {
         let Item { index, prepared, mode, last, what } = item;
         let record = match what {
             What::Known(record) => *record,
-            What::Sent(plan, lowered) => {
+            What::Sent(plan, lowered, sent) => {
                 let mut record = Record::new(&prepared.case.name, mode);
-                let waiting = Instant::now();
                 let answer = self.executor.answer()?;
-                let waited = waiting.elapsed();
+                let free = self.answered.map_or(sent, |answered| answered.max(sent));
+                let waited = free.elapsed();
+                self.answered = Some(Instant::now());
                 self.sent -= 1;
                 self.fill()?;
                 let modelled = self.judged.modelled.get_or_insert_with(|| Modelled {

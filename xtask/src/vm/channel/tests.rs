@@ -26,7 +26,7 @@ fn request() -> Request {
 }
 
 fn answer() -> Response {
-    Response::Batch(BatchReport { steps: Vec::new(), jit_enable: 1, jit_harden: 0, nanos: 0 })
+    Response::Batch(BatchReport { steps: Vec::new(), jit_enable: 1, jit_harden: 0 })
 }
 
 /// A request that is as long as this image.
