@@ -1,4 +1,5 @@
-//! Looking at one case: its source, what is loaded, what the kernel makes of it.
+//! Looking at one case: its source, what is loaded and what the kernel makes of it; gdb at its guest; and
+//! what a guest holds in which somebody looks by hand.
 
 mod code;
 pub(crate) mod columns;

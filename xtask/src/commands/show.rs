@@ -20,10 +20,10 @@ use crate::ui::{self, out, outln};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask show callx/one_callee                    what the verifier and the JIT make of a case
-  cargo xtask show gotox/many --mode jit-hardened      with blinded constants
-  cargo xtask show callx/one_callee --no-guest         its source and what is loaded, at once
-  cargo xtask show callx/one_callee --json             the same for programs
+  cargo xtask show callx/one_callee                       what the verifier and the JIT make of a case
+  cargo xtask show gotox/two_targets --mode jit-hardened  with blinded constants
+  cargo xtask show callx/one_callee --no-guest            its source and what is loaded, at once
+  cargo xtask show callx/one_callee --json                the same for programs
 
 The columns are the case's source, the instructions that are loaded, those that the verifier made of
 them (xlated), and the JIT's machine code. Each instruction stands beside what became of it: the

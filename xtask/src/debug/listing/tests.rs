@@ -55,6 +55,32 @@ fn without_a_kernel_there_is_source_and_what_is_loaded() {
     assert_eq!((listing.notes.len(), listing.mode), (0, None));
 }
 
+/// Of every case: each instruction once, in order, and no line of the source left out.
+#[test]
+fn nothing_of_a_case_is_left_out() {
+    for case in bpf_suites::all() {
+        let plan = case.plan().unwrap();
+        let listing = before_load(&case, &plan).unwrap();
+        let mut lines = std::collections::BTreeSet::new();
+        for (listed, program) in listing.programs.iter().zip(&plan.programs) {
+            let rows = listed.rows.iter();
+            let slots: Vec<usize> =
+                rows.filter_map(|row| Some(row.loaded.as_ref()?.slot)).collect();
+            let expected: Vec<usize> = plain(program, |slot| Slot { slot, text: String::new() })
+                .into_iter()
+                .filter_map(|row| Some(row.loaded?.slot))
+                .collect();
+            assert_eq!(slots, expected, "{}", case.name);
+            lines.extend(listed.rows.iter().filter_map(|row| Some(row.source.as_ref()?.number)));
+            lines.extend(listed.source.iter().map(|line| line.number));
+        }
+        let source = Source::of(&case).unwrap();
+        let whole = source.whole().iter().filter(|line| !line.text.is_empty());
+        let missing: Vec<_> = whole.filter(|line| !lines.contains(&line.number)).collect();
+        assert!(missing.is_empty(), "{}: {missing:?}", case.name);
+    }
+}
+
 #[test]
 fn instructions_stand_beside_the_one_they_come_from() {
     let listing = listed(Mode::Jit, &Found::Loaded(image()));
