@@ -3,6 +3,7 @@
 //!
 //! A file starts with these splats, one `# kind | title | case` a line, then an empty line; the rest
 //! is the console. `cargo xtask check --bless` writes the start, also of a file that is all console.
+//! The logs named `lkdtm-…` are what a kernel of the config `debug` printed when its lkdtm was asked to.
 
 use std::fmt;
 use std::fs;
