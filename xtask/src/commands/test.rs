@@ -40,6 +40,7 @@ Examples:
   cargo xtask test --install-deps           everything, from a bare machine
   cargo xtask test gotox/many               the cases whose name matches
   cargo xtask test --mode interp --list     what there is
+  cargo xtask test --jobs 2                 in two guests at once
   cargo xtask test --series none            on the base without our patches
   cargo xtask test --linux ~/linux          on your own tree
   cargo xtask test kernel/test_bpf          the kernel's own lib/test_bpf.ko

@@ -370,8 +370,8 @@ impl Pipeline for Guest {
         };
         let splats = machine.take_splats();
         let name = batch.name;
-        // The kernel writes its console late, unless it is in distress: what comes behind the marker of
-        // a batch that was answered is of that one.
+        // The agent lets the kernel print before it answers. What comes later all the same says whose it
+        // is: behind the marker of a batch that was answered already, it is of that one.
         let said = |splat: Splat| match splat.case {
             Some(case) if case != batch.marker => format!("{} (of {case})", splat.title),
             _ => splat.title,
