@@ -80,9 +80,10 @@ mod tests {
     #[test]
     fn a_process_that_begins_anew_has_an_empty_folder() {
         let dir = tempfile::tempdir().unwrap();
-        let (folder, lock) = make(dir.path(), "1").unwrap();
+        let all = dir.path().join("consoles");
+        let (folder, lock) = make(&all, "1").unwrap();
         fs::write(folder.join("console.log"), "old").unwrap();
-        let (again, _lock) = make(dir.path(), "1").unwrap();
+        let (again, _lock) = make(&all, "1").unwrap();
         assert_eq!(again, folder);
         assert!(!folder.join("console.log").exists());
         drop(lock);
