@@ -28,7 +28,7 @@ pub(super) enum ChannelError {
     /// QEMU closed its end.
     #[error("the channel was closed")]
     Closed,
-    /// Not a byte came for this long.
+    /// Not a byte came for this long, which is all the patience there is.
     #[error("no heartbeat for {0:.1?}")]
     Silent(Duration),
     /// A record started and was not finished for this long.
@@ -192,8 +192,8 @@ impl Channel {
             let waited = started.elapsed();
             if silent >= patience {
                 return Err(match self.decoder.pending() {
-                    0 => ChannelError::Silent(silent),
-                    bytes => ChannelError::Stopped { bytes, wait: silent },
+                    0 => ChannelError::Silent(patience),
+                    bytes => ChannelError::Stopped { bytes, wait: patience },
                 });
             }
             if waited >= deadline {
