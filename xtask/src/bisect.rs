@@ -14,6 +14,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::exit::Stop;
+use crate::ui::errln;
 use history::History;
 pub(crate) use report::{Answer, Ending};
 use search::{Found, Side, search};
@@ -39,7 +40,7 @@ pub(crate) fn run(
     if commits.is_empty() {
         return Err(Stop::Usage("both ends are the same commit".to_owned()).into());
     }
-    eprintln!("{}", report::opening(commits.len()));
+    errln!("{}", report::opening(commits.len()));
     let mut seen = Steps { state, path, workshop };
     let old = seen.end(history, &question.old, &question.term_old)?;
     let new = seen.end(history, &question.new, &question.term_new)?;
@@ -54,7 +55,7 @@ pub(crate) fn run(
     let found = search(history, &question.old, &question.new, |commit, left| {
         done += 1;
         let description = history.describe(commit)?;
-        eprintln!("{}", report::step(done, left, seen.state.seconds_a_step(), &description));
+        errln!("{}", report::step(done, left, seen.state.seconds_a_step(), &description));
         let judged = seen.judge(commit)?;
         let side = side(judged.class, old, new);
         let word = match side {
@@ -62,7 +63,7 @@ pub(crate) fn run(
             Side::New => &question.term_new,
             Side::Unknown => "skipped",
         };
-        eprintln!("{}", report::judged(word, &judged));
+        errln!("{}", report::judged(word, &judged));
         Ok(side)
     })?;
     let judged = |commit: &str| seen.state.judged.get(commit).cloned();
@@ -123,9 +124,9 @@ impl Steps<'_> {
 
     /// Judges an end, without which nothing can be compared.
     fn end(&mut self, history: &History, commit: &str, term: &str) -> Result<Class> {
-        eprintln!("the {term} end: {}", history.describe(commit)?);
+        errln!("the {term} end: {}", history.describe(commit)?);
         let judged = self.judge(commit)?;
-        eprintln!("{}", report::judged(term, &judged));
+        errln!("{}", report::judged(term, &judged));
         judged.class.ok_or_else(|| {
             Stop::Usage(format!(
                 "the {term} end cannot be judged: {}; choose another one",

@@ -39,8 +39,7 @@ fn every_link_leads_somewhere() {
     assert!(links > 10, "only {links} links");
 }
 
-/// Every command of a page is one that this program takes: those of code blocks, and those in the
-/// first column of a table as far as they leave nothing out.
+/// Every command in a page's code blocks is one that this program takes.
 #[test]
 fn every_command_is_understood() {
     let mut commands = 0;

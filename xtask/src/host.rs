@@ -11,6 +11,7 @@ use xshell::{Shell, cmd};
 use crate::cli::HostArgs;
 use crate::exit::Stop;
 use crate::interrupt;
+use crate::ui::errln;
 
 /// Something that the host has or lacks.
 #[derive(Clone, Copy, Debug)]
@@ -224,7 +225,7 @@ pub(crate) fn has_mount_namespaces() -> bool {
 
 /// Installs packages through apt, after refreshing its lists.
 fn install(packages: &[&str]) -> Result<()> {
-    eprintln!("installing {}", packages.join(" "));
+    errln!("installing {}", packages.join(" "));
     apt(&["update", "-qq"])?;
     let mut args = vec!["install", "-y", "-qq", "--no-install-recommends"];
     args.extend(packages);

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,17 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::exit::{Status, Stop};
+use crate::ui::errln;
 
 /// How long a group gets to end by itself after SIGTERM. make needs it to remove the targets that
 /// are half made.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// Signals that come within this time are one wish to stop.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// When the user first wished to stop.
+static ASKED: OnceLock<Instant> = OnceLock::new();
 static PENDING: AtomicBool = AtomicBool::new(false);
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 static HANDLER: Once = Once::new();
@@ -40,7 +46,12 @@ fn signal_all(signal: Signal) {
 pub(crate) fn install() {
     HANDLER.call_once(|| {
         let handler = || {
+            let first = *ASKED.get_or_init(Instant::now);
             if PENDING.swap(true, Ordering::SeqCst) {
+                // Who signals the process and then its group means it once.
+                if first.elapsed() < AT_ONCE {
+                    return;
+                }
                 signal_all(Signal::SIGKILL);
                 std::process::exit(Status::Interrupted.number().into());
             }
@@ -52,7 +63,7 @@ pub(crate) fn install() {
             });
         };
         if let Err(error) = ctrlc::set_handler(handler) {
-            eprintln!("warning: Ctrl-C may leave processes behind: {error}");
+            errln!("warning: Ctrl-C may leave processes behind: {error}");
         }
     });
 }

@@ -1,6 +1,6 @@
 //! The command line of bpf-indirect: parses it, runs the command, turns errors into exit statuses.
 
-#![warn(clippy::print_stdout)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod annotated;
 mod bisect;
@@ -34,12 +34,12 @@ fn main() -> ExitCode {
     let mut status = match cli::Cli::parse().command.run() {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            ui::errln!("error: {error:#}");
             exit::Status::of(&error)
         }
     };
     if let Some(error) = ui::lost_output() {
-        eprintln!("error: failed to write to standard output: {error}");
+        ui::errln!("error: failed to write to standard output: {error}");
         if status == exit::Status::Held {
             status = exit::Status::of_io(error);
         }

@@ -22,7 +22,17 @@ macro_rules! outln {
     ($($arg:tt)*) => { $crate::ui::print(format_args!("{}\n", format_args!($($arg)*))) };
 }
 
-pub(crate) use {out, outln};
+/// Prints to stderr as `eprint!` does, but for a stderr that takes no more: there is nobody to tell.
+macro_rules! err {
+    ($($arg:tt)*) => { $crate::ui::print_error(format_args!($($arg)*)) };
+}
+
+/// [`err!`] with the end of the line.
+macro_rules! errln {
+    ($($arg:tt)*) => { $crate::ui::print_error(format_args!("{}\n", format_args!($($arg)*))) };
+}
+
+pub(crate) use {err, errln, out, outln};
 
 /// Why stdout took no more.
 static LOST: OnceLock<io::Error> = OnceLock::new();
@@ -34,6 +44,11 @@ pub(crate) fn print(text: fmt::Arguments<'_>) {
     {
         let _ = LOST.set(error);
     }
+}
+
+/// What [`err!`] calls.
+pub(crate) fn print_error(text: fmt::Arguments<'_>) {
+    let _ = stderr().write_fmt(text);
 }
 
 /// Why something that was printed did not arrive, if so. That nobody reads on, as behind `head`, is
@@ -88,7 +103,7 @@ impl Progress {
             bar.set_prefix(what.clone());
             bar.enable_steady_tick(TICK);
         } else {
-            eprintln!("{}", opening(unit, total, &what));
+            errln!("{}", opening(unit, total, &what));
         }
         Self { bar, what, unit, start: Instant::now() }
     }
@@ -116,14 +131,14 @@ impl Progress {
 
     /// Prints a line of its own above the bar.
     pub(crate) fn line(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| errln!("{text}"));
     }
 
     /// The work is done: the bar goes, a line with the amount and the time stays.
     pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
         let done = self.bar.position();
-        eprintln!("{}", closing(self.unit, done, &self.what, self.start.elapsed()));
+        errln!("{}", closing(self.unit, done, &self.what, self.start.elapsed()));
     }
 }
 

@@ -22,7 +22,7 @@ use crate::kernel::linux;
 use crate::kernel::series::{Selection, Series};
 use crate::report::json;
 use crate::run::select::select;
-use crate::ui::{out, outln};
+use crate::ui::{errln, out, outln};
 use crate::vm::accel;
 use crate::{host, paths};
 
@@ -173,7 +173,7 @@ impl Bisect {
         let mut guests = resumed.guests(origin, filters, modes)?;
         let answer = bisect::run(&mut state, &path, &history, &mut guests).inspect_err(|_| {
             if path.exists() {
-                eprintln!(
+                errln!(
                     "what is known so far is kept: the same command, or `cargo xtask bisect`, goes on"
                 );
             }
@@ -270,7 +270,7 @@ impl Bisect {
         }
         let decision = accel::decide(self.accel)?;
         if let Some(note) = &decision.note {
-            eprintln!("{note}");
+            errln!("{note}");
         }
         Ok(Guests {
             origin,
@@ -295,7 +295,7 @@ impl Bisect {
                 }
             }
             Err(error) => {
-                eprintln!("error: {error:#}");
+                errln!("error: {error:#}");
                 Status::StopBisection
             }
         }

@@ -20,7 +20,7 @@ use crate::report::terminal;
 use crate::run::guest::Guest;
 use crate::run::select;
 use crate::run::session::{self, Prepared, Rules};
-use crate::ui::{out, outln};
+use crate::ui::{errln, out, outln};
 
 /// Steps of the model that are shown of a case that failed, as `test` shows them.
 const SHOWN_STEPS: usize = 20;
@@ -118,7 +118,7 @@ pub(crate) fn run(prepared: &Prepared, rules: &Rules, guest: &mut Guest) -> Resu
         let bad = |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
         if records.iter().any(bad) {
             let plan = prepared.plan.as_ref().ok();
-            eprintln!("{}", terminal::failure(&prepared.case, plan, records, SHOWN_STEPS));
+            errln!("{}", terminal::failure(&prepared.case, plan, records, SHOWN_STEPS));
         }
     })
 }
@@ -135,9 +135,9 @@ fn attended<T>(meeting: &Meeting, gdb: bool, work: impl FnOnce() -> Result<T>) -
                 return meeting.run_gdb();
             }
             let command = meeting.command().join(" ");
-            eprintln!("the machine waits for gdb; in another terminal:\n  {command}");
+            errln!("the machine waits for gdb; in another terminal:\n  {command}");
             if host::find_program(host::GDB).is_none() {
-                eprintln!("the host lacks gdb; install with:\n  apt-get install -y gdb");
+                errln!("the host lacks gdb; install with:\n  apt-get install -y gdb");
             }
             Ok(())
         });

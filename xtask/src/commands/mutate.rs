@@ -23,7 +23,7 @@ use crate::run::consoles;
 use crate::run::guest::Guest;
 use crate::run::select::select;
 use crate::run::session::{self, Prepared, Rules};
-use crate::ui::{Progress, out, outln};
+use crate::ui::{Progress, errln, out, outln};
 use crate::vm::MachineConfig;
 use crate::vm::accel::{self, Accel};
 use crate::{host, image, interrupt, paths};
@@ -139,7 +139,7 @@ impl Mutate {
         let initramfs = image::build()?;
         let decision = accel::decide(self.accel)?;
         if let Some(note) = &decision.note {
-            eprintln!("{note}");
+            errln!("{note}");
         }
         let mut lab = Guests {
             base: self.base.clone(),

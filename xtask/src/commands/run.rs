@@ -19,7 +19,7 @@ use crate::report::{object as shown, terminal};
 use crate::run::guest::Guest;
 use crate::run::object::{self, Execution, Options};
 use crate::ui;
-use crate::ui::out;
+use crate::ui::{errln, out};
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -210,7 +210,7 @@ impl Run {
         for object in &objects {
             for (program, reason) in object.refused() {
                 if self.prog.as_ref().is_none_or(|prog| prog == program) {
-                    eprintln!("skipped {}/{program}: {reason}", object.name);
+                    errln!("skipped {}/{program}: {reason}", object.name);
                 }
             }
             for program in self.wanted(object) {

@@ -10,6 +10,7 @@ use crate::cli::{AccelChoice, HostArgs, KernelArgs};
 use crate::debug::userland::{self, Tree};
 use crate::exit::{Status, Stop};
 use crate::run::consoles;
+use crate::ui::errln;
 use crate::vm::shell::ShellMachine;
 use crate::{host, image, ui};
 
@@ -59,7 +60,7 @@ impl Shell {
         let mut tree = Tree::default();
         userland::busybox(&mut tree)?;
         if let Some(missing) = userland::bpftool(&mut tree)? {
-            eprintln!("{missing}");
+            errln!("{missing}");
         }
         userland::cases(&bpf_suites::all(), &mut tree)?;
         match script(&self.command) {
@@ -78,7 +79,7 @@ impl Shell {
             boot: &built.boot,
         };
         if self.command.is_empty() {
-            eprintln!("`exit` or Ctrl-D ends the guest; Ctrl-A X kills it");
+            errln!("`exit` or Ctrl-D ends the guest; Ctrl-A X kills it");
             machine.in_terminal()?;
             return Ok(Status::Held);
         }

@@ -8,6 +8,7 @@ use crate::cli::{AccelChoice, HostArgs, KernelArgs};
 use crate::kernel::build::{self, BuiltKernel, KernelRequest};
 use crate::run::consoles;
 use crate::run::guest::Guest;
+use crate::ui::errln;
 use crate::vm::MachineConfig;
 use crate::vm::accel::{self, Decision};
 use crate::vm::qemu;
@@ -43,9 +44,10 @@ pub(crate) fn start(kernel: &KernelArgs, host: &HostArgs, accel: AccelChoice) ->
     let guest = Guest::new(config, &built.boot);
     let accel = decision.accel.name();
     let qemu = qemu::version().with_context(|| format!("failed to run {}", qemu::PROGRAM))?;
-    eprintln!(
+    errln!(
         "kernel {} with {} of the series' patches, {accel}",
-        built.release, built.patches_applied
+        built.release,
+        built.patches_applied
     );
     Ok(Started { built, guest, console, accel, qemu })
 }
@@ -67,7 +69,7 @@ pub(crate) fn ready(
     interrupt::check()?;
     let decision = accel::decide(accel)?;
     if let Some(note) = &decision.note {
-        eprintln!("{note}");
+        errln!("{note}");
     }
     Ok((built, decision))
 }

@@ -28,7 +28,7 @@ use crate::run::select::{Selected, select};
 use crate::run::session::{self, Prepared, Rules};
 use crate::run::test_bpf::recorded::Recorded;
 use crate::run::test_bpf::{self, Reference};
-use crate::ui::{Progress, out, outln};
+use crate::ui::{Progress, err, errln, out, outln};
 
 /// Steps that a trace shows unless the command line says something else.
 const SHOWN_STEPS: usize = 20;
@@ -200,7 +200,7 @@ impl Test {
         let ended = guest.end();
         let guests = [guest.facts(), &helpers.facts()].concat();
         for (number, facts) in guests.iter().enumerate() {
-            eprintln!("guest {}: {}", number + 1, terminal::guest(facts));
+            errln!("guest {}: {}", number + 1, terminal::guest(facts));
         }
 
         let counts = Counts::of(&records);
@@ -222,9 +222,14 @@ impl Test {
             cases: records,
             counts,
         })?;
-        ended?;
-        helpers.ended()?;
-        Ok(counts.status())
+        match ended.and_then(|()| helpers.ended()) {
+            // What broke before says more.
+            Err(error) if counts.status() == Status::Harness => {
+                errln!("error: {error:#}");
+                Ok(Status::Harness)
+            }
+            ended => ended.map(|()| counts.status()),
+        }
     }
 
     /// The kernel's own suite, in the modes that were asked for.
@@ -255,7 +260,7 @@ impl Test {
                 .with_context(|| format!("failed to write {}", path.display()))?;
             let (record, printed) = ran?;
             progress.finish();
-            eprint!("{}", terminal::suite(&record));
+            err!("{}", terminal::suite(&record));
             let stop = record.verdict != Verdict::Held && self.fail_fast;
             records.push(record);
             counts.insert(mode.name().to_owned(), printed.tallies);
@@ -267,7 +272,7 @@ impl Test {
             let (base, patches) = (built.base.clone(), built.patches_applied);
             let made_with = MadeWith { base, patches, key: built.key.clone() };
             let path = Recorded { made_with, modes: counts }.store()?;
-            eprintln!("recorded in {}", path.display());
+            errln!("recorded in {}", path.display());
         }
         Ok(records)
     }

@@ -14,7 +14,7 @@ use crate::recorded::MadeWith;
 use crate::report::object as shown;
 use crate::report::record::{Record, Verdict};
 use crate::run::guest::Guest;
-use crate::ui::Progress;
+use crate::ui::{Progress, err, errln};
 
 /// Factor on the deadline of one test.
 const PATIENCE: u32 = 5;
@@ -71,7 +71,7 @@ impl Suite<'_> {
         });
         let mut records = ran?;
         progress.finish();
-        eprint!("{}", suite::summary(&files, self.wanted, &records));
+        err!("{}", suite::summary(&files, self.wanted, &records));
         if self.wanted.is_all() {
             if self.bless {
                 self.record(&mut records)?;
@@ -105,7 +105,7 @@ impl Suite<'_> {
         let mut record = Record::new(suite::NAME, mode);
         record.verdict = Verdict::Failed;
         record.problems = problems;
-        eprint!("{}", shown::annotated(suite::NAME, std::slice::from_ref(&record)));
+        err!("{}", shown::annotated(suite::NAME, std::slice::from_ref(&record)));
         Some(record)
     }
 
@@ -117,7 +117,7 @@ impl Suite<'_> {
             key: self.built.key.clone(),
         };
         let recorded = Recorded { made_with, modes: suite::tally(records) };
-        eprintln!("recorded in {}", recorded.store()?.display());
+        errln!("recorded in {}", recorded.store()?.display());
         let none = Changes::default();
         records.iter_mut().for_each(|record| suite::compare(record, &recorded, &none));
         Ok(())

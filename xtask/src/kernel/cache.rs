@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::source::digest::Sha256Sum;
 use crate::interrupt;
+use crate::ui::errln;
 
 /// Finished builds that a shelf keeps; the least recently used go first. Each is some 30 MB.
 const KEPT_BUILDS: usize = 40;
@@ -103,7 +104,7 @@ impl Cache {
                 Ok(Some(entry))
             }
             Err(error) => {
-                eprintln!("cached kernel {key} is damaged and is built again: {error:#}");
+                errln!("cached kernel {key} is damaged and is built again: {error:#}");
                 fs::remove_dir_all(&dir)
                     .with_context(|| format!("removing the damaged {}", dir.display()))?;
                 Ok(None)
@@ -268,7 +269,7 @@ impl Lock {
                 }
             }
             if !told {
-                eprintln!("waiting for another process that is using {what}");
+                errln!("waiting for another process that is using {what}");
                 told = true;
             }
             interrupt::check()?;

@@ -4,7 +4,7 @@ mod apt_sources;
 mod debian;
 pub(crate) mod digest;
 mod http;
-mod space;
+pub(crate) mod space;
 #[cfg(test)]
 mod test_server;
 mod unpack;
@@ -21,6 +21,7 @@ use self::digest::{Mismatch, Note, Sha256Sum};
 use self::http::{Client, Options};
 use super::bases::{Base, Place};
 use crate::exit::Stop;
+use crate::ui::errln;
 
 /// A base's source as one file in the cache, its digest checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ fn obtain_with(base: &Base, cache: &Path, options: &Options) -> Result<Tarball> 
             Err(error) if error.downcast_ref::<Stop>().is_some() => return Err(error),
             Err(error) => {
                 let reason = format!("{}: {error:#}", place.title());
-                eprintln!("{reason}");
+                errln!("{reason}");
                 reasons.push(reason);
             }
         }
@@ -107,7 +108,7 @@ fn lock(dir: &Path) -> Result<File> {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                eprintln!("waiting for another process that gets a kernel source ...");
+                errln!("waiting for another process that gets a kernel source ...");
                 file.lock()?;
             }
             Err(TryLockError::Error(error)) => return Err(error),
@@ -163,14 +164,14 @@ impl Place {
         // What bases.toml says wins over what was right when the file was downloaded.
         let expected = self.pinned().or(note.as_ref().map(|note| note.sha256));
         let Some(sha256) = expected else {
-            eprintln!("{}: nothing tells its digest; removed", path.display());
+            errln!("{}: nothing tells its digest; removed", path.display());
             fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
             return Ok(None);
         };
         if !note.is_some_and(|note| note.sha256 == sha256 && note.is_current(&path)) {
             match digest::check(&path, sha256) {
                 Err(error) if error.downcast_ref::<Mismatch>().is_some() => {
-                    eprintln!("{error}");
+                    errln!("{error}");
                     let _ = fs::remove_file(Note::path(&path));
                     return Ok(None);
                 }

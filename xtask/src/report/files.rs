@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::record::Report;
 use super::{html, json, junit, ktap};
-use crate::exit::Stop;
+use crate::exit::{Status, Stop};
 
 /// Where to write what was found.
 #[derive(Clone, Debug, Default, Args)]
@@ -46,7 +46,11 @@ impl ReportArgs {
                 return Err(Stop::Usage(format!("{} is a directory", path.display())));
             }
             tempfile::NamedTempFile::new_in(json::directory(path)).map_err(|error| {
-                Stop::Usage(format!("the report {} cannot be written: {error}", path.display()))
+                let text = format!("the report {} cannot be written: {error}", path.display());
+                match Status::of_io(&error) {
+                    Status::HostLacks => Stop::HostLacks(text),
+                    _ => Stop::Usage(text),
+                }
             })?;
         }
         Ok(())

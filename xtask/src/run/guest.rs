@@ -16,6 +16,7 @@ use super::test_bpf::{self, Loaded, Loader};
 use crate::exit::Stop;
 use crate::kernel::boot::BootOptions;
 use crate::kernel::build::BuiltKernel;
+use crate::kernel::source::space;
 use crate::report::facts::{GuestFacts, Resources};
 use crate::vm::{FailureKind, GuestFailure, Machine, MachineConfig, Splat};
 
@@ -24,6 +25,9 @@ const MODULE_DEADLINE: Duration = Duration::from_secs(1200);
 
 /// Lines of the console that belong to a case which did not hold.
 const CONSOLE_LINES: usize = 200;
+
+/// Bytes that a disk has free if it is not full: a block of any file system.
+const SOME_ROOM: u64 = 64 << 10;
 
 /// Looks at a console for a marker, and the time between them.
 const CONSOLE_LOOKS: u32 = 20;
@@ -120,6 +124,7 @@ impl Guest {
     /// When a splat came in the very end, the guest holds what it did not hold at its start, or it
     /// does not power off.
     pub(crate) fn end(&mut self) -> Result<()> {
+        self.check_console()?;
         let Some(mut machine) = self.machine.take() else { return Ok(()) };
         let leak = match self.facts.last_mut() {
             // Who stops the guest where they like need not wait until it has settled.
@@ -142,6 +147,37 @@ impl Guest {
             .into());
         }
         leak.map_or(Ok(()), |leak| Err(leak.into_error()))
+    }
+
+    /// Sees to it that the console has the marker of the batch that was answered last: on a disk that
+    /// is full it breaks off, and splats with it.
+    fn check_console(&self) -> Result<()> {
+        let Some((path, marker)) = &self.answered else { return Ok(()) };
+        if self.lines_of_answered().is_some() {
+            return Ok(());
+        }
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let broke_off = format!(
+            "the console {} broke off before {marker}: splats may be missing",
+            path.display()
+        );
+        match space::require(dir, SOME_ROOM) {
+            Err(full) => Err(full.context(broke_off)),
+            Ok(()) => bail!("{broke_off}"),
+        }
+    }
+
+    /// What the console shows of the batch that was answered last, once it does.
+    fn lines_of_answered(&self) -> Option<Vec<String>> {
+        let (path, marker) = self.answered.as_ref()?;
+        // A thread of the kernel writes it, which may be behind.
+        for _ in 0..CONSOLE_LOOKS {
+            if let Some(lines) = console_of(path, marker) {
+                return Some(lines);
+            }
+            sleep(CONSOLE_PAUSE);
+        }
+        None
     }
 
     /// What the kernel says of its mitigations: the files of these names, as far as it has them.
@@ -250,6 +286,12 @@ impl Guest {
     }
 }
 
+/// Whether a guest ended under a batch behind the one whose answer was awaited.
+fn ended_behind(failure: &GuestFailure, awaited: &Waiting, behind: &VecDeque<Waiting>) -> bool {
+    let is_of = |batch: &Waiting| failure.case.as_deref() == Some(batch.marker.as_str());
+    !is_of(awaited) && behind.iter().any(|batch| batch.sent && is_of(batch))
+}
+
 /// What a guest holds now.
 fn resources(machine: &mut Machine, deadline: Duration) -> Result<Resources> {
     match machine.request(&Request::Resources, deadline) {
@@ -327,13 +369,9 @@ impl Loader for Guest {
 
 impl Executor for Guest {
     fn console(&self) -> Vec<String> {
-        let Some((path, marker)) = &self.answered else { return Vec::new() };
-        // A thread of the kernel writes it, which may be behind.
-        for _ in 0..CONSOLE_LOOKS {
-            if let Some(lines) = console_of(path, marker) {
-                return lines;
-            }
-            sleep(CONSOLE_PAUSE);
+        let Some((path, _)) = &self.answered else { return Vec::new() };
+        if let Some(lines) = self.lines_of_answered() {
+            return lines;
         }
         let text = fs::read(path).unwrap_or_default();
         last(&String::from_utf8_lossy(&text).lines().map(str::trim_end).collect::<Vec<_>>())
@@ -362,13 +400,18 @@ impl Pipeline for Guest {
         let (Some(machine), Some(batch)) = (&mut self.machine, self.waiting.pop_front()) else {
             bail!("an answer is awaited that nothing was sent for");
         };
-        let answer = if batch.sent {
+        let mut answer = if batch.sent {
             machine.answer(deadline)
         } else {
             // It could not be sent. Whatever stood in the way, all before it is answered now.
             machine.request(&batch.request, deadline)
         };
-        let splats = machine.take_splats();
+        if answer.as_ref().is_err_and(|failure| ended_behind(failure, &batch, &self.waiting)) {
+            // It was answered, and the answer was still on its way when the guest ended under the next.
+            self.lose();
+            answer = self.machine()?.request(&batch.request, deadline);
+        }
+        let splats = self.machine()?.take_splats();
         let name = batch.name;
         // The agent lets the kernel print before it answers. What comes later all the same says whose it
         // is: behind the marker of a batch that was answered already, it is of that one.

@@ -17,6 +17,7 @@ use super::qemu;
 use crate::cli::AccelChoice;
 use crate::exit::Stop;
 use crate::paths;
+use crate::ui::errln;
 
 /// What executes the guest's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +94,7 @@ pub(crate) fn verdict() -> Result<Verdict> {
     let verdict = probe::guest()?;
     // The verdict is the same without a memory, only later.
     if let Err(error) = memory.keep(&verdict) {
-        eprintln!("warning: {error:#}");
+        errln!("warning: {error:#}");
     }
     Ok(verdict)
 }

@@ -344,6 +344,10 @@ impl Machine {
             return Err(blame(&mut self.qemu, &mut self.console, None, &error));
         }
         if self.qemu.wait(self.end_deadline).is_none() {
+            if interrupt::check().is_err() {
+                let error = ChannelError::Interrupted;
+                return Err(blame(&mut self.qemu, &mut self.console, None, &error));
+            }
             let title = format!("the machine did not power off within {:?}", self.end_deadline);
             return Err(failure(&mut self.console, None, FailureKind::Hung, title));
         }

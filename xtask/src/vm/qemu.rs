@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::device::Device;
+use crate::interrupt;
 
 /// The program.
 pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
@@ -97,12 +98,12 @@ impl Qemu {
         self.status
     }
 
-    /// Waits for it to end by itself.
+    /// Waits for it to end by itself, or for the user to stop this process.
     pub(crate) fn wait(&mut self, deadline: Duration) -> Option<ExitStatus> {
         let started = Instant::now();
         loop {
             let status = self.exited();
-            if status.is_some() || started.elapsed() >= deadline {
+            if status.is_some() || started.elapsed() >= deadline || interrupt::check().is_err() {
                 return status;
             }
             sleep(Duration::from_millis(2));

@@ -2,8 +2,10 @@
 //! these where the host lets a user have one.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
+use super::stopped::test_command;
 use super::world::{Ended, World};
 
 /// Runs a script in which `small SIZE` puts a file system of this size in the place of the cache, and
@@ -48,4 +50,29 @@ fn full_disk_while_a_build_is_stored() {
     assert!(ended.said.contains("status 69"), "{}", ended.said);
     assert!(!ended.said.contains("left: "), "{}", ended.said);
     assert!(ended.said.contains("vmlinux  "), "{}", ended.said);
+}
+
+/// Where the console does not fit any more, splats may be missing: that all cases held says nothing then.
+#[test]
+#[ignore = "needs a mount namespace and the kernel of the cache; cargo xtask check runs it"]
+fn full_disk_under_the_console() {
+    let world = World::new();
+    let consoles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/consoles");
+    fs::create_dir_all(&consoles).unwrap();
+    let test = test_command(&world);
+    let mut command = world.command("unshare");
+    command
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg("mount -t tmpfs -o size=4k none \"$CONSOLES\" && exec \"$XTASK\" test 'gotox/[a-h]' --mode interp")
+        .env("CONSOLES", consoles)
+        .env("XTASK", env!("CARGO_BIN_EXE_xtask"));
+    for (name, value) in test.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let ended = world.run(command);
+    ended.assert_error(69, "broke off before gotox/");
+    assert!(ended.said.contains("no space left in "), "{}", ended.said);
 }

@@ -28,3 +28,14 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
+
+#[test]
+fn a_full_disk_behind_stderr_costs_nothing() {
+    let world = World::new();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let output = world.kernel().stderr(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("vmlinux  "));
+    let refused = world.xtask().args(["test", "no/such_case"]).stderr(full()).status().unwrap();
+    assert_eq!(refused.code(), Some(2));
+}

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::world::{Stop, World};
+use super::world::{Stop, World, wait_for};
 
 /// Both ways of being stopped, each in a world of its own.
 fn both_ways(test: impl Fn(World, Stop)) {
@@ -71,16 +71,17 @@ fn while_the_kernel_is_built() {
 }
 
 /// What the tree's make writes first.
-fn make_has_started(world: &World) -> PathBuf {
+pub(crate) fn make_has_started(world: &World) -> PathBuf {
     let home = |dir: &std::fs::DirEntry| dir.path().join("objects/base/runs");
-    loop {
+    let mut found = None;
+    let start_of_make = || {
         let homes = std::fs::read_dir(world.path("cache/kernel")).into_iter().flatten();
         let mut homes = homes.map(|dir| home(&dir.unwrap()));
-        if let Some(runs) = homes.find(|runs| runs.parent().is_some_and(|dir| dir.exists())) {
-            return runs;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+        found = homes.find(|runs| runs.parent().is_some_and(|dir| dir.exists()));
+        found.is_some()
+    };
+    wait_for(start_of_make, || "make was not started".to_owned());
+    found.unwrap()
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn while_cargo_works_for_a_check() {
 }
 
 /// `cargo xtask test` in the user's own cache, where the kernel is.
-fn test_command(world: &World) -> std::process::Command {
+pub(crate) fn test_command(world: &World) -> std::process::Command {
     let mut command = world.xtask();
     match std::env::var_os("BPF_INDIRECT_CACHE") {
         Some(cache) => command.env("BPF_INDIRECT_CACHE", cache),

@@ -55,8 +55,11 @@ impl World {
     /// `program` with this world's folders in its environment and in a process group of its own, as a
     /// terminal starts it.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        // The program ends with the test, whose end may be that of a check that was stopped.
+        let mut command = Command::new("setpriv");
         command
+            .args(["--pdeathsig", "TERM", "--"])
+            .arg(program)
             .env("BPF_INDIRECT_CACHE", self.path("cache"))
             .env("TMPDIR", self.path("tmp"))
             .env(MARK, self.dir.path())
@@ -213,7 +216,7 @@ impl Ended {
 }
 
 #[track_caller]
-fn wait_for(mut there: impl FnMut() -> bool, or: impl Fn() -> String) {
+pub(crate) fn wait_for(mut there: impl FnMut() -> bool, or: impl Fn() -> String) {
     let start = Instant::now();
     while !there() {
         assert!(start.elapsed() < PATIENCE, "{}", or());

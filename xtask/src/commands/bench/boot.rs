@@ -13,7 +13,7 @@ use crate::cli::{AccelChoice, KernelArgs};
 use crate::exit::Status;
 use crate::interrupt::Group;
 use crate::kernel::build::{self, KernelRequest};
-use crate::ui::outln;
+use crate::ui::{errln, outln};
 use crate::vm::accel::{self, Accel};
 use crate::vm::{Machine, MachineConfig, StartFailure};
 use crate::{image, interrupt, paths};
@@ -64,7 +64,7 @@ impl Boot {
     pub(crate) fn run(self) -> Result<Status> {
         let decision = accel::decide(self.accel)?;
         if let Some(note) = &decision.note {
-            eprintln!("note: {note}");
+            errln!("note: {note}");
         }
         let vmlinux = match self.vmlinux {
             Some(file) => file,
@@ -146,7 +146,7 @@ fn virtme_ng(kernel: &Path, accel: Accel) -> Result<Option<f64>> {
     if status.success() {
         return Ok(Some(started.elapsed().as_secs_f64() * 1e3));
     }
-    eprintln!("warning: {command:?}: {status}");
+    errln!("warning: {command:?}: {status}");
     Ok(None)
 }
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 /// vmlinux is all C files and the configuration. What kernel/core.c says changes how the build goes:
-/// `broken` has it fail, `slow` and `stuck` have it take a second and for ever, `large` makes vmlinux
+/// `broken` has it fail, `slow` and `stuck` have it take a second and for ever, `waits` until there is a file `go` beside the
+/// objects, `large` makes vmlinux
 /// one of 8 MiB. So does `stuck` in Kconfig with the configuration.
 const MAKEFILE: &str = r##"
 K = $(KCONFIG_CONFIG)
@@ -20,6 +21,7 @@ vmlinux:
 	@if grep -n broken kernel/core.c; then echo 'kernel/core.c:1:1: error: broken'; exit 1; fi
 	@if grep -q slow kernel/core.c; then sleep 1; fi
 	@if grep -q stuck kernel/core.c; then sleep 1000; fi
+	@if grep -q waits kernel/core.c; then until test -e $(O)/go; do sleep 0.01; done; fi
 	@echo "  CC      kernel/core.o"
 	@mkdir -p $(O)/include/config && echo 7.3.4 > $(O)/include/config/kernel.release
 	@cat kernel/*.c $(O)/.config > $(O)/vmlinux

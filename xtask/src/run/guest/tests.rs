@@ -33,6 +33,31 @@ fn each_guest_has_a_console_of_its_own() {
     assert_eq!(name(1), Path::new("a/console.log"));
     assert_eq!(name(2), Path::new("a/console.2.log"));
 }
+
+#[test]
+fn a_guest_that_ends_under_a_later_batch_is_told_apart() {
+    let batch = |name: &str, sent: bool| Waiting {
+        name: name.into(),
+        marker: marker(name, Mode::Jit),
+        request: Request::PowerOff,
+        sent,
+    };
+    let ended = |under: Option<&str>, next_sent: bool| {
+        let failure = GuestFailure {
+            kind: FailureKind::Oops,
+            title: "BUG".into(),
+            case: under.map(str::to_owned),
+            console_tail: Vec::new(),
+            console_log: PathBuf::new(),
+        };
+        ended_behind(&failure, &batch("t/a", true), &VecDeque::from([batch("t/b", next_sent)]))
+    };
+    assert!(ended(Some("t/b jit"), true));
+    assert!(!ended(Some("t/a jit"), true), "it is the one that was awaited");
+    assert!(!ended(Some("t/b jit"), false), "a batch that the guest never had");
+    assert!(!ended(Some("t/c jit"), true) && !ended(None, true));
+}
+
 /// A guest with the kernel that the environment names.
 fn real_guest(dir: &Path) -> Guest {
     let kernel = env::var_os("BPF_INDIRECT_VMLINUX").expect("BPF_INDIRECT_VMLINUX names a vmlinux");

@@ -149,6 +149,7 @@ impl<'a> Worker<'a, '_> {
     /// Waits for what comes of the oldest item, and judges it.
     fn take(&mut self, item: Item<'a>) -> Result<()> {
         let Item { index, prepared, mode, last, what } = item;
+        let mut filled = Ok(());
         let record = match what {
             What::Known(record) => *record,
             What::Sent(plan, lowered, sent) => {
@@ -158,7 +159,8 @@ impl<'a> Worker<'a, '_> {
                 let waited = free.elapsed();
                 self.answered = Some(Instant::now());
                 self.sent -= 1;
-                self.fill()?;
+                // A guest that cannot be started is no reason to lose what the last one said.
+                filled = self.fill();
                 let modelled = self.judged.modelled.get_or_insert_with(|| Modelled {
                     expected: model::expect(&prepared.case, plan),
                     ..Modelled::default()
@@ -183,7 +185,7 @@ impl<'a> Worker<'a, '_> {
                 self.abandon();
             }
         }
-        Ok(())
+        filled
     }
 
     fn abandon(&mut self) {
