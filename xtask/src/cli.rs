@@ -105,6 +105,25 @@ impl Default for KernelArgs {
     }
 }
 
+/// What a guest is started with: every command that runs something in one takes these.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GuestArgs {
+    /// How the guest's instructions are executed.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) accel: AccelChoice,
+    #[command(flatten)]
+    pub(crate) kernel: KernelArgs,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+}
+
+impl GuestArgs {
+    /// The default kernel.
+    pub(crate) fn default_on(host: HostArgs) -> Self {
+        Self { accel: AccelChoice::Auto, kernel: KernelArgs::default(), host }
+    }
+}
+
 /// What the host may be made to do.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct HostArgs {

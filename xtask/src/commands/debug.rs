@@ -10,7 +10,7 @@ use bpf_wire::Mode;
 use clap::Args;
 
 use super::start::{Started, start};
-use crate::cli::{AccelChoice, HostArgs, KernelArgs, ModeArg};
+use crate::cli::{GuestArgs, ModeArg};
 use crate::debug::gdb::Meeting;
 use crate::exit::{Status, Stop};
 use crate::host;
@@ -53,13 +53,8 @@ pub(crate) struct Debug {
     /// Start gdb in this terminal.
     #[arg(long)]
     gdb: bool,
-    /// How the guest's instructions are executed.
-    #[arg(long, value_enum, default_value_t)]
-    accel: AccelChoice,
     #[command(flatten)]
-    kernel: KernelArgs,
-    #[command(flatten)]
-    host: HostArgs,
+    on: GuestArgs,
 }
 
 impl Debug {
@@ -69,8 +64,7 @@ impl Debug {
         if self.gdb && !stdin().is_terminal() {
             return Err(Stop::Usage("--gdb needs a terminal; leave it out".to_owned()).into());
         }
-        let Started { built, mut guest, console, .. } =
-            start(&self.kernel, &self.host, self.accel)?;
+        let Started { built, mut guest, console, .. } = start(&self.on)?;
         if self.gdb {
             host::require(host::GDB)?;
         }
@@ -80,7 +74,7 @@ impl Debug {
         let mode = Mode::from(self.mode);
         let start = Instant::now();
         let records = attended(&meeting, self.gdb, || {
-            let patches = match self.kernel.linux {
+            let patches = match self.on.kernel.linux {
                 Some(_) => None,
                 None => Some(build::subjects(&built)?),
             };

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::start::{Started, start};
 use crate::annotated::object::{Annotated, Rules};
-use crate::cli::{AccelChoice, HostArgs, KernelArgs, ModeArg};
+use crate::cli::{GuestArgs, ModeArg};
 use crate::exit::{Status, Stop};
 use crate::report::record::{Counts, Record, Verdict};
 use crate::report::{object as shown, terminal};
@@ -61,13 +61,8 @@ pub(crate) struct Run {
     /// Print the results as JSON.
     #[arg(long)]
     json: bool,
-    /// How the guest's instructions are executed.
-    #[arg(long, value_enum, default_value_t)]
-    accel: AccelChoice,
     #[command(flatten)]
-    kernel: KernelArgs,
-    #[command(flatten)]
-    host: HostArgs,
+    on: GuestArgs,
 }
 
 /// Bytes of the command line. A type of its own, as clap takes a `Vec` for a repeated option.
@@ -107,7 +102,7 @@ impl Run {
             let plan = bpf_object::link(&read(file)?).map_err(|error| refused(file, error))?;
             plans.extend(self.programs(file, &plan)?.into_iter().map(|plan| (file, plan)));
         }
-        let Started { mut guest, .. } = start(&self.kernel, &self.host, self.accel)?;
+        let Started { mut guest, .. } = start(&self.on)?;
         let mut results = Vec::new();
         for (file, plan) in &plans {
             let result = self.program(file, plan, modes, &mut guest)?;
@@ -203,7 +198,7 @@ impl Run {
                 objects.iter().flat_map(|it| (0..it.programs()).filter_map(|at| it.program(at)));
             return Err(self.no_program(&self.files[0], has));
         }
-        let Started { mut guest, .. } = start(&self.kernel, &self.host, self.accel)?;
+        let Started { mut guest, .. } = start(&self.on)?;
         let clock = std::time::Instant::now();
         let rules = Rules { prefix: "", modes };
         let mut records: Vec<Record> = Vec::new();

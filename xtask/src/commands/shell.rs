@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::start::ready;
-use crate::cli::{AccelChoice, HostArgs, KernelArgs};
+use crate::cli::GuestArgs;
 use crate::debug::userland::{self, Tree};
 use crate::exit::{Status, Stop};
 use crate::run::consoles;
@@ -36,13 +36,8 @@ pub(crate) struct Shell {
     /// What to run instead of a shell: one word for the guest's shell to take apart, or words.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
-    /// How the guest's instructions are executed.
-    #[arg(long, value_enum, default_value_t)]
-    accel: AccelChoice,
     #[command(flatten)]
-    kernel: KernelArgs,
-    #[command(flatten)]
-    host: HostArgs,
+    on: GuestArgs,
 }
 
 impl Shell {
@@ -55,7 +50,7 @@ impl Shell {
             )
             .into());
         }
-        let (built, accel) = ready(&self.kernel, &self.host, self.accel)?;
+        let (built, accel) = ready(&self.on)?;
         host::require(host::BUSYBOX)?;
         let mut tree = Tree::default();
         userland::busybox(&mut tree)?;

@@ -7,7 +7,7 @@ use bpf_wire::Mode;
 use clap::Args;
 
 use super::start::{Started, start};
-use crate::cli::{AccelChoice, HostArgs, KernelArgs, ModeArg};
+use crate::cli::{GuestArgs, ModeArg};
 use crate::debug::columns::{self, Style};
 use crate::debug::image;
 use crate::debug::listing::{self, Listing};
@@ -47,13 +47,8 @@ pub(crate) struct Show {
     /// Print JSON: an array with an object for each mode.
     #[arg(long)]
     json: bool,
-    /// How the guest's instructions are executed.
-    #[arg(long, value_enum, default_value_t)]
-    accel: AccelChoice,
     #[command(flatten)]
-    kernel: KernelArgs,
-    #[command(flatten)]
-    host: HostArgs,
+    on: GuestArgs,
 }
 
 impl Show {
@@ -67,7 +62,7 @@ impl Show {
         if self.no_guest {
             return self.print(&[before]);
         }
-        let Started { built, mut guest, .. } = start(&self.kernel, &self.host, self.accel)?;
+        let Started { built, mut guest, .. } = start(&self.on)?;
         let symbols = Symbols::of(&built.vmlinux)?;
         let modes: Vec<Mode> = match self.mode.as_slice() {
             [] => vec![Mode::Jit],

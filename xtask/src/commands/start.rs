@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::cli::{AccelChoice, HostArgs, KernelArgs};
+use crate::cli::GuestArgs;
 use crate::kernel::build::{self, BuiltKernel, KernelRequest};
 use crate::run::consoles;
 use crate::run::guest::Guest;
@@ -35,8 +35,8 @@ pub(crate) struct Started {
 /// # Errors
 ///
 /// Whatever stands in the way of one of them.
-pub(crate) fn start(kernel: &KernelArgs, host: &HostArgs, accel: AccelChoice) -> Result<Started> {
-    let (built, decision) = ready(kernel, host, accel)?;
+pub(crate) fn start(on: &GuestArgs) -> Result<Started> {
+    let (built, decision) = ready(on)?;
     let initramfs = image::build()?;
     let console = consoles::folder()?.join("console.log");
     let config =
@@ -58,16 +58,12 @@ pub(crate) fn start(kernel: &KernelArgs, host: &HostArgs, accel: AccelChoice) ->
 /// # Errors
 ///
 /// Whatever stands in the way of one of them.
-pub(crate) fn ready(
-    kernel: &KernelArgs,
-    host: &HostArgs,
-    accel: AccelChoice,
-) -> Result<(BuiltKernel, Decision)> {
-    host::ensure(host)?;
-    let request = KernelRequest::from(kernel);
+pub(crate) fn ready(on: &GuestArgs) -> Result<(BuiltKernel, Decision)> {
+    host::ensure(&on.host)?;
+    let request = KernelRequest::from(&on.kernel);
     let built = build::build(&request)?;
     interrupt::check()?;
-    let decision = accel::decide(accel)?;
+    let decision = accel::decide(on.accel)?;
     if let Some(note) = &decision.note {
         errln!("{note}");
     }

@@ -11,7 +11,7 @@ use clap::Args;
 use super::start::{Started, start};
 use super::verifier;
 use crate::annotated::{compile, suite};
-use crate::cli::{AccelChoice, HostArgs, KernelArgs, ModeArg};
+use crate::cli::{GuestArgs, HostArgs, ModeArg};
 use crate::exit::{Status, Stop};
 use crate::kernel::build::{self, BuiltKernel};
 use crate::kernel::series::Selection;
@@ -58,9 +58,6 @@ pub(crate) struct Test {
     /// Run only in this mode; may be repeated.
     #[arg(long, value_enum)]
     mode: Vec<ModeArg>,
-    /// How the guest's instructions are executed.
-    #[arg(long, value_enum, default_value_t)]
-    accel: AccelChoice,
     /// Go on after a case that failed; the default.
     #[arg(long, conflicts_with = "fail_fast")]
     keep_going: bool,
@@ -88,9 +85,7 @@ pub(crate) struct Test {
     #[arg(long, conflicts_with_all = ["list", "linux"])]
     bless: bool,
     #[command(flatten)]
-    kernel: KernelArgs,
-    #[command(flatten)]
-    host: HostArgs,
+    on: GuestArgs,
 }
 
 impl Test {
@@ -98,7 +93,7 @@ impl Test {
     pub(crate) fn everything_on(config: &[&str], host: HostArgs) -> Self {
         let config = config.iter().map(|name| (*name).to_owned()).collect();
         let mut test = Self::everything(host);
-        test.kernel.config = config;
+        test.on.kernel.config = config;
         test
     }
 
@@ -118,7 +113,6 @@ impl Test {
             filters: Vec::new(),
             list: false,
             mode: Vec::new(),
-            accel: AccelChoice::Auto,
             keep_going: true,
             fail_fast: false,
             jobs: 1,
@@ -127,8 +121,7 @@ impl Test {
             report: ReportArgs::default(),
             partition: None,
             bless: false,
-            kernel: KernelArgs::default(),
-            host,
+            on: GuestArgs::default_on(host),
         }
     }
 
@@ -141,7 +134,7 @@ impl Test {
         if self.list {
             return Ok(list(&selected));
         }
-        if self.bless && (self.kernel.series != Some(Selection::None) || !self.mode.is_empty()) {
+        if self.bless && (self.on.kernel.series != Some(Selection::None) || !self.mode.is_empty()) {
             return Err(Stop::Usage(
                 "--bless records what the base gives in every mode: it goes with --series none, \
                  and without --mode"
@@ -155,8 +148,7 @@ impl Test {
         if selected.verifier.is_some() {
             compile::ensure()?;
         }
-        let Started { built, mut guest, console, accel, qemu } =
-            start(&self.kernel, &self.host, self.accel)?;
+        let Started { built, mut guest, console, accel, qemu } = start(&self.on)?;
         let jobs = self.jobs as usize;
         helpers::fit(jobs, guest.memory_mib())?;
         let rules = self.rules(&built, &mut guest)?;
@@ -185,7 +177,7 @@ impl Test {
             && !(rules.fail_fast && records.iter().any(failed))
         {
             let suite = verifier::Suite {
-                kernel: &self.kernel,
+                kernel: &self.on.kernel,
                 built: &built,
                 modes: self.modes(&Mode::ALL),
                 wanted,
@@ -239,7 +231,7 @@ impl Test {
         guest: &mut Guest,
         consoles: &Path,
     ) -> Result<Vec<Record>> {
-        let reference = match &self.kernel.linux {
+        let reference = match &self.on.kernel.linux {
             _ if self.bless => Reference::None,
             Some(_) => Reference::None,
             None => Recorded::load(&built.base)?.map_or(Reference::Missing, Reference::Base),
@@ -291,8 +283,8 @@ impl Test {
             fail_fast: self.fail_fast && !self.keep_going,
             probe: true,
             too_strict: true,
-            declared: self.kernel.linux.is_none() && built.series == Selection::All,
-            patches: match self.kernel.linux {
+            declared: self.on.kernel.linux.is_none() && built.series == Selection::All,
+            patches: match self.on.kernel.linux {
                 Some(_) => None,
                 None => Some(build::subjects(built)?),
             },

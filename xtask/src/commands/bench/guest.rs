@@ -17,7 +17,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::processor;
-use crate::cli::{AccelChoice, HostArgs, KernelArgs};
+use crate::cli::GuestArgs;
 use crate::commands::start::{Started, start};
 use crate::exit::{Status, Stop};
 use crate::interrupt;
@@ -43,16 +43,11 @@ pub(crate) struct Guest {
     /// How often to measure both ways, one after the other.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How the guest's instructions are executed.
-    #[arg(long, value_enum, default_value_t)]
-    accel: AccelChoice,
     /// Write the numbers to this file as well.
     #[arg(long, value_name = "FILE")]
     json: Option<std::path::PathBuf>,
     #[command(flatten)]
-    kernel: KernelArgs,
-    #[command(flatten)]
-    host: HostArgs,
+    on: GuestArgs,
 }
 
 /// What was measured.
@@ -103,7 +98,7 @@ impl Guest {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
         let subjects = self.subjects()?;
-        let Started { built, mut guest, accel, .. } = start(&self.kernel, &self.host, self.accel)?;
+        let Started { built, mut guest, accel, .. } = start(&self.on)?;
         let rules = Rules {
             modes: Mode::ALL.to_vec(),
             fail_fast: false,
