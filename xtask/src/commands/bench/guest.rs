@@ -38,7 +38,7 @@ pub(crate) struct Guest {
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
     /// How many of the cases whose programs are accepted to take, evenly out of all.
-    #[arg(long, value_name = "N", default_value_t = 150, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
     /// How often to measure both ways, one after the other.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
