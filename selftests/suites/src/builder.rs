@@ -123,6 +123,7 @@ fn blank(name: String, about: String, source: Source) -> Case {
         fixed_by: None,
         blinding: Blinding::Works,
         interp_refuses: None,
+        xlated: Vec::new(),
         checks: Vec::new(),
         expect: Expect::Accepted(Vec::new()),
     }
@@ -231,6 +232,14 @@ impl Accepted {
     #[must_use]
     pub fn runs(self, pairs: &[(u64, u32)]) -> Self {
         pairs.iter().fold(self, |case, &(word, returns)| case.run(ctx_u64s(&[word]), returns))
+    }
+
+    /// States a piece of the program as the kernel translated it, such as `goto pc+0`. More calls,
+    /// more pieces.
+    #[must_use]
+    pub fn xlated(mut self, piece: &str) -> Self {
+        self.case.xlated.push(piece.to_owned());
+        self
     }
 
     /// States that user space cannot write the map of this name (see [`errno`]).

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use bpf_isa::Insn;
 use bpf_isa::opcode::LD_IMM64;
+use bpf_isa::{Insn, Op, decode};
 
 use super::btf_ext::{Extension, Record};
 use super::error::{LinkError, Location};
@@ -23,7 +23,10 @@ pub(super) struct Types<'o> {
     used: bool,
     common: Option<Common>,
     /// Type ids by what they are made of.
-    functions: HashMap<(String, bool), u32>,
+    functions: HashMap<(String, bool, usize), u32>,
+    /// Prototypes of static functions by their number of parameters beyond the fifth, which a
+    /// function without any does not need.
+    wide_protos: HashMap<usize, u32>,
     /// What the object says of itself.
     own: Option<Own<'o>>,
 }
@@ -44,10 +47,14 @@ pub(super) struct Described {
 /// Bytes of `int`.
 const INT_SIZE: u32 = 4;
 
+/// Arguments that are passed in registers (`MAX_BPF_FUNC_REG_ARGS`, `include/linux/bpf.h`).
+const IN_REGISTERS: usize = 5;
+
 /// Types that all functions are made of.
 #[derive(Clone, Copy)]
 struct Common {
     int: u32,
+    long: u32,
     /// `int (void)`: all that the kernel asks of a static function is whether it returns a number
     /// (`check_btf_func()` in `kernel/bpf/check_btf.c`).
     static_proto: u32,
@@ -63,6 +70,7 @@ impl<'o> Types<'o> {
             used: false,
             common: None,
             functions: HashMap::new(),
+            wide_protos: HashMap::new(),
             own: None,
         };
         let ext = object.section(BTF_EXT);
@@ -159,19 +167,26 @@ impl<'o> Types<'o> {
     }
 
     /// Describes the functions of a program of which the object says nothing, the entry first.
-    pub(super) fn synthesised(&mut self, starts: &[FunctionStart]) -> Described {
+    pub(super) fn synthesised(&mut self, starts: &[FunctionStart], insns: &[Insn]) -> Described {
         let common = self.common();
-        let info = starts.iter().map(|start| {
+        let ends = starts.iter().skip(1).map(|next| next.slot).chain([insns.len()]);
+        let info = starts.iter().zip(ends).map(|(start, end)| {
             let global = start.global;
             let btf = &mut self.btf;
             let entry = start.slot == 0;
-            let type_id =
-                *self.functions.entry((start.name.clone(), global)).or_insert_with(|| {
-                    let linkage = if global { Linkage::Global } else { Linkage::Static };
-                    let proto =
-                        if global && !entry { common.global_proto } else { common.static_proto };
-                    btf.func(&start.name, proto, linkage)
-                });
+            let beyond = arguments_beyond(insns.get(start.slot..end).unwrap_or_default());
+            let key = (start.name.clone(), global, beyond);
+            let type_id = *self.functions.entry(key).or_insert_with(|| {
+                let linkage = if global { Linkage::Global } else { Linkage::Static };
+                let proto = match beyond {
+                    _ if global && !entry => common.global_proto,
+                    0 => common.static_proto,
+                    _ => *self.wide_protos.entry(beyond).or_insert_with(|| {
+                        btf.func_proto(common.int, &vec![("a", common.long); IN_REGISTERS + beyond])
+                    }),
+                };
+                btf.func(&start.name, proto, linkage)
+            });
             // A program has far fewer slots than 32 bits can count.
             FuncInfo { slot: u32::try_from(start.slot).unwrap_or(u32::MAX), type_id }
         });
@@ -222,11 +237,21 @@ impl<'o> Types<'o> {
             let long = btf.int("unsigned long", 8, false);
             Common {
                 int,
+                long,
                 static_proto: btf.func_proto(int, &[]),
                 global_proto: btf.func_proto(int, &[("a", long)]),
             }
         })
     }
+}
+
+/// How many arguments beyond the fifth a function reads: its prototype has to have them.
+pub(super) fn arguments_beyond(code: &[Insn]) -> usize {
+    let reads = (0..code.len()).filter_map(|slot| match decode(code, slot) {
+        Ok((Op::LoadStackArg { off, .. }, _)) => usize::try_from(off / 8).ok(),
+        _ => None,
+    });
+    reads.max().unwrap_or_default()
 }
 
 /// Whether a line starts with an instruction of a function, and its strings are there.

@@ -24,8 +24,7 @@ fn removed_targets() -> Vec<Case> {
     vec![
         accepts(
             "gotox/target_is_two_nops",
-            "the target is a nop and so is the instruction behind it: removed one after the other, \
-             the entry has to move on twice",
+            "the target is a nop and so is the instruction behind it: one is kept, the other goes",
             format!(
                 "
                 r0 = 0
@@ -43,7 +42,80 @@ fn removed_targets() -> Vec<Case> {
             ),
         )
         .runs(&[(0, 12), (1, 7)])
+        .xlated("9: goto pc+0\n10: r0 += 5")
         .fixed_by(REMOVED_NOP)
+        .into(),
+        accepts(
+            "gotox/nops_around_a_target",
+            "of three nops in a row the first and the last are targets: the one between goes",
+            format!(
+                "
+                r0 = 0
+                {}
+            a:
+                goto +0
+                goto +0
+            b:
+                goto +0
+                r0 += 7
+                exit
+            .jumptable JT: a, b
+                ",
+                dispatch("JT", 1)
+            ),
+        )
+        .runs(&[(0, 7), (1, 7)])
+        .xlated("9: goto pc+0\n10: goto pc+0\n11: r0 += 7")
+        .fixed_by(REMOVED_NOP)
+        .into(),
+        accepts(
+            "gotox/target_is_a_removed_spill",
+            "the target is the spill in front of a bpf_fastcall helper, which becomes a nop as the \
+             value survives in its register",
+            format!(
+                "
+                r0 = 0
+                r3 = 7
+                {}
+            a:
+                *(u64 *)(r10 -8) = r3
+                call bpf_get_smp_processor_id
+                r3 = *(u64 *)(r10 -8)
+                r0 = r3
+            b:
+                r0 += 7
+                exit
+            .jumptable JT: a, b
+                ",
+                dispatch("JT", 1).replace("r3", "r4")
+            ),
+        )
+        .runs(&[(0, 14), (1, 7)])
+        .fixed_by(REMOVED_NOP)
+        .into(),
+        accepts(
+            "gotox/entry_that_no_jump_takes_is_a_nop",
+            "an array that no jump goes through points to a nop: it goes, as on the base",
+            format!(
+                "
+                r0 = 0
+                r5 = OTHER ll
+                {}
+            a:
+                r0 += 5
+            tracked:
+                goto +0
+            b:
+                r0 += 7
+                exit
+            .jumptable JT: a, b
+            .jumptable OTHER: tracked
+                ",
+                dispatch("JT", 1)
+            ),
+        )
+        .runs(&[(0, 12), (1, 7)])
+        .xlated("11: r0 += 5\n12: r0 += 7")
         .into(),
         accepts(
             "gotox/nop_at_the_head_of_a_loop",
@@ -194,7 +266,7 @@ fn foreign_target_between_own_ones() -> Case {
         ",
     )
     .adjust(|plan| redirect_foreign(plan, 1))
-    .log("points outside of the subprog [")
+    .log("spans multiple subprogs")
     .fixed_by(UNKNOWN_EDGE)
     .into()
 }
