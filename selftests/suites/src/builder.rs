@@ -23,6 +23,8 @@ pub mod errno {
     pub const E2BIG: i32 = 7;
     /// Permission denied.
     pub const EACCES: i32 = 13;
+    /// Bad address.
+    pub const EFAULT: i32 = 14;
     /// Device or resource busy.
     pub const EBUSY: i32 = 16;
     /// Invalid argument.
@@ -234,8 +236,8 @@ impl Accepted {
         pairs.iter().fold(self, |case, &(word, returns)| case.run(ctx_u64s(&[word]), returns))
     }
 
-    /// States a piece of the program as the kernel translated it, such as `goto pc+0`. More calls,
-    /// more pieces.
+    /// States lines of the program as the kernel translated it, without their slots, such as
+    /// `goto pc+0`. More calls, more of them.
     #[must_use]
     pub fn xlated(mut self, piece: &str) -> Self {
         self.case.xlated.push(piece.to_owned());

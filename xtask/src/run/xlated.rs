@@ -45,7 +45,12 @@ pub(crate) fn judge(
 
 /// The pieces that the case states and the program has not.
 fn missing(pieces: &[String], translated: &[u8]) -> Vec<String> {
-    let text = if pieces.is_empty() { String::new() } else { xlated::text(translated) };
+    if pieces.is_empty() {
+        return Vec::new();
+    }
+    let text = xlated::text(translated);
+    let lines = text.lines().filter_map(|line| line.split_once(": "));
+    let text: String = lines.map(|(_, line)| format!("{line}\n")).collect();
     let missing = pieces.iter().filter(|piece| !text.contains(piece.as_str()));
     missing.map(|piece| format!("the translated program has no `{piece}`:\n{text}")).collect()
 }

@@ -3,12 +3,14 @@
 //! `kernel-patches/mutants`.
 
 use crate::Case;
-use crate::builder::{accepts, ctx_u64s, errno, rejects};
+use crate::builder::{accepts, cap, ctx_u64s, errno, frame, rejects};
 use crate::gotox::base_faults::{
     BLINDING, PROLOGUE, REMOVED_NOP, TIMED_MAY_GOTO, UNBLINDABLE_RUNS, UNKNOWN_EDGE,
     redirect_foreign, unblindable,
 };
 use crate::gotox::shape::dispatch;
+
+const BARRIER: &str = "bpf: Put a speculation barrier at targets of indirect jumps";
 
 /// All of them.
 pub(crate) fn cases() -> Vec<Case> {
@@ -16,6 +18,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(prologues());
     cases.extend(blinding());
     cases.push(foreign_target_between_own_ones());
+    cases.push(table_that_spans());
+    cases.push(barriers());
     cases
 }
 
@@ -42,7 +46,7 @@ fn removed_targets() -> Vec<Case> {
             ),
         )
         .runs(&[(0, 12), (1, 7)])
-        .xlated("9: goto pc+0\n10: r0 += 5")
+        .xlated("goto pc+0\nr0 += 5")
         .fixed_by(REMOVED_NOP)
         .into(),
         accepts(
@@ -65,7 +69,7 @@ fn removed_targets() -> Vec<Case> {
             ),
         )
         .runs(&[(0, 7), (1, 7)])
-        .xlated("9: goto pc+0\n10: goto pc+0\n11: r0 += 7")
+        .xlated("goto pc+0\ngoto pc+0\nr0 += 7")
         .fixed_by(REMOVED_NOP)
         .into(),
         accepts(
@@ -115,7 +119,7 @@ fn removed_targets() -> Vec<Case> {
             ),
         )
         .runs(&[(0, 12), (1, 7)])
-        .xlated("11: r0 += 5\n12: r0 += 7")
+        .xlated("r0 += 5\nr0 += 7")
         .into(),
         accepts(
             "gotox/nop_at_the_head_of_a_loop",
@@ -268,5 +272,58 @@ fn foreign_target_between_own_ones() -> Case {
     .adjust(|plan| redirect_foreign(plan, 1))
     .log("spans multiple subprogs")
     .fixed_by(UNKNOWN_EDGE)
+    .into()
+}
+
+/// The same as `gotox/target_in_another_subprogram`, by what is said of it.
+fn table_that_spans() -> Case {
+    rejects(
+        "gotox/table_spans_subprograms",
+        "a table that begins in the program ends in its subprogram",
+        r"
+            r1 = JT ll
+            r1 = *(u64 *)(r1 +0)
+            gotox r1
+        a:
+            r0 = 0
+            call other
+            exit
+        .jumptable JT: a, 7
+        .func other
+            r0 = 1
+            exit
+        ",
+    )
+    .log("points outside of the subprog [0,7], it spans multiple subprogs")
+    .fixed_by(UNKNOWN_EDGE)
+    .into()
+}
+
+/// The branch predictor may go to any target with what another one expects.
+fn barriers() -> Case {
+    accepts(
+        "gotox/barrier_at_targets_without_perfmon",
+        "without CAP_PERFMON the processor is stopped at each target",
+        format!(
+            "
+            .prog main socket
+            {}
+            a:
+                r0 = 1
+                exit
+            b:
+                r0 = 2
+                exit
+            .jumptable JT: a, b
+            ",
+            dispatch("JT", 1).replace("u64 *)(r1", "u32 *)(r1")
+        ),
+    )
+    .without_caps(&[cap::SYS_ADMIN, cap::PERFMON])
+    .run_packet(frame(64, 0), 1)
+    .run_packet(frame(65, 0), 2)
+    .xlated("nospec\nr0 = 1\n")
+    .xlated("nospec\nr0 = 2\n")
+    .fixed_by(BARRIER)
     .into()
 }
