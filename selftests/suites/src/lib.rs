@@ -11,6 +11,7 @@ mod isa;
 mod maps;
 mod programs;
 mod registry;
+mod stack;
 
 pub use case::{
     Act, Blinding, Case, Check, Expect, Feature, LoadOptions, PlanError, RejectedAt, Rejection,
@@ -18,3 +19,4 @@ pub use case::{
 };
 pub use gotox::TABLES_IN_DUMPS;
 pub use registry::all;
+pub use stack::{Deep, deepest};
