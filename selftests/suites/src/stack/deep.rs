@@ -3,7 +3,7 @@
 //! The first function leaves its frame pointer in a map. The last one takes its own from that: the
 //! difference is what the kernel's stack has between them, for r10 is the machine's frame pointer
 //! in machine code, and points into the interpreter's C frame otherwise. The program itself then
-//! says whether this is less than it was charged.
+//! says whether this is less than 4096.
 
 use std::fmt::Write as _;
 
@@ -74,13 +74,13 @@ impl Deep {
             let call = rng.below(4) as usize;
             let stack = stacks[rng.below(4) as usize];
             // Frame pointers are taken in the first frame and in the last one.
-            let stack = if deep.frames.is_empty() { stack.min(56) } else { stack };
+            let stack = if deep.frames.is_empty() { stack.min(48) } else { stack };
             if kinds >> call & 1 == 1 {
                 deep.push_if_accepted(Frame { call: CALLS[call], stack, saves });
             }
         }
         if let Some(last) = deep.frames.last_mut() {
-            last.stack = last.stack.min(56);
+            last.stack = last.stack.min(48);
         }
         deep
     }
@@ -155,15 +155,15 @@ impl Deep {
         text + ".map use array key=4 value=24 entries=1\n"
     }
 
-    /// The case that the verifier accepts the program, and that it uses less than it was charged.
+    /// The case that the verifier accepts the program, and that it uses less than 4096 bytes.
     pub(super) fn accepted(&self, name: &str, about: &str) -> Accepted {
-        let charged = self.charged();
-        let end = format!("r1 = use ll\nr0 = *(u64 *)(r1 +8)\nr0 -= {charged}\nr0 >>= 63");
+        let end = format!("r1 = use ll\nr0 = *(u64 *)(r1 +8)\nr0 -= {KERNEL_STACK}\nr0 >>= 63");
         let mut case = accepts(name, about, self.source(&end)).runs(&[(0, 1)]);
         if self.has(Call::Indirect) {
             case = case.needs(Feature::Callx);
         }
-        if self.bpf_stack(32) > BPF_STACK {
+        let in_interp = self.charged() - self.bpf_stack(16) + self.bpf_stack(32);
+        if self.bpf_stack(32) > BPF_STACK || in_interp > KERNEL_STACK {
             case = case.interp_refuses_with(errno::EACCES, "Too large");
         } else if self.has(Call::Loop) {
             case = case.interp_refuses("callbacks are not allowed in non-JITed programs");
@@ -202,7 +202,7 @@ pub fn deepest() -> Vec<Deep> {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let about = "a chain of calls at a limit takes less of the kernel's stack than it is charged";
+    let about = "a chain of calls at a limit takes less than 4096 bytes of the kernel's stack";
     let deep = deepest().into_iter().enumerate();
     deep.map(|(seed, deep)| deep.accepted(&format!("stack/deep_{seed}"), about).into()).collect()
 }

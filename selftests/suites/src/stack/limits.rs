@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use bpf_object::BtfUse;
+
 use super::deep::{Call, Deep, Frame};
 use crate::builder::{Accepted, Rejected, accepts, errno, rejects};
 use crate::{Case, Feature};
@@ -21,7 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// So many frames, the first one's included, each with so much BPF stack.
 fn chain(private: bool, count: usize, call: Call, stack: u32) -> Deep {
-    let first = Frame { call, stack: stack.min(56), saves: true };
+    let first = Frame { call, stack: stack.min(48), saves: true };
     let mut frames = vec![first; count];
     if let [_, inner @ .., _] = frames.as_mut_slice() {
         inner.fill(Frame { stack, ..first });
@@ -139,6 +141,7 @@ fn callbacks() -> Vec<Case> {
             &chain(false, 14, Call::Loop, 0),
         )
         .log("14 calls take 4288 bytes of the kernel's stack. Too large")
+        .interp_refuses_with(errno::EACCES, "Too large")
         .into(),
         loops_and_globals(8)
             .accepted("stack/loops_and_globals", "8 loops around global functions")
@@ -321,6 +324,7 @@ fn tail_calls() -> Vec<Case> {
             "three frames without BPF stack are left behind by a tail call",
             tail_call(4),
         )
+        .btf(BtfUse::Always)
         .runs(&[(0, 7)])
         .interp_refuses(NO_TAIL_CALLS)
         .into(),
@@ -329,6 +333,7 @@ fn tail_calls() -> Vec<Case> {
             "four frames, 33 times",
             tail_call(5),
         )
+        .btf(BtfUse::Always)
         .errno(errno::EACCES)
         .log("tail_calls are not allowed when previous frames take 512 bytes")
         .fixed_by(CHARGE)
