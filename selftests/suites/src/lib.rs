@@ -6,6 +6,7 @@
 pub mod builder;
 mod callx;
 mod case;
+pub mod dispatch;
 mod gotox;
 mod isa;
 mod maps;

@@ -1,12 +1,20 @@
 //! Every case there is, in the order in which they are reported.
 
-use crate::{Case, callx, gotox, isa, maps, programs, stack};
+use crate::{Case, callx, dispatch, gotox, isa, maps, programs, stack};
 
 /// All cases of all suites, sorted by suite. Inside a suite they keep the order of its files,
 /// which goes from simple to hard.
 pub fn all() -> Vec<Case> {
-    [callx::cases(), gotox::cases(), isa::cases(), maps::cases(), programs::cases(), stack::cases()]
-        .concat()
+    [
+        callx::cases(),
+        dispatch::cases(),
+        gotox::cases(),
+        isa::cases(),
+        maps::cases(),
+        programs::cases(),
+        stack::cases(),
+    ]
+    .concat()
 }
 
 #[cfg(test)]
