@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::builder::{accepts, ctx_u64s};
+use crate::builder::{accepts, ctx_u64s, errno, rejects};
 use crate::{Case, Feature};
 
 /// How a function is chosen.
@@ -129,18 +129,23 @@ pub fn program(shape: Dispatch) -> String {
 /// Calls the function whose number is in r9; r0 becomes its result.
 fn choice(kind: Kind, functions: usize) -> String {
     let element = "
-            r9 <<= 3
+            r2 = r9
+            r2 <<= 3
             r1 = T ll
-            r1 += r9
+            r1 += r2
             r1 = *(u64 *)(r1 +0)
         ";
     let mut text = String::new();
     match kind {
         Kind::Comparisons => {
             for number in 0..functions - 1 {
-                let _ = writeln!(text, "if r9 == {number} goto arm{number}");
+                let _ = writeln!(
+                    text,
+                    "if r9 != {number} goto not{number}\ncall f{number}\ngoto join\nnot{number}:"
+                );
             }
-            let _ = writeln!(text, "goto arm{}", functions - 1);
+            let _ = writeln!(text, "call f{}\njoin:", functions - 1);
+            return text;
         }
         Kind::Gotox => text += &format!("{element}gotox r1\n"),
         Kind::Callx => return format!("{element}callx r1\n"),
@@ -155,9 +160,53 @@ fn choice(kind: Kind, functions: usize) -> String {
     text + "join:\n"
 }
 
+/// A program of `count` blocks, each of which jumps through the one table of all of them; the third
+/// block that is run ends it.
+pub fn many_jumps(count: usize) -> String {
+    let mut text = "r6 = 0\ngoto b0\nout:\nr0 = r6\nexit\n".to_owned();
+    for number in 0..count {
+        let _ = write!(
+            text,
+            "
+            b{number}:
+                r6 += 1
+                if r6 == 3 goto out
+                r2 = *(u64 *)(r1 +0)
+                r2 %= {count}
+                r2 <<= 3
+                r3 = T ll
+                r3 += r2
+                r3 = *(u64 *)(r3 +0)
+                gotox r3
+            "
+        );
+    }
+    let names: Vec<String> = (0..count).map(|number| format!("b{number}")).collect();
+    let _ = writeln!(text, ".jumptable T: {}", names.join(", "));
+    text
+}
+
 /// All of them.
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
+    let mut cases = vec![
+        accepts(
+            "dispatch/many_jumps_200",
+            "200 jumps, each of which may lead to each of 200 labels",
+            many_jumps(200),
+        )
+        .needs(Feature::Gotox)
+        .runs(&[(0, 3), (199, 3)])
+        .into(),
+        rejects(
+            "dispatch/many_jumps_1000",
+            "a million edges are too many: computing with them would take minutes",
+            many_jumps(1000),
+        )
+        .needs(Feature::Gotox)
+        .errno(errno::E2BIG)
+        .log("number of indirect jump edges exceeds 131072")
+        .into(),
+    ];
     for (kind, name, feature) in
         [(Kind::Callx, "callx", Feature::Callx), (Kind::Gotox, "gotox", Feature::Gotox)]
     {
