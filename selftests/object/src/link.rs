@@ -117,7 +117,7 @@ pub fn link_each(bytes: &[u8], btf: BtfUse) -> Result<(LoadPlan, Refused), LinkE
     let maps = Maps::collect(&object, &functions, &mut types)?;
     let mut linker = Linker {
         tables: Tables::collect(&object),
-        data: Data::new(),
+        data: Data::new(&object, btf),
         types,
         plan: LoadPlan { maps: maps.plans(), ..LoadPlan::default() },
         object: &object,

@@ -7,12 +7,13 @@ use bpf_isa::opcode::LD_IMM64;
 use bpf_isa::{Insn, Op, decode};
 
 use super::btf_ext::{Extension, Record};
+use super::data::Pointer;
 use super::error::{LinkError, Location};
 use super::functions::{Function, Functions};
 use super::sanitise::sanitise;
 use crate::btf::{Btf, Linkage, kind};
 use crate::btf_read;
-use crate::names::{BTF, BTF_EXT};
+use crate::names::{BTF, BTF_EXT, POINTER};
 use crate::plan::{FuncInfo, FunctionStart, LineInfo, MapTypes};
 use crate::read::Object;
 
@@ -46,6 +47,8 @@ pub(super) struct Described {
 
 /// Bytes of `int`.
 const INT_SIZE: u32 = 4;
+/// Most members of a struct that is made up here; the kernel takes 65,535.
+const MEMBERS: usize = 60_000;
 
 /// Arguments that are passed in registers (`MAX_BPF_FUNC_REG_ARGS`, `include/linux/bpf.h`).
 const IN_REGISTERS: usize = 5;
@@ -197,6 +200,61 @@ impl<'o> Types<'o> {
     pub(super) fn of_map(&mut self, types: MapTypes) -> MapTypes {
         self.used = true;
         types
+    }
+
+    /// Describes a section of read-only data, which points to functions at some offsets and nowhere
+    /// else: as the object does if that is what its types say.
+    pub(super) fn of_pointers(
+        &mut self,
+        name: &str,
+        data: &[u8],
+        pointers: &[Pointer],
+    ) -> Option<MapTypes> {
+        let size = u32::try_from(data.len()).ok()?;
+        if let Some(own) = self.of_data(name, size)
+            && self.says(own.value, data, pointers)
+        {
+            return Some(own);
+        }
+        let Common { int, static_proto, .. } = self.common();
+        let btf = &mut self.btf;
+        let pointer = btf.pointer(static_proto);
+        let mut arrays: HashMap<u32, u32> = HashMap::new();
+        let mut members = Vec::new();
+        let mut rest = pointers;
+        while let Some(first) = rest.first() {
+            let follows =
+                |(index, next): &(usize, &Pointer)| next.offset == first.offset + index * POINTER;
+            let count = rest.iter().enumerate().take_while(follows).count();
+            rest = &rest[count..];
+            let offset = u32::try_from(first.offset).ok()?;
+            let count = u32::try_from(count).ok()?;
+            let of = *arrays.entry(count).or_insert_with(|| btf.array(pointer, int, count));
+            members.push(("", of, offset));
+        }
+        // A struct has 65,535 members at most.
+        let mut parts = Vec::new();
+        for part in members.chunks(MEMBERS) {
+            parts.push(("", btf.structure("", size, part), 0));
+        }
+        let value = match parts[..] {
+            [(_, whole, _)] => whole,
+            _ => btf.union("", size, &parts),
+        };
+        Some(MapTypes { key: int, value })
+    }
+
+    /// Whether the kernel, by a type, finds pointers to functions where they are, and takes nothing
+    /// else for one: whatever else its pointers point to is zero.
+    fn says(&self, value: u32, data: &[u8], pointers: &[Pointer]) -> bool {
+        let btf = self.btf.clone().finish();
+        let Ok(types) = btf_read::Types::read(&btf) else { return false };
+        let Some(mut found) = types.function_pointers(value) else { return false };
+        pointers.iter().all(|pointer| found.remove(&(pointer.offset as u64)))
+            && found.iter().all(|&offset| {
+                let word = usize::try_from(offset).ok().and_then(|at| data.get(at..at + POINTER));
+                word.is_none_or(|word| word.iter().all(|&byte| byte == 0))
+            })
     }
 
     /// The type of a section of data of this many bytes, if the object describes it.

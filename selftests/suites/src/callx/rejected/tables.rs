@@ -118,6 +118,7 @@ pub(super) fn cases() -> Vec<Case> {
             ",
         )
         .errno(errno::EACCES)
+        .log("the number of g(), which is global: make it static to call it by pointer")
         .log("R2 has type scalar, expected func")
         .into(),
         rejects(
