@@ -126,6 +126,7 @@ fn blank(name: String, about: String, source: Source) -> Case {
         blinding: Blinding::Works,
         interp_refuses: None,
         xlated: Vec::new(),
+        xlated_mitigated: Vec::new(),
         checks: Vec::new(),
         expect: Expect::Accepted(Vec::new()),
     }
@@ -241,6 +242,13 @@ impl Accepted {
     #[must_use]
     pub fn xlated(mut self, piece: &str) -> Self {
         self.case.xlated.push(piece.to_owned());
+        self
+    }
+
+    /// As [`Self::xlated`], on a kernel that mitigates Spectre v1.
+    #[must_use]
+    pub fn xlated_mitigated(mut self, piece: &str) -> Self {
+        self.case.xlated_mitigated.push(piece.to_owned());
         self
     }
 

@@ -32,8 +32,10 @@ pub struct Case {
     /// there its load must fail with the one and say the other.
     pub interp_refuses: Option<(i32, &'static str)>,
     /// Lines of the first program as the kernel translated it, in the notation of the verifier's log and
-    /// without their slots; all of them have to be in it.
+    /// without their slots; all of them have to be in it, unless its constants are blinded.
     pub xlated: Vec<String>,
+    /// The same, of a kernel that mitigates Spectre v1.
+    pub xlated_mitigated: Vec<String>,
     /// What must hold when all runs are over.
     pub checks: Vec<Check>,
     /// What must come of it.

@@ -95,6 +95,7 @@ fn probe_case(what: &str, source: &str) -> Case {
         blinding: Blinding::Works,
         interp_refuses: None,
         xlated: Vec::new(),
+        xlated_mitigated: Vec::new(),
         checks: Vec::new(),
         expect: Expect::Accepted(vec![run]),
     }

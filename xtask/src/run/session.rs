@@ -283,7 +283,7 @@ fn judge_answer(
     }
     let emission = &rules.emission;
     found.push(FailureClass::Code, jit_image::judge(case, plan, lowered, &report, emission));
-    found.push(FailureClass::Code, xlated::judge(case, plan, lowered, &report));
+    found.push(FailureClass::Code, xlated::judge(case, plan, mode, lowered, &report, emission));
     found.push(FailureClass::Guest, splats.into_iter().map(|title| format!("splat: {title}")));
     if let Some(worst) = found.worst {
         record.verdict = Verdict::Failed;

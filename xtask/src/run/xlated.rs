@@ -5,8 +5,9 @@ use bpf_isa::opcode::{PSEUDO_FUNC, PSEUDO_MAP_VALUE};
 use bpf_isa::{Insn, MAP_TYPE_INSN_ARRAY};
 use bpf_object::{LoadPlan, ProgramPlan};
 use bpf_suites::{Case, TABLES_IN_DUMPS};
-use bpf_wire::{BatchReport, Output};
+use bpf_wire::{BatchReport, Mode, Output};
 
+use super::jit_image::Emission;
 use super::lower::{Lowered, Role};
 use crate::annotated::xlated;
 
@@ -20,12 +21,15 @@ const CALLX: u8 = 0x8d;
 const KERNEL_HALF: u64 = 0xff00_0000_0000_0000;
 
 /// Checks every program that was loaded; one line for what is wrong. Addresses of jump tables, which
-/// the base shows, are for the one case about them to find.
+/// the base shows, are for the one case about them to find. What a case states of the first program is
+/// looked for where constants are not blinded.
 pub(crate) fn judge(
     case: &Case,
     plan: &LoadPlan,
+    mode: Mode,
     lowered: &Lowered,
     report: &BatchReport,
+    emission: &Emission,
 ) -> Vec<String> {
     let mut problems = Vec::new();
     let has_table = plan.maps.iter().any(|map| map.map_type == MAP_TYPE_INSN_ARRAY);
@@ -35,8 +39,11 @@ pub(crate) fn judge(
             && let Some(program) = plan.programs.get(*index)
         {
             problems.extend(check(program, &decode(xlated), addresses));
-            if *index == 0 {
+            if *index == 0 && mode != Mode::JitHardened {
                 problems.extend(missing(&case.xlated, xlated));
+                if emission.mitigates_spectre_v1() {
+                    problems.extend(missing(&case.xlated_mitigated, xlated));
+                }
             }
         }
     }

@@ -32,8 +32,8 @@ pub(super) fn cases() -> Vec<Case> {
         .without_caps(&[cap::SYS_ADMIN, cap::PERFMON])
         .run_packet(frame(64, 0), 1)
         .run_packet(frame(65, 0), 2)
-        .xlated("nospec\nr0 = 1\n")
-        .xlated("nospec\nr0 = 2\n")
+        .xlated_mitigated("nospec\nr0 = 1\n")
+        .xlated_mitigated("nospec\nr0 = 2\n")
         .into(),
         accepts(
             "callx/no_barrier_with_perfmon",

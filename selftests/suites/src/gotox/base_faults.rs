@@ -81,7 +81,7 @@ fn removed_targets() -> Vec<Case> {
             "gotox/target_is_may_goto_0",
             "the target is `may_goto +0`, which bpf_opt_remove_nops takes out",
             "may_goto next\n next:\n if r4 == 0 goto dead",
-            "r11 -= 1",
+            "r12 -= 1",
         ),
     ]
 }

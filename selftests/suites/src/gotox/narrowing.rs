@@ -5,7 +5,7 @@
 //! index must be known to be less than 4, or a multiple of 2.
 
 use crate::Case;
-use crate::builder::{accepts, load_flag, rejects};
+use crate::builder::{accepts, errno, load_flag, rejects};
 
 /// Subject of the patch.
 pub(crate) const NARROWING: &str = "bpf: Narrow what a jump table is indexed by";
@@ -158,10 +158,9 @@ fn accepted() -> Vec<Case> {
 }
 
 fn rejected() -> Vec<Case> {
-    let refused = |name: &str, about: &str, index: &str, jump: &str, entries: &str| -> Case {
+    let refused = |name: &str, about: &str, index: &str, jump: &str, entries: &str| {
         rejects(format!("gotox/narrow_not_{name}"), about, program(index, jump, entries))
             .log(OUTSIDE)
-            .into()
     };
     let jump_after = |change: &str| JUMP.replace("gotox r3", &format!("{change}\ngotox r3"));
     vec![
@@ -171,63 +170,76 @@ fn rejected() -> Vec<Case> {
             MASKED,
             JUMP,
             "words, words, words, words, words, other, other, other",
-        ),
+        )
+        .into(),
         refused(
             "a_later_row",
             "a second row of entries leads there: its indices are others",
             MASKED,
             JUMP,
             "words, words, other, other, other, words, other, other",
-        ),
+        )
+        .errno(errno::EACCES)
+        .into(),
         refused(
             "changed_before_jump",
             "1 is added to the index between the load and the jump",
             MASKED,
             &jump_after("r6 += 1"),
             FOUR,
-        ),
+        )
+        .into(),
         refused(
             "read_again_before_jump",
             "the index is read again between the load and the jump",
             MASKED,
             &jump_after("r6 = *(u64 *)(r1 +0)\nr6 &= 7"),
             FOUR,
-        ),
+        )
+        .into(),
         refused(
             "the_unmasked",
             "the table is indexed by some bits of it",
             "r6 = *(u64 *)(r1 +0)\nr6 &= 15",
             &JUMP.replace("r2 <<= 3", "r2 &= 7\nr2 <<= 3"),
             FOUR,
-        ),
-        refused(
-            "what_overflowed",
+        )
+        .into(),
+        rejects(
+            "gotox/narrow_not_what_overflowed",
             "the upper bits of the index are shifted out",
-            "r6 = *(u64 *)(r1 +0)",
-            &JUMP.replace("r2 <<= 3", "r2 <<= 3\nif r2 > 56 goto other"),
-            FOUR,
-        ),
+            program(
+                "r6 = *(u64 *)(r1 +0)",
+                &JUMP.replace("r2 <<= 3", "r2 <<= 3\nif r2 > 56 goto other"),
+                FOUR,
+            ),
+        )
+        .log("register with unbounded min value")
+        .into(),
         refused(
             "an_offset_added_to",
             "a constant is added to the offset: entry 1 is that of index 0",
             "r6 = *(u64 *)(r1 +0)\nr6 &= 7",
             &JUMP.replace("r2 <<= 3", "r2 <<= 3\nr2 += 8"),
             "other, other, words, words, words, words, other, other, other",
-        ),
+        )
+        .into(),
         refused(
             "an_address_in_the_table",
             "the same, added to the address of the table",
             MASKED,
             &JUMP.replace("T ll", "T + 8 ll"),
             "other, other, words, words, words, words, other, other, other",
-        ),
+        )
+        .into(),
         refused(
             "an_offset_of_the_load",
             "the same, in the load",
             MASKED,
             &JUMP.replace("(r3 +0)", "(r3 +8)"),
             "other, other, words, words, words, words, other, other, other",
-        ),
+        )
+        .into(),
         refused(
             "shifted_by_four",
             "the table is indexed by twice the number",
@@ -235,7 +247,8 @@ fn rejected() -> Vec<Case> {
             &JUMP.replace("<<= 3", "<<= 4"),
             "words, words, words, words, words, words, words, words, words, words, other, other, \
              other, other, other, other",
-        ),
+        )
+        .into(),
         rejects(
             "gotox/narrow_not_the_other_path",
             "two paths meet behind the offset's computation; one comes with another number in r6, \

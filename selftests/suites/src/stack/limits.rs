@@ -119,7 +119,7 @@ fn shared_callbacks(section: &str, count: usize, stack: u32) -> String {
     for level in 1..count {
         let _ = writeln!(
             text,
-            "if r6 != {} goto not{level}\nr1 = 0\ncall g{level}\nnot{level}:",
+            "if r6 != {} goto not{level}\nr1 = 0\nr2 = 0\ncall g{level}\nnot{level}:",
             level - 1
         );
     }
@@ -336,6 +336,7 @@ fn tail_calls() -> Vec<Case> {
         .btf(BtfUse::Always)
         .errno(errno::EACCES)
         .log("tail_calls are not allowed when previous frames take 512 bytes")
+        .interp_refuses(NO_TAIL_CALLS)
         .fixed_by(CHARGE)
         .into(),
     ]

@@ -71,6 +71,7 @@ pub(crate) struct Emission {
     retpoline: bool,
     sls: bool,
     ibt: bool,
+    spectre_v1: bool,
     symbols: Symbols,
 }
 
@@ -124,8 +125,16 @@ impl Emission {
             retpoline: set("MITIGATION_RETPOLINE"),
             sls: set("MITIGATION_SLS"),
             ibt: set("X86_KERNEL_IBT"),
+            // bpf_bypass_spec_v1() in include/linux/bpf.h: nothing is mitigated where
+            // cpu_mitigations_off() says so, which it does without this option.
+            spectre_v1: set("CPU_MITIGATIONS"),
             symbols,
         }
+    }
+
+    /// Whether programs without CAP_PERFMON are kept from speculating.
+    pub(crate) fn mitigates_spectre_v1(&self) -> bool {
+        self.spectre_v1
     }
 
     /// The thunks.

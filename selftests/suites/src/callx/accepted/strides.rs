@@ -1,7 +1,7 @@
 //! Indices scaled by the size of an element: they select elements, and of each the same member.
 
 use crate::Case;
-use crate::builder::{accepts, ctx_u64s, rejects};
+use crate::builder::{accepts, ctx_u64s, errno, rejects};
 use crate::callx::shape::{elements, selected};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -37,7 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
             ),
             (
                 "spilled_in_32_bits",
-                "if r6 > 2 goto out\nr6 *= 24\n*(u32 *)(r10 -8) = r6\nw8 = *(u32 *)(r10 -8)\nr7 = T ll\nr7 += r8",
+                "if r6 > 2 goto out\nr6 *= 24\n*(u32 *)(r10 -8) = r6\nr8 = *(u32 *)(r10 -8)\nr7 = T ll\nr7 += r8",
                 "r7 +8",
             ),
             (
@@ -111,6 +111,7 @@ pub(super) fn cases() -> Vec<Case> {
             selected("if r6 > 1 goto out\nr6 *= 4104\nr7 = T ll\nr7 += r6", "r7 +8")
                 + &elements(4104, 8, 2),
         )
+        .errno(errno::EACCES)
         .log("R1 invalid mem access 'scalar'")
         .into(),
     ]);

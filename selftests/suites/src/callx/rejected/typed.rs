@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
         )
         .btf(BtfUse::Never)
         .adjust(|plan| typed_by(plan, |btf| btf.int("long", 8, false)))
+        .errno(errno::EACCES)
         .log("R2 has type scalar, expected func")
         .into(),
         rejects("callx/typed_pointer_to_data", "a pointer to something else", VALUE_TYPE)
@@ -25,6 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
                     btf.pointer(int)
                 });
             })
+            .errno(errno::EACCES)
             .log("R2 has type scalar, expected func")
             .into(),
         rejects(
