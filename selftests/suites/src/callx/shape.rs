@@ -109,7 +109,7 @@ pub(super) fn elements(size: usize, member: usize, count: usize) -> String {
             words.push(if right { format!("good{element}") } else { "wrong".to_owned() });
         }
     }
-    let _ = write!(source, ".data T .rodata: {}\n", words.join(", "));
+    let _ = writeln!(source, ".data T .rodata: {}", words.join(", "));
     source
 }
 
