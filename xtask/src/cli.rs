@@ -8,7 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 use crate::exit::Status;
+use crate::kernel::bases::DEFAULT_BASE;
+use crate::kernel::build::KernelRequest;
 use crate::kernel::series::Selection;
+use crate::vm::accel::Choice;
 
 /// Tests BPF's indirect jump and call in a real kernel.
 ///
@@ -79,9 +82,6 @@ impl Command {
     }
 }
 
-/// The base where the command line names none.
-pub(crate) const DEFAULT_BASE: &str = "7.3.4";
-
 /// Which kernel to build.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct KernelArgs {
@@ -102,6 +102,21 @@ pub(crate) struct KernelArgs {
 impl Default for KernelArgs {
     fn default() -> Self {
         Self { base: DEFAULT_BASE.to_owned(), linux: None, series: None, config: Vec::new() }
+    }
+}
+
+impl From<&KernelArgs> for KernelRequest {
+    fn from(args: &KernelArgs) -> Self {
+        Self {
+            base: args.base.clone(),
+            linux: args.linux.clone(),
+            selection: args.series,
+            config: args.config.clone(),
+            series: None,
+            cache: None,
+            fragments: None,
+            mutant: None,
+        }
     }
 }
 
@@ -142,6 +157,16 @@ pub(crate) enum AccelChoice {
     Kvm,
     /// Emulation.
     Tcg,
+}
+
+impl From<AccelChoice> for Choice {
+    fn from(choice: AccelChoice) -> Self {
+        match choice {
+            AccelChoice::Auto => Self::Auto,
+            AccelChoice::Kvm => Self::Kvm,
+            AccelChoice::Tcg => Self::Tcg,
+        }
+    }
 }
 
 /// [`Mode`] on the command line.

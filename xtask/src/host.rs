@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use nix::unistd::Uid;
 use xshell::{Shell, cmd};
 
-use crate::cli::HostArgs;
 use crate::exit::Stop;
 use crate::interrupt;
 use crate::ui::errln;
@@ -151,21 +150,21 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     })
 }
 
-/// Makes sure that the host has what the job takes, installing it where the user allows.
+/// Makes sure that the host has what the job takes, installing it with `install_deps`.
 ///
 /// # Errors
 ///
 /// [`Stop::HostLacks`] with the one command to type when something required is missing and may
 /// not, or cannot, be installed.
-pub(crate) fn ensure(args: &HostArgs) -> Result<()> {
+pub(crate) fn ensure(install_deps: bool) -> Result<()> {
     let missing = missing();
     let required: Vec<&Need> = missing.iter().copied().filter(|need| !need.optional).collect();
-    let wanted = if args.install_deps { &missing } else { &required };
+    let wanted = if install_deps { &missing } else { &required };
     if wanted.is_empty() {
         return Ok(());
     }
     let packages = packages(wanted);
-    if !args.install_deps {
+    if !install_deps {
         return Err(lacks(&required, &packages).into());
     }
     if !Uid::effective().is_root() {

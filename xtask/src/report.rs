@@ -1,6 +1,7 @@
 //! Reports: what a session found, for people and for machines.
 
 pub(crate) mod facts;
+pub(crate) mod failure;
 pub(crate) mod files;
 pub(crate) mod html;
 pub(crate) mod json;
@@ -9,8 +10,10 @@ mod ktap;
 pub(crate) mod kunit;
 pub(crate) mod markdown;
 pub(crate) mod merge;
+pub(crate) mod notation;
 pub(crate) mod object;
 pub(crate) mod record;
+mod steps;
 pub(crate) mod subject;
 pub(crate) mod terminal;
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod resources;
 pub(crate) mod select;
 pub(crate) mod session;
 mod soundness;
+pub(crate) mod subject;
 pub(crate) mod test_bpf;
 mod traces;
 mod xlated;

@@ -12,8 +12,9 @@ use bpf_wire::{BatchReport, Failure, Mode, Output, ProgramLoad, Step};
 
 use super::spec::{Expectation, Returns, Spec, TEST_DATA_LEN};
 use super::xlated;
+use crate::report::notation::errno_name;
 use crate::report::record::FailureClass;
-use crate::run::judge::{Problem, describe, errno_name, sysctls};
+use crate::run::judge::{Problem, describe, sysctls};
 use crate::run::lower::{Lowered, Role, create_map, load_program};
 
 const CAP_SYS_ADMIN: u8 = 21;

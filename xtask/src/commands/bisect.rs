@@ -14,8 +14,9 @@ use crate::bisect::state::{Question, State, Subject};
 use crate::bisect::step::{self, Class, Judged};
 use crate::bisect::workshop::{Guests, Origin};
 use crate::bisect::{self, Answer};
-use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs, ModeArg};
+use crate::cli::{AccelChoice, HostArgs, ModeArg};
 use crate::exit::{Status, Stop};
+use crate::kernel::bases::DEFAULT_BASE;
 use crate::kernel::build::BaseTree;
 use crate::kernel::cache::Lock;
 use crate::kernel::linux;
@@ -166,7 +167,7 @@ impl Bisect {
             fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
         }
         let mut state = self.state(&path)?;
-        host::ensure(&self.host)?;
+        host::ensure(self.host.install_deps)?;
         let (history, origin) = material(&dir, &state.question)?;
         let Question { filters, modes, base, config, .. } = &state.question;
         let resumed = Self { base: base.clone(), config: config.clone(), ..self };
@@ -268,7 +269,7 @@ impl Bisect {
             )
             .into());
         }
-        let decision = accel::decide(self.accel)?;
+        let decision = accel::decide(self.accel.into())?;
         if let Some(note) = &decision.note {
             errln!("{note}");
         }
@@ -302,7 +303,7 @@ impl Bisect {
     }
 
     fn judge_tree(&self) -> Result<Judged> {
-        host::ensure(&self.host)?;
+        host::ensure(self.host.install_deps)?;
         let dir = self.linux.clone().context("--step without --linux")?;
         let origin = Origin::AsIs { dir, series: self.series };
         let mut guests = self.guests(origin, &self.filters, &self.modes())?;

@@ -20,6 +20,7 @@ use crate::report::terminal;
 use crate::run::guest::Guest;
 use crate::run::select;
 use crate::run::session::{self, Prepared, Rules};
+use crate::run::subject::subject;
 use crate::ui::{errln, out, outln};
 
 /// Steps of the model that are shown of a case that failed, as `test` shows them.
@@ -79,7 +80,7 @@ impl Debug {
                 None => Some(build::subjects(&built)?),
             };
             let emission = guest.emission(&built)?;
-            let rules = Rules { patches, emission, ..rules(mode) };
+            let rules = Rules { patches, emission, ..Rules::alone(mode) };
             let records = run(&prepared, &rules, &mut guest)?;
             guest.end()?;
             Ok(records)
@@ -93,26 +94,13 @@ impl Debug {
     }
 }
 
-/// One mode, and nothing that loads another program: no probes.
-pub(crate) fn rules(mode: Mode) -> Rules {
-    Rules {
-        modes: vec![mode],
-        fail_fast: true,
-        probe: false,
-        too_strict: false,
-        declared: false,
-        patches: None,
-        emission: crate::run::jit_image::Emission::default(),
-    }
-}
-
 /// Runs the case, and says what is wrong with it.
-pub(crate) fn run(prepared: &Prepared, rules: &Rules, guest: &mut Guest) -> Result<Vec<Record>> {
+fn run(prepared: &Prepared, rules: &Rules, guest: &mut Guest) -> Result<Vec<Record>> {
     session::run(std::slice::from_ref(prepared), rules, guest, |prepared, records| {
         let bad = |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
         if records.iter().any(bad) {
             let plan = prepared.plan.as_ref().ok();
-            errln!("{}", terminal::failure(&prepared.case, plan, records, SHOWN_STEPS));
+            errln!("{}", terminal::failure(&subject(&prepared.case, plan), records, SHOWN_STEPS));
         }
     })
 }

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use bpf_wire::Mode;
 use clap::Args;
 
-use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs};
+use crate::cli::{AccelChoice, HostArgs};
 use crate::exit::{Status, Stop};
-use crate::kernel::bases;
+use crate::kernel::bases::{self, DEFAULT_BASE};
 use crate::kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
 use crate::kernel::series::{Patch, Selection, Series};
 use crate::mutants::campaign::{self, Lab};
@@ -135,9 +135,9 @@ impl Mutate {
 
     fn campaign(&self, series: &Series, mutants: &[Mutant]) -> Result<Status> {
         let cases = select(bpf_suites::all(), &self.cases)?.cases;
-        host::ensure(&self.host)?;
+        host::ensure(self.host.install_deps)?;
         let initramfs = image::build()?;
-        let decision = accel::decide(self.accel)?;
+        let decision = accel::decide(self.accel.into())?;
         if let Some(note) = &decision.note {
             errln!("{note}");
         }

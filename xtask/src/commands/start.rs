@@ -59,11 +59,11 @@ pub(crate) fn start(on: &GuestArgs) -> Result<Started> {
 ///
 /// Whatever stands in the way of one of them.
 pub(crate) fn ready(on: &GuestArgs) -> Result<(BuiltKernel, Decision)> {
-    host::ensure(&on.host)?;
+    host::ensure(on.host.install_deps)?;
     let request = KernelRequest::from(&on.kernel);
     let built = build::build(&request)?;
     interrupt::check()?;
-    let decision = accel::decide(on.accel)?;
+    let decision = accel::decide(on.accel.into())?;
     if let Some(note) = &decision.note {
         errln!("{note}");
     }

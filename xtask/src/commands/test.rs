@@ -16,16 +16,18 @@ use crate::exit::{Status, Stop};
 use crate::kernel::build::{self, BuiltKernel};
 use crate::kernel::series::Selection;
 use crate::recorded::MadeWith;
-use crate::report::facts::{HostFacts, KernelFacts, Times};
+use crate::report::facts::{HostFacts, Times};
 use crate::report::files::ReportArgs;
 use crate::report::record::{Counts, Record, Report, SCHEMA, TooStrictCase, Verdict, traces};
 use crate::report::subject::Subject;
 use crate::report::terminal;
 use crate::run::guest::Guest;
 use crate::run::helpers::{self, Helpers};
+use crate::run::inputs;
 use crate::run::partition::Partition;
 use crate::run::select::{Selected, select};
 use crate::run::session::{self, Prepared, Rules};
+use crate::run::subject::subject;
 use crate::run::test_bpf::recorded::Recorded;
 use crate::run::test_bpf::{self, Reference};
 use crate::ui::{Progress, err, errln, out, outln};
@@ -164,7 +166,11 @@ impl Test {
                     |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
                 if records.iter().any(bad) {
                     let plan = prepared.plan.as_ref().ok();
-                    progress.line(&terminal::failure(&prepared.case, plan, records, self.trace));
+                    progress.line(&terminal::failure(
+                        &subject(&prepared.case, plan),
+                        records,
+                        self.trace,
+                    ));
                 }
             });
         let mut records = ran?;
@@ -204,8 +210,8 @@ impl Test {
         }
         self.report.write(&Report {
             schema: SCHEMA,
-            kernel: KernelFacts::of(&built, release)?,
-            host: HostFacts::new(accel, &qemu),
+            kernel: built.facts(release)?,
+            host: HostFacts::new(accel, &qemu, inputs::SEED),
             times,
             guests,
             subjects: subjects(&prepared, &records),
@@ -301,7 +307,7 @@ fn millis(time: Duration) -> u64 {
 fn subjects(prepared: &[Prepared], records: &[Record]) -> Vec<Subject> {
     let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
     let bad: HashSet<&str> = records.iter().filter(bad).map(|record| &*record.name).collect();
-    let of = |prepared: &Prepared| Subject::of(&prepared.case, prepared.plan.as_ref().ok());
+    let of = |prepared: &Prepared| subject(&prepared.case, prepared.plan.as_ref().ok());
     prepared.iter().filter(|prepared| bad.contains(&*prepared.case.name)).map(of).collect()
 }
 

@@ -45,7 +45,7 @@ impl Suite<'_> {
     /// started.
     pub(crate) fn run(&self, guest: &mut Guest) -> Result<Vec<Record>> {
         let reference = self.reference()?;
-        let tree = selftests::of(self.kernel)?;
+        let tree = selftests::of(self.kernel.linux.as_deref(), &self.kernel.base)?;
         let progress = Progress::spinner("compiling progs/verifier_*.c");
         let compiled = compile::compile(&tree)?;
         progress.finish();

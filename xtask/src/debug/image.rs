@@ -13,7 +13,8 @@ use bpf_suites::Case;
 use bpf_wire::{Mode, Output, ProgramLine, Step};
 
 use super::names::width;
-use crate::run::judge::{describe, errno_name};
+use crate::report::notation::errno_name;
+use crate::run::judge::describe;
 use crate::run::lower::{Role, lower};
 use crate::run::session::{Answer, Executor};
 

@@ -10,6 +10,9 @@ use super::source::digest::Sha256Sum;
 use crate::exit::Stop;
 use crate::paths;
 
+/// The base where nothing names one.
+pub(crate) const DEFAULT_BASE: &str = "7.3.4";
+
 /// One kernel version.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

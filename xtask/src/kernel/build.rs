@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest as _, Sha256};
 
 use super::bases::{self, Base};
 use super::boot::BootOptions;
@@ -16,12 +17,13 @@ use super::key::{BUILDER_VERSION, Digester, Ingredients};
 use super::linux::{Fingerprint, LinuxTree};
 use super::make::Make;
 use super::series::{Patch, Selection, Series};
+use super::source::digest::Sha256Sum;
 use super::source::{self, Tarball};
 use super::toolchain::Toolchain;
 use super::tree::Tree;
-use crate::cli::KernelArgs;
 use crate::exit::Stop;
 use crate::paths;
+use crate::report::facts::KernelFacts;
 
 const VMLINUX: &str = "vmlinux";
 const TEST_BPF: &str = "test_bpf.ko";
@@ -47,21 +49,6 @@ pub(crate) struct KernelRequest {
     pub(crate) fragments: Option<PathBuf>,
     /// A deliberate fault on top of the series. What is built with it is kept apart.
     pub(crate) mutant: Option<Patch>,
-}
-
-impl From<&KernelArgs> for KernelRequest {
-    fn from(args: &KernelArgs) -> Self {
-        Self {
-            base: args.base.clone(),
-            linux: args.linux.clone(),
-            selection: args.series,
-            config: args.config.clone(),
-            series: None,
-            cache: None,
-            fragments: None,
-            mutant: None,
-        }
-    }
 }
 
 /// A kernel that is ready to boot, in the cache.
@@ -97,6 +84,29 @@ pub(crate) struct BuiltKernel {
     pub(crate) release: String,
     /// How to start it.
     pub(crate) boot: BootOptions,
+}
+
+impl BuiltKernel {
+    /// What identifies it in reports; `release` is what the guest says.
+    ///
+    /// # Errors
+    ///
+    /// When its configuration cannot be read.
+    pub(crate) fn facts(&self, release: String) -> Result<KernelFacts> {
+        let config = fs::read(&self.config)
+            .with_context(|| format!("failed to read {}", self.config.display()))?;
+        Ok(KernelFacts {
+            base: self.base.clone(),
+            series: self.series.to_string(),
+            series_digest: self.series_digest.clone(),
+            patches: self.patches_applied,
+            configs: self.configs.clone(),
+            config_digest: Sha256Sum::of(Sha256::new_with_prefix(config)).to_string(),
+            toolchain: self.toolchain.lines().map(str::to_owned).collect(),
+            key: self.key.clone(),
+            release,
+        })
+    }
 }
 
 /// Builds the kernel, or finds it in the cache.

@@ -11,7 +11,6 @@ use super::build::{BaseTree, base_home};
 use super::cache::Cache;
 use super::git::Git;
 use super::source;
-use crate::cli::KernelArgs;
 use crate::exit::Stop;
 use crate::paths;
 
@@ -25,16 +24,16 @@ const PATHS: [&str; 4] =
 /// # Errors
 ///
 /// When the base's source cannot be had, or the user's tree has no BPF selftests.
-pub(crate) fn of(kernel: &KernelArgs) -> Result<PathBuf> {
-    if let Some(linux) = &kernel.linux {
+pub(crate) fn of(linux: Option<&Path>, base: &str) -> Result<PathBuf> {
+    if let Some(linux) = linux {
         let missing = PATHS.iter().find(|path| !linux.join(path).exists());
         return match missing {
-            None => Ok(linux.clone()),
+            None => Ok(linux.to_owned()),
             Some(path) => Err(Stop::Usage(format!("{} has no {path}", linux.display())).into()),
         };
     }
     let dir = paths::cache()?;
-    let base = bases::find(&kernel.base)?;
+    let base = bases::find(base)?;
     let tarball = source::obtain(&base, &dir)?;
     let home = Cache::open(&dir)?.source(&base_home(&base.name, &tarball))?;
     let folder = home.join("selftests");
@@ -42,7 +41,7 @@ pub(crate) fn of(kernel: &KernelArgs) -> Result<PathBuf> {
         let tree = home.join("tree");
         // The objects of a repository that is there may be read whatever others do in its tree.
         if !tree.join(".git").exists() {
-            drop(BaseTree::open(&kernel.base)?);
+            drop(BaseTree::open(&base.name)?);
         }
         check_out(&tree, &folder)?;
     }

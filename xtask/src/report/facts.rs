@@ -1,13 +1,7 @@
 //! What a session ran on: enough to make it again, and what it took.
 
-use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-use crate::kernel::build::BuiltKernel;
-use crate::kernel::source::digest::Sha256Sum;
-use crate::run::inputs;
 
 /// What identifies the kernel under test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,27 +27,6 @@ pub(crate) struct KernelFacts {
 }
 
 impl KernelFacts {
-    /// Those of a kernel.
-    ///
-    /// # Errors
-    ///
-    /// When its configuration cannot be read.
-    pub(crate) fn of(built: &BuiltKernel, release: String) -> Result<Self> {
-        let config = std::fs::read(&built.config)
-            .with_context(|| format!("failed to read {}", built.config.display()))?;
-        Ok(Self {
-            base: built.base.clone(),
-            series: built.series.to_string(),
-            series_digest: built.series_digest.clone(),
-            patches: built.patches_applied,
-            configs: built.configs.clone(),
-            config_digest: Sha256Sum::of(Sha256::new_with_prefix(config)).to_string(),
-            toolchain: built.toolchain.lines().map(str::to_owned).collect(),
-            key: built.key.clone(),
-            release,
-        })
-    }
-
     /// The kernel in a few words: base, patches, configs.
     pub(crate) fn title(&self) -> String {
         let patches = match self.patches {
@@ -78,13 +51,9 @@ pub(crate) struct HostFacts {
 }
 
 impl HostFacts {
-    /// Those of a session with this accelerator and this QEMU.
-    pub(crate) fn new(accel: &str, qemu: &str) -> Self {
-        Self {
-            accel: accel.to_owned(),
-            qemu: qemu.to_owned(),
-            seed: format!("{:#x}", inputs::SEED),
-        }
+    /// Those of a session with this accelerator, this QEMU, and inputs from this seed.
+    pub(crate) fn new(accel: &str, qemu: &str, seed: u64) -> Self {
+        Self { accel: accel.to_owned(), qemu: qemu.to_owned(), seed: format!("{seed:#x}") }
     }
 }
 

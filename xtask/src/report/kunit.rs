@@ -143,7 +143,7 @@ fn tally(said: &str) -> Option<Tally> {
 mod tests {
     use super::super::testing::report;
     use super::*;
-    use crate::cli::DEFAULT_BASE;
+    use crate::kernel::bases::DEFAULT_BASE;
 
     #[test]
     #[ignore = "needs the base's source and python3: `cargo xtask check` does it with a real report"]

@@ -7,7 +7,7 @@ use bpf_model::Input;
 use bpf_object::ProgramPlan;
 
 use super::terminal;
-use crate::run::judge::hex;
+use crate::report::notation::hex;
 use crate::run::object::{Execution, Options, Outcome, Ran};
 
 /// Lines of a log that are shown before those that decided.

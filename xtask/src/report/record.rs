@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::facts::{GuestFacts, HostFacts, KernelFacts, Times};
+use super::failure::FailureKind;
 use super::subject::Subject;
 use super::trace::Trace;
 use crate::exit::Status;
-use crate::vm::FailureKind;
 
 /// Version of the JSON report's shape; bumped when a field changes its meaning, comes
 /// or goes. The shape itself is `report.schema.json` beside this file, made of these types.

@@ -1,12 +1,7 @@
 //! A case that failed: what it is, so that a report can be read without the source beside it.
 
-use bpf_isa::disassemble;
-use bpf_object::LoadPlan;
-use bpf_suites::{Case, Expect, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::run::judge::{errno_name, hex};
 
 /// A case: its program and what is expected of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,37 +28,4 @@ pub(crate) struct StatedRun {
     pub(crate) packet: String,
     /// What the program has to return, in hexadecimal.
     pub(crate) returns: String,
-}
-
-impl Subject {
-    /// What a case is.
-    pub(crate) fn of(case: &Case, plan: Option<&LoadPlan>) -> Self {
-        let (runs, rejection) = match &case.expect {
-            Expect::Accepted(runs) => {
-                let runs = runs.iter().map(|run| StatedRun {
-                    context: hex(&run.ctx),
-                    packet: hex(&run.packet),
-                    returns: format!("{:#x}", run.returns),
-                });
-                (runs.collect(), None)
-            }
-            Expect::Rejected(rejection) => {
-                let rejection = format!(
-                    "{:?} fails with {}, the log says {:?}",
-                    rejection.at,
-                    errno_name(rejection.errno),
-                    rejection.log
-                );
-                (Vec::new(), Some(rejection))
-            }
-        };
-        let program = match plan {
-            Some(plan) => plan.programs.iter().map(|p| disassemble(&p.insns)).collect::<String>(),
-            None => match &case.source {
-                Source::Assembly(text) => text.clone(),
-                Source::Rust(program) => format!("selftests/programs/bpf/{}.rs", program.name),
-            },
-        };
-        Self { name: case.name.clone(), about: case.about.clone(), program, runs, rejection }
-    }
 }

@@ -2,13 +2,10 @@
 
 use std::fmt::Write;
 
-use bpf_object::LoadPlan;
-use bpf_suites::Case;
-
 use super::facts::GuestFacts;
 use super::record::{Counts, FailureClass, Record, TooStrict, TooStrictCase, Verdict, traces};
+use super::steps;
 use super::subject::{StatedRun, Subject};
-use super::trace;
 
 /// Lines of a program that are shown.
 const SHOWN_LINES: usize = 60;
@@ -18,26 +15,20 @@ const SHOWN_LOG: usize = 25;
 /// A case that did not hold: program, input, expectation, what each mode gave, how to repeat it.
 ///
 /// `steps` of the model are shown where it says something else.
-pub(crate) fn failure(
-    case: &Case,
-    plan: Option<&LoadPlan>,
-    records: &[Record],
-    steps: usize,
-) -> String {
+pub(crate) fn failure(subject: &Subject, records: &[Record], steps: usize) -> String {
     let unsound = records.iter().any(|record| record.failure == Some(FailureClass::Unsound));
     let unsound = if unsound { " (unsound)" } else { "" };
-    let mut text = format!("FAILED{unsound} {}\n  {}\n", case.name, case.about);
-    let subject = Subject::of(case, plan);
-    program(&subject, &mut text);
-    expectation(&subject, &mut text);
+    let mut text = format!("FAILED{unsound} {}\n  {}\n", subject.name, subject.about);
+    program(subject, &mut text);
+    expectation(subject, &mut text);
     for record in records {
         verdict(record, &mut text);
         log_of(record, &mut text);
     }
     for trace in traces(records) {
-        text.push_str(&trace::text(&trace, steps));
+        text.push_str(&steps::text(&trace, steps));
     }
-    let _ = writeln!(text, "  repeat with: cargo xtask test '^{}$'", case.name);
+    let _ = writeln!(text, "  repeat with: cargo xtask test '^{}$'", subject.name);
     text
 }
 
@@ -190,7 +181,6 @@ pub(crate) fn summary(records: &[Record], counts: Counts, seconds: f64) -> Strin
 
 #[cfg(test)]
 mod tests {
-    use bpf_suites::builder::accepts;
     use bpf_wire::Mode;
 
     use super::*;
@@ -206,10 +196,17 @@ mod tests {
 
     #[test]
     fn a_failure_shows_program_input_expectation_and_how_to_repeat_it() {
-        let case = accepts("t/case", "shows it", "r0 = 7\nexit").run(vec![1, 2], 8).into();
-        let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
+        let run =
+            StatedRun { context: "01 02".into(), packet: String::new(), returns: "0x8".into() };
+        let subject = Subject {
+            name: "t/case".into(),
+            about: "shows it".into(),
+            program: "   0: (b7) r0 = 7\n".into(),
+            runs: vec![run],
+            rejection: None,
+        };
         let log = (0..40).map(|line| format!("line {line}\n")).collect::<String>();
-        let text = failure(&case, Some(&plan), &[record(Verdict::Failed, "returned 7", &log)], 20);
+        let text = failure(&subject, &[record(Verdict::Failed, "returned 7", &log)], 20);
         for piece in [
             "FAILED t/case\n  shows it\n",
             "(b7) r0 = 7",

@@ -7,8 +7,9 @@ use bpf_suites::{Act, Check};
 use bpf_wire::Failure;
 use bpf_wire::{Output, Step};
 
-use super::judge::{Problem, errno_name, one_map};
+use super::judge::{Problem, one_map};
 use super::model::Expected;
+use crate::report::notation::errno_name;
 
 /// The first map of a name, with its index.
 pub(super) fn named<'p>(plan: &'p LoadPlan, name: &str) -> Option<(usize, &'p MapPlan)> {

@@ -3,7 +3,6 @@
 use bpf_object::LoadPlan;
 use bpf_suites::{Blinding, Case, Expect, RejectedAt, Rejection, Run};
 use bpf_wire::{BatchReport, Failure, Mode, Output};
-use nix::errno::Errno;
 
 use super::checks::{held, one_check};
 use super::explore::Explorer;
@@ -11,6 +10,7 @@ use super::lower::{Lowered, Role};
 use super::model::{Expected, is_the_kernels_choice};
 use super::soundness;
 use super::traces::Evidence;
+use crate::report::notation::{errno_name, hex};
 use crate::report::record::{By, Difference, FailureClass, Place};
 
 /// Bytes of a memory region shown around the first difference.
@@ -359,20 +359,6 @@ pub(crate) fn describe(role: Role) -> String {
             format!("BPF_MAP_LOOKUP_ELEM of map {index}")
         }
     }
-}
-
-/// `EINVAL (22)`; the kernel's own `ENOTSUPP` has a name only inside the kernel.
-pub(crate) fn errno_name(errno: i32) -> String {
-    match (errno, Errno::from_raw(errno)) {
-        (524, _) => "ENOTSUPP (524)".to_owned(),
-        (_, Errno::UnknownErrno) => format!("errno {errno}"),
-        (_, name) => format!("{name:?} ({errno})"),
-    }
-}
-
-/// Bytes in hexadecimal, in the order of memory.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

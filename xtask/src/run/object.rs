@@ -7,10 +7,11 @@ use bpf_object::LoadPlan;
 use bpf_wire::{Failure, Mode, Output, Step};
 use serde::{Serialize, Serializer};
 
-use super::judge::{describe, errno_name, hex, sysctls};
+use super::judge::{describe, sysctls};
 use super::lower::{Lowered, PACKET_HEADROOM, Role, create_map, is_data, load_program};
 use super::model::{BUDGET, is_the_kernels_choice};
 use super::session::{Answer, Executor};
+use crate::report::notation::{errno_name, hex};
 use crate::vm::FailureKind;
 
 /// `ENOTSUPP`: the kernel has no test run for programs of a type.

@@ -7,9 +7,9 @@ use bpf_object::BtfUse;
 use bpf_suites::{Blinding, Case, Expect, Feature, LoadOptions, Run, Source};
 use bpf_wire::{Mode, Output};
 
-use super::judge::errno_name;
 use super::lower::{Role, lower};
 use super::session::{Answer, Executor};
+use crate::report::notation::errno_name;
 
 /// The last register that programs have. Above it is `BPF_REG_AX`, which only the kernel's own
 /// rewrites use, constant blinding among them; its number differs between kernels

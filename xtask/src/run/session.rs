@@ -141,6 +141,21 @@ pub(crate) struct Rules {
     pub(crate) emission: Emission,
 }
 
+impl Rules {
+    /// One mode, and nothing that loads another program: no probes.
+    pub(crate) fn alone(mode: Mode) -> Self {
+        Self {
+            modes: vec![mode],
+            fail_fast: true,
+            declared: false,
+            patches: None,
+            probe: false,
+            too_strict: false,
+            emission: Emission::default(),
+        }
+    }
+}
+
 /// What the model has found out about a case, which is the same in every mode.
 #[derive(Debug, Default)]
 struct Modelled {

@@ -11,9 +11,10 @@ use bpf_suites::{Case, Expect};
 use bpf_wire::{Failure, Output};
 
 use super::explore::{Explorer, Finding};
-use super::judge::{Problem, Subject, errno_name, hex};
+use super::judge::{Problem, Subject};
 use super::lower::Role;
 use super::traces::Evidence;
+use crate::report::notation::{errno_name, hex};
 use crate::report::record::{FailureClass, TooStrict};
 
 /// Bytes of an input shown in a line.

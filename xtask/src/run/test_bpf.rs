@@ -13,8 +13,8 @@ use anyhow::Result;
 use bpf_wire::Mode;
 
 use crate::exit::Status;
+use crate::report::notation::errno_name;
 use crate::report::record::{Record, Verdict};
-use crate::run::judge::errno_name;
 use crate::vm::GuestFailure;
 
 use log::{PARTS, Printed};

@@ -9,8 +9,9 @@ use bpf_object::LoadPlan;
 use bpf_suites::{Case, Expect, Run};
 
 use super::explore::{Finding, unlinked};
-use super::judge::{Problem, hex};
+use super::judge::Problem;
 use super::model::BUDGET;
+use crate::report::notation::hex;
 use crate::report::record::FailureClass;
 use crate::report::trace::{Changed, Step, Trace};
 

@@ -14,7 +14,6 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::qemu;
-use crate::cli::AccelChoice;
 use crate::exit::Stop;
 use crate::paths;
 use crate::ui::errln;
@@ -38,6 +37,17 @@ impl Accel {
     }
 }
 
+/// What the user wants of the accelerator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// KVM where a guest really runs under it, else TCG.
+    Auto,
+    /// Hardware virtualisation, or an error.
+    Kvm,
+    /// Emulation.
+    Tcg,
+}
+
 /// An accelerator, and how it came to be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
@@ -56,11 +66,11 @@ pub(crate) type Verdict = std::result::Result<(), String>;
 /// # Errors
 ///
 /// [`Stop::HostLacks`] for `kvm` where no guest runs under it, and where there is no QEMU.
-pub(crate) fn decide(choice: AccelChoice) -> Result<Decision> {
+pub(crate) fn decide(choice: Choice) -> Result<Decision> {
     let decision = |accel, note| Ok(Decision { accel, note });
     match choice {
-        AccelChoice::Tcg => decision(Accel::Tcg, None),
-        AccelChoice::Kvm => match fresh_verdict()? {
+        Choice::Tcg => decision(Accel::Tcg, None),
+        Choice::Kvm => match fresh_verdict()? {
             Ok(()) => decision(Accel::Kvm, None),
             Err(reason) => Err(Stop::HostLacks(format!(
                 "--accel kvm: no guest runs under KVM on this host: {reason}; \
@@ -68,7 +78,7 @@ pub(crate) fn decide(choice: AccelChoice) -> Result<Decision> {
             ))
             .into()),
         },
-        AccelChoice::Auto => match verdict()? {
+        Choice::Auto => match verdict()? {
             Ok(()) => decision(Accel::Kvm, None),
             Err(reason) => {
                 let note = format!("no guest runs under KVM on this host ({reason}); using TCG");
@@ -190,7 +200,7 @@ mod tests {
 
     #[test]
     fn tcg_asks_nobody() {
-        let decision = decide(AccelChoice::Tcg).unwrap();
+        let decision = decide(Choice::Tcg).unwrap();
         assert_eq!(decision, Decision { accel: Accel::Tcg, note: None });
     }
 }

@@ -62,7 +62,7 @@ struct Spread {
 impl Boot {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let decision = accel::decide(self.accel)?;
+        let decision = accel::decide(self.accel.into())?;
         if let Some(note) = &decision.note {
             errln!("note: {note}");
         }

@@ -8,13 +8,12 @@ use std::thread;
 use bpf_wire::Mode;
 
 use super::*;
-use crate::commands::debug::{rules, run};
 use crate::host::find_program;
 use crate::kernel::boot::BootOptions;
 use crate::report::record::Verdict;
 use crate::run::guest::Guest;
 use crate::run::jit_image::Emission;
-use crate::run::session::{Rules, prepare};
+use crate::run::session::{Rules, prepare, run};
 use crate::vm::MachineConfig;
 use crate::vm::accel::Accel;
 
@@ -57,7 +56,7 @@ fn a_real_guest_stops_in_gdb() {
     // As far as the config tells, which the cache keeps beside the kernel.
     let kernel_config = vmlinux.with_file_name("config");
     let emission = Emission::new(&vmlinux, &kernel_config, &BTreeMap::new()).unwrap();
-    let rules = Rules { emission, ..rules(Mode::Jit) };
+    let rules = Rules { emission, ..Rules::alone(Mode::Jit) };
 
     let over = AtomicBool::new(false);
     let (verdict, said) = thread::scope(|scope| {
@@ -72,7 +71,7 @@ fn a_real_guest_stops_in_gdb() {
             let output = gdb.output().unwrap();
             String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
         });
-        let ran = run(&prepare(case), &rules, &mut guest);
+        let ran = run(&[prepare(case)], &rules, &mut guest, |_, _| {});
         // gdb ends with the machine, whether or not the case ran.
         let ended = guest.end();
         drop(guest);

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::chart::{self, Chart};
-use crate::cli::DEFAULT_BASE;
+use crate::kernel::bases::DEFAULT_BASE;
 use crate::report::facts::{KernelFacts, listed};
 use crate::report::record::{Counts, Record, Report, Verdict};
 use crate::report::subject::Subject;
-use crate::report::{terminal, trace};
+use crate::report::{steps, terminal};
 
 /// Steps of a trace that are shown.
 const STEPS: usize = 256;
@@ -291,7 +291,7 @@ fn failures(reports: &[Report]) -> Vec<Failure> {
                 verdicts: verdicts(records.iter().map(|record| word(record.verdict))),
                 records: records.iter().map(|record| FailedMode::of(record)).collect(),
                 subject: subject.cloned(),
-                traces: of_case.map(|trace| unindented(&trace::text(trace, STEPS))).collect(),
+                traces: of_case.map(|trace| unindented(&steps::text(trace, STEPS))).collect(),
                 repeat: repeat(name, &records, report),
             });
         }
