@@ -7,11 +7,11 @@ use bpf_wire::Mode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
-use crate::exit::Status;
-use crate::kernel::bases::DEFAULT_BASE;
-use crate::kernel::build::KernelRequest;
-use crate::kernel::series::Selection;
-use crate::vm::accel::Choice;
+use harness_host::exit::Status;
+use harness_kernel::bases::DEFAULT_BASE;
+use harness_kernel::build::KernelRequest;
+use harness_kernel::series::Selection;
+use harness_vm::accel::Choice;
 
 /// Tests BPF's indirect jump and call in a real kernel.
 ///

@@ -7,12 +7,12 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::exit::Stop;
-use crate::kernel::config::DroppedOptions;
-use crate::kernel::make::MakeFailed;
-use crate::kernel::patch::DoesNotApply;
-use crate::report::record::{Counts, Record, Verdict};
-use crate::vm::GuestFailure;
+use harness_host::exit::Stop;
+use harness_kernel::config::DroppedOptions;
+use harness_kernel::make::MakeFailed;
+use harness_kernel::patch::DoesNotApply;
+use harness_results::record::{Counts, Record, Verdict};
+use harness_vm::GuestFailure;
 
 /// What a commit does with the cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use bpf_wire::Mode;
 
 use super::state::{Question, Subject};
 use super::*;
-use crate::kernel::git::Git;
-use crate::report::record::{Record, Verdict};
+use harness_kernel::git::Git;
+use harness_results::record::{Record, Verdict};
 
 /// Commits whose kernel does this with the one case; `None` breaks the host.
 struct Fake {

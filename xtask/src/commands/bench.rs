@@ -8,7 +8,7 @@ mod model;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::exit::Status;
+use harness_host::exit::Status;
 
 /// Options of `bench`.
 #[derive(Debug, Args)]

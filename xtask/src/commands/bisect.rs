@@ -15,17 +15,17 @@ use crate::bisect::step::{self, Class, Judged};
 use crate::bisect::workshop::{Guests, Origin};
 use crate::bisect::{self, Answer};
 use crate::cli::{AccelChoice, HostArgs, ModeArg};
-use crate::exit::{Status, Stop};
-use crate::kernel::bases::DEFAULT_BASE;
-use crate::kernel::build::BaseTree;
-use crate::kernel::cache::Lock;
-use crate::kernel::linux;
-use crate::kernel::series::{Selection, Series};
-use crate::report::json;
-use crate::run::select::select;
-use crate::ui::{errln, out, outln};
-use crate::vm::accel;
-use crate::{host, paths};
+use harness_host::exit::{Status, Stop};
+use harness_host::ui::{errln, out, outln};
+use harness_host::{needs, paths};
+use harness_kernel::bases::DEFAULT_BASE;
+use harness_kernel::build::BaseTree;
+use harness_kernel::cache::Lock;
+use harness_kernel::linux;
+use harness_kernel::series::{Selection, Series};
+use harness_report::json;
+use harness_suites::select::select;
+use harness_vm::accel;
 
 /// Options of `bisect`.
 #[derive(Debug, Args)]
@@ -167,7 +167,7 @@ impl Bisect {
             fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
         }
         let mut state = self.state(&path)?;
-        host::ensure(self.host.install_deps)?;
+        needs::ensure(self.host.install_deps)?;
         let (history, origin) = material(&dir, &state.question)?;
         let Question { filters, modes, base, config, .. } = &state.question;
         let resumed = Self { base: base.clone(), config: config.clone(), ..self };
@@ -303,7 +303,7 @@ impl Bisect {
     }
 
     fn judge_tree(&self) -> Result<Judged> {
-        host::ensure(self.host.install_deps)?;
+        needs::ensure(self.host.install_deps)?;
         let dir = self.linux.clone().context("--step without --linux")?;
         let origin = Origin::AsIs { dir, series: self.series };
         let mut guests = self.guests(origin, &self.filters, &self.modes())?;

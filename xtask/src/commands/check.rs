@@ -12,16 +12,17 @@ use super::fuzz::Fuzz;
 use super::mutate::{self, Mutate};
 use super::patches;
 use super::test::Test;
-use crate::annotated::{compile, suite};
 use crate::cli::{HostArgs, KernelArgs};
-use crate::exit::{Status, Stop};
-use crate::interrupt::Group;
-use crate::kernel::bases::DEFAULT_BASE;
-use crate::kernel::build::{self, KernelRequest};
-use crate::report::{json, kunit};
-use crate::ui::{out, outln};
-use crate::vm::console::golden;
-use crate::{host, interrupt, paths, workflow};
+use crate::workflow;
+use harness_host::exit::{Status, Stop};
+use harness_host::interrupt::Group;
+use harness_host::ui::{out, outln};
+use harness_host::{interrupt, needs, paths};
+use harness_kernel::bases::DEFAULT_BASE;
+use harness_kernel::build::{self, KernelRequest};
+use harness_report::{json, kunit};
+use harness_suites::verifier::{compile, suite};
+use harness_vm::console::golden;
 
 /// Options of `check`.
 #[derive(Debug, Args)]
@@ -31,7 +32,7 @@ pub(crate) struct Check {
     /// verifier, rehearse a bisection, run the fuzz targets and the mutants.
     #[arg(long)]
     full: bool,
-    /// Rewrite what the console watcher must find in the golden logs (xtask/src/vm/console/golden)
+    /// Rewrite what the console watcher must find in the golden logs (xtask/vm/src/console/golden)
     /// with what it finds now, show what changed, and check nothing. A log that was copied there as it
     /// is gets its first lines that way.
     #[arg(long, conflicts_with = "full")]
@@ -78,8 +79,7 @@ const CARGO_STEPS: [CargoStep; 6] = [
 /// silent; Ctrl-C; what becomes of a case's instructions; gdb.
 const REAL_GUESTS: &[&str] = &[
     "test",
-    "--package",
-    "xtask",
+    "--workspace",
     "--locked",
     "--quiet",
     "real_guest",
@@ -91,7 +91,7 @@ const REAL_GUESTS: &[&str] = &[
 /// Of these tests those that need one more program: the program, what is in their names, and the
 /// package that brings the program.
 const NEED_MORE: [(&str, &str, &str); 2] =
-    [(host::GDB, "in_gdb", "gdb"), (host::BUSYBOX, "with_busybox", "busybox-static")];
+    [(needs::GDB, "in_gdb", "gdb"), (needs::BUSYBOX, "with_busybox", "busybox-static")];
 
 /// The tests that are ignored elsewhere because they need a mount namespace, for a small disk.
 const FULL_DISK: &[&str] =
@@ -99,12 +99,28 @@ const FULL_DISK: &[&str] =
 
 /// The test that is ignored elsewhere because it needs the kernel's own parser: that it sees a report
 /// which is wrong.
-const KUNIT: &[&str] =
-    &["test", "--package", "xtask", "--locked", "--quiet", "the_kernels_parser", "--", "--ignored"];
+const KUNIT: &[&str] = &[
+    "test",
+    "--package",
+    "harness-report",
+    "--locked",
+    "--quiet",
+    "the_kernels_parser",
+    "--",
+    "--ignored",
+];
 
 /// The test that is ignored elsewhere because it needs a browser.
-const BROWSER: &[&str] =
-    &["test", "--package", "xtask", "--locked", "--quiet", "real_browser", "--", "--ignored"];
+const BROWSER: &[&str] = &[
+    "test",
+    "--package",
+    "harness-report",
+    "--locked",
+    "--quiet",
+    "real_browser",
+    "--",
+    "--ignored",
+];
 
 /// The configurations besides the default one, see images/kernel.
 const CONFIGS: [&[&str]; 5] = [
@@ -134,7 +150,7 @@ impl Check {
     }
 
     fn steps(self, skipped: &mut Vec<String>) -> Result<Status> {
-        host::ensure(self.host.install_deps)?;
+        needs::ensure(self.host.install_deps)?;
         for (name, args, environment) in CARGO_STEPS {
             interrupt::check()?;
             step(name, || cargo(args, environment))?;
@@ -152,7 +168,7 @@ impl Check {
         let vmlinux = built.vmlinux.display().to_string();
         let mut tests = REAL_GUESTS.to_vec();
         for (program, name, package) in NEED_MORE {
-            if host::find_program(program).is_none() {
+            if needs::find_program(program).is_none() {
                 skip(name, &format!("apt-get install {package}"), skipped);
                 tests.extend(["--skip", name]);
             }
@@ -160,7 +176,7 @@ impl Check {
         step("guests that fail, guests in gdb and with a shell", || {
             cargo(&tests, &[("BPF_INDIRECT_VMLINUX", vmlinux.as_str())])
         })?;
-        if host::has_mount_namespaces() {
+        if needs::has_mount_namespaces() {
             step("a full disk", || cargo(FULL_DISK, &[]))?;
         } else {
             let how = "unshare --user --map-root-user --mount must work for this user";
@@ -171,7 +187,7 @@ impl Check {
         let reports = tempfile::tempdir().context("making a directory for the report")?;
         let report = reports.path().join("report.json");
         let cases = Test::everything_reported(report.clone(), self.host.clone()).run()?;
-        if host::find_program("python3").is_some() {
+        if needs::find_program("python3").is_some() {
             step("KTAP, by the kernel's own parser", || {
                 kunit::Parser::of_base(DEFAULT_BASE)?.check(&json::read(&report)?)?;
                 cargo(KUNIT, &[])
@@ -182,7 +198,7 @@ impl Check {
         if !full || cases != Status::Held {
             return Ok(cases);
         }
-        if host::find_program(host::BROWSER).is_some() {
+        if needs::find_program(needs::BROWSER).is_some() {
             step("HTML, in a real browser", || cargo(BROWSER, &[]))?;
         } else {
             skip("HTML, in a real browser", "apt-get install chromium", skipped);

@@ -11,17 +11,17 @@ use clap::Args;
 
 use super::start::{Started, start};
 use crate::cli::{GuestArgs, ModeArg};
-use crate::debug::gdb::Meeting;
-use crate::exit::{Status, Stop};
-use crate::host;
-use crate::kernel::build;
-use crate::report::record::{Counts, Record, Verdict};
-use crate::report::terminal;
-use crate::run::guest::Guest;
-use crate::run::select;
-use crate::run::session::{self, Prepared, Rules};
-use crate::run::subject::subject;
-use crate::ui::{errln, out, outln};
+use harness_host::exit::{Status, Stop};
+use harness_host::needs;
+use harness_host::ui::{errln, out, outln};
+use harness_inspect::gdb::Meeting;
+use harness_kernel::build;
+use harness_report::terminal;
+use harness_results::record::{Counts, Record, Verdict};
+use harness_suites::guest::Guest;
+use harness_suites::select;
+use harness_suites::session::{self, Prepared, Rules};
+use harness_suites::subject::subject;
 
 /// Steps of the model that are shown of a case that failed, as `test` shows them.
 const SHOWN_STEPS: usize = 20;
@@ -67,7 +67,7 @@ impl Debug {
         }
         let Started { built, mut guest, console, .. } = start(&self.on)?;
         if self.gdb {
-            host::require(host::GDB)?;
+            needs::require(needs::GDB)?;
         }
         let meeting = Meeting::prepare(&built.vmlinux)?;
         guest.debug_over(meeting.socket());
@@ -118,7 +118,7 @@ fn attended<T>(meeting: &Meeting, gdb: bool, work: impl FnOnce() -> Result<T>) -
             }
             let command = meeting.command().join(" ");
             errln!("the machine waits for gdb; in another terminal:\n  {command}");
-            if host::find_program(host::GDB).is_none() {
+            if needs::find_program(needs::GDB).is_none() {
                 errln!("the host lacks gdb; install with:\n  apt-get install -y gdb");
             }
             Ok(())

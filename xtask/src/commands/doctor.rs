@@ -3,10 +3,10 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::exit::Status;
-use crate::ui::outln;
-use crate::vm::accel;
-use crate::{host, paths};
+use harness_host::exit::Status;
+use harness_host::ui::outln;
+use harness_host::{needs, paths};
+use harness_vm::accel;
 
 /// Options of `doctor`.
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ impl Doctor {
     /// required is missing.
     pub(crate) fn run(self) -> Result<Status> {
         let mut lacking = Vec::new();
-        for need in host::NEEDS {
+        for need in needs::NEEDS {
             match need.find() {
                 Some(path) => outln!("ok       {:<20} {}", need.name, path.display()),
                 None => {
@@ -27,8 +27,8 @@ impl Doctor {
                 }
             }
         }
-        let required = host::NEEDS.iter().any(|need| !need.optional && need.find().is_none());
-        if host::find_program("qemu-system-x86_64").is_some() {
+        let required = needs::NEEDS.iter().any(|need| !need.optional && need.find().is_none());
+        if needs::find_program("qemu-system-x86_64").is_some() {
             match accel::verdict()? {
                 Ok(()) => outln!("ok       {:<20} a guest runs under it", "KVM"),
                 Err(reason) => outln!("optional {:<20} {reason}; guests run under TCG", "KVM"),

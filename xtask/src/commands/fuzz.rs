@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use crate::exit::{Status, Stop};
 use crate::fuzz::{self, Campaign};
-use crate::host;
-use crate::interrupt;
-use crate::ui::outln;
+use harness_host::exit::{Status, Stop};
+use harness_host::interrupt;
+use harness_host::needs;
+use harness_host::ui::outln;
 
 /// Options of `fuzz`.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ impl Fuzz {
             return Ok(Status::Held);
         }
         let targets = select(all, &self.targets)?;
-        host::require("c++")?;
+        needs::require("c++")?;
         let campaign = Campaign::build(&targets)?;
         if let Some(input) = self.input {
             let [target] = &targets[..] else {

@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::cli::KernelArgs;
-use crate::exit::Status;
-use crate::kernel::build::{self, KernelRequest};
-use crate::ui::outln;
+use harness_host::exit::Status;
+use harness_host::ui::outln;
+use harness_kernel::build::{self, KernelRequest};
 
 /// Options of `kernel`.
 #[derive(Debug, Args)]

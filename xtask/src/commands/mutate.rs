@@ -9,24 +9,25 @@ use bpf_wire::Mode;
 use clap::Args;
 
 use crate::cli::{AccelChoice, HostArgs};
-use crate::exit::{Status, Stop};
-use crate::kernel::bases::{self, DEFAULT_BASE};
-use crate::kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
-use crate::kernel::series::{Patch, Selection, Series};
 use crate::mutants::campaign::{self, Lab};
 use crate::mutants::mutant::{self, Mutant};
 use crate::mutants::refresh;
 use crate::mutants::report::{self, Counts, Report, SCHEMA};
-use crate::report::json;
-use crate::report::record::{Record, Verdict};
-use crate::run::consoles;
-use crate::run::guest::Guest;
-use crate::run::select::select;
-use crate::run::session::{self, Prepared, Rules};
-use crate::ui::{Progress, errln, out, outln};
-use crate::vm::MachineConfig;
-use crate::vm::accel::{self, Accel};
-use crate::{host, image, interrupt, paths};
+use harness_host::exit::{Status, Stop};
+use harness_host::ui::{Progress, errln, out, outln};
+use harness_host::{interrupt, needs, paths};
+use harness_kernel::bases::{self, DEFAULT_BASE};
+use harness_kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
+use harness_kernel::series::{Patch, Selection, Series};
+use harness_report::json;
+use harness_results::record::{Record, Verdict};
+use harness_suites::consoles;
+use harness_suites::guest::Guest;
+use harness_suites::select::select;
+use harness_suites::session::{self, Prepared, Rules};
+use harness_vm::MachineConfig;
+use harness_vm::accel::{self, Accel};
+use harness_vm::image;
 
 /// Options of `mutate`.
 #[derive(Debug, Args)]
@@ -135,7 +136,7 @@ impl Mutate {
 
     fn campaign(&self, series: &Series, mutants: &[Mutant]) -> Result<Status> {
         let cases = select(bpf_suites::all(), &self.cases)?.cases;
-        host::ensure(self.host.install_deps)?;
+        needs::ensure(self.host.install_deps)?;
         let initramfs = image::build()?;
         let decision = accel::decide(self.accel.into())?;
         if let Some(note) = &decision.note {

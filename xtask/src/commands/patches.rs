@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::exit::Status;
-use crate::kernel::build::BaseTree;
-use crate::paths;
-use crate::ui::outln;
+use harness_host::exit::Status;
+use harness_host::paths;
+use harness_host::ui::outln;
+use harness_kernel::build::BaseTree;
 
 /// Options of `patches`.
 #[derive(Debug, Args)]

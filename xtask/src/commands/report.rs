@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::exit::Status;
-use crate::report::files::{self, ReportArgs};
-use crate::report::record::{Counts, Report};
-use crate::report::{html, json, markdown, merge};
-use crate::ui::{out, outln};
+use harness_host::exit::Status;
+use harness_host::ui::{out, outln};
+use harness_report::files::{self, ReportArgs};
+use harness_report::{html, json, markdown, merge};
+use harness_results::record::{Counts, Report};
 
 /// Options of `report`.
 #[derive(Debug, Args)]

@@ -11,15 +11,15 @@ use clap::Args;
 use serde::Serialize;
 
 use super::start::{Started, start};
-use crate::annotated::object::{Annotated, Rules};
 use crate::cli::{GuestArgs, ModeArg};
-use crate::exit::{Status, Stop};
-use crate::report::record::{Counts, Record, Verdict};
-use crate::report::{object as shown, terminal};
-use crate::run::guest::Guest;
-use crate::run::object::{self, Execution, Options};
-use crate::ui;
-use crate::ui::{errln, out};
+use harness_host::exit::{Status, Stop};
+use harness_host::ui;
+use harness_host::ui::{errln, out};
+use harness_report::{object as shown, terminal};
+use harness_results::record::{Counts, Record, Verdict};
+use harness_suites::guest::Guest;
+use harness_suites::object::{self, Execution, Options};
+use harness_suites::verifier::object::{Annotated, Rules};
 
 /// Options of `run`.
 #[derive(Debug, Args)]

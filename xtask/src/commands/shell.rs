@@ -7,12 +7,13 @@ use clap::Args;
 
 use super::start::ready;
 use crate::cli::GuestArgs;
-use crate::debug::userland::{self, Tree};
-use crate::exit::{Status, Stop};
-use crate::run::consoles;
-use crate::ui::errln;
-use crate::vm::shell::ShellMachine;
-use crate::{host, image, ui};
+use harness_host::exit::{Status, Stop};
+use harness_host::ui::errln;
+use harness_host::{needs, ui};
+use harness_inspect::shell::ShellMachine;
+use harness_inspect::userland::{self, Tree};
+use harness_suites::consoles;
+use harness_vm::image;
 
 /// Options of `shell`.
 #[derive(Debug, Args)]
@@ -51,7 +52,7 @@ impl Shell {
             .into());
         }
         let (built, accel) = ready(&self.on)?;
-        host::require(host::BUSYBOX)?;
+        needs::require(needs::BUSYBOX)?;
         let mut tree = Tree::default();
         userland::busybox(&mut tree)?;
         if let Some(missing) = userland::bpftool(&mut tree)? {

@@ -8,13 +8,13 @@ use clap::Args;
 
 use super::start::{Started, start};
 use crate::cli::{GuestArgs, ModeArg};
-use crate::debug::columns::{self, Style};
-use crate::debug::image;
-use crate::debug::listing::{self, Listing};
-use crate::debug::symbols::Symbols;
-use crate::exit::{Status, Stop};
-use crate::run::select;
-use crate::ui::{self, out, outln};
+use harness_host::exit::{Status, Stop};
+use harness_host::ui::{self, out, outln};
+use harness_inspect::columns::{self, Style};
+use harness_inspect::image;
+use harness_inspect::listing::{self, Listing};
+use harness_inspect::symbols::Symbols;
+use harness_suites::select;
 
 /// Options of `show`.
 #[derive(Debug, Args)]

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::cli::GuestArgs;
-use crate::kernel::build::{self, BuiltKernel, KernelRequest};
-use crate::run::consoles;
-use crate::run::guest::Guest;
-use crate::ui::errln;
-use crate::vm::MachineConfig;
-use crate::vm::accel::{self, Decision};
-use crate::vm::qemu;
-use crate::{host, image, interrupt};
+use harness_host::ui::errln;
+use harness_host::{interrupt, needs};
+use harness_kernel::build::{self, BuiltKernel, KernelRequest};
+use harness_suites::consoles;
+use harness_suites::guest::Guest;
+use harness_vm::MachineConfig;
+use harness_vm::accel::{self, Decision};
+use harness_vm::image;
+use harness_vm::qemu;
 
 /// A kernel that is built, and a guest that can be started with it.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ pub(crate) fn start(on: &GuestArgs) -> Result<Started> {
 ///
 /// Whatever stands in the way of one of them.
 pub(crate) fn ready(on: &GuestArgs) -> Result<(BuiltKernel, Decision)> {
-    host::ensure(on.host.install_deps)?;
+    needs::ensure(on.host.install_deps)?;
     let request = KernelRequest::from(&on.kernel);
     let built = build::build(&request)?;
     interrupt::check()?;

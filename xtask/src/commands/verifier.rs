@@ -3,18 +3,18 @@
 use anyhow::Result;
 use bpf_wire::Mode;
 
-use crate::annotated::compile;
-use crate::annotated::recorded::{Changes, Recorded};
-use crate::annotated::suite::{self, Reference, Wanted};
 use crate::cli::KernelArgs;
-use crate::exit::Stop;
-use crate::kernel::build::BuiltKernel;
-use crate::kernel::selftests;
-use crate::recorded::MadeWith;
-use crate::report::object as shown;
-use crate::report::record::{Record, Verdict};
-use crate::run::guest::Guest;
-use crate::ui::{Progress, err, errln};
+use harness_host::exit::Stop;
+use harness_host::ui::{Progress, err, errln};
+use harness_kernel::build::BuiltKernel;
+use harness_kernel::selftests;
+use harness_report::object as shown;
+use harness_results::record::{Record, Verdict};
+use harness_suites::guest::Guest;
+use harness_suites::recorded::MadeWith;
+use harness_suites::verifier::compile;
+use harness_suites::verifier::recorded::{Changes, Recorded};
+use harness_suites::verifier::suite::{self, Reference, Wanted};
 
 /// Factor on the deadline of one test.
 const PATIENCE: u32 = 5;

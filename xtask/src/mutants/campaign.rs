@@ -10,10 +10,10 @@ use regex::RegexSet;
 
 use super::mutant::Mutant;
 use super::report::{Killer, MutantRecord, Outcome};
-use crate::exit::Stop;
-use crate::report::record::{Record, Verdict};
-use crate::run::session::Prepared;
-use crate::vm::FailureKind;
+use harness_host::exit::Stop;
+use harness_results::record::{Record, Verdict};
+use harness_suites::session::Prepared;
+use harness_vm::FailureKind;
 
 /// Red cases of the series without a fault that the error names.
 const SHOWN_RED: usize = 5;

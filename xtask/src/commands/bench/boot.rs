@@ -10,13 +10,14 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::{AccelChoice, KernelArgs};
-use crate::exit::Status;
-use crate::interrupt::Group;
-use crate::kernel::build::{self, KernelRequest};
-use crate::ui::{errln, outln};
-use crate::vm::accel::{self, Accel};
-use crate::vm::{Machine, MachineConfig, StartFailure};
-use crate::{image, interrupt, paths};
+use harness_host::exit::Status;
+use harness_host::interrupt::Group;
+use harness_host::ui::{errln, outln};
+use harness_host::{interrupt, paths};
+use harness_kernel::build::{self, KernelRequest};
+use harness_vm::accel::{self, Accel};
+use harness_vm::image;
+use harness_vm::{Machine, MachineConfig, StartFailure};
 
 /// Options of `bench boot`.
 #[derive(Debug, Args)]
@@ -81,7 +82,7 @@ impl Boot {
             let machine = Machine::start(&config).map_err(StartFailure::into_error)?;
             first_record.push(machine.boot_time());
             guest_uptime.push(Duration::from_nanos(machine.guest().uptime_ns));
-            machine.power_off().map_err(crate::vm::GuestFailure::into_error)?;
+            machine.power_off().map_err(harness_vm::GuestFailure::into_error)?;
         }
         let report = Report {
             accel: decision.accel.name(),

@@ -19,14 +19,14 @@ use serde::Serialize;
 use super::processor;
 use crate::cli::GuestArgs;
 use crate::commands::start::{Started, start};
-use crate::exit::{Status, Stop};
-use crate::interrupt;
-use crate::report::record::Verdict;
-use crate::run::guest;
-use crate::run::lower::lower;
-use crate::run::select::select;
-use crate::run::session::{self, Prepared, Rules};
-use crate::ui::{Progress, out};
+use harness_host::exit::{Status, Stop};
+use harness_host::interrupt;
+use harness_host::ui::{Progress, out};
+use harness_results::record::Verdict;
+use harness_suites::guest;
+use harness_suites::lower::lower;
+use harness_suites::select::select;
+use harness_suites::session::{self, Prepared, Rules};
 
 /// Batches of a loop that the guest is sent at once: what it takes has to end before the deadline.
 const CHUNK: usize = 32;

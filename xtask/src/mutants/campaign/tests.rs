@@ -6,8 +6,8 @@ use bpf_suites::builder::accepts;
 use bpf_wire::Mode;
 
 use super::*;
-use crate::kernel::make::MakeFailed;
-use crate::run::session::prepare;
+use harness_kernel::make::MakeFailed;
+use harness_suites::session::prepare;
 
 /// What the lab does with one kernel.
 enum Does {

@@ -1,0 +1,8 @@
+//! What every layer needs of the host: exit statuses, Ctrl-C, the terminal, tools, paths.
+
+pub mod exit;
+pub mod interrupt;
+pub mod needs;
+pub mod paths;
+pub mod terminal;
+pub mod ui;
