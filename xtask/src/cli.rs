@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use bpf_wire::Mode;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
@@ -169,26 +170,9 @@ impl From<AccelChoice> for Choice {
     }
 }
 
-/// [`Mode`] on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ModeArg {
-    /// The interpreter.
-    Interp,
-    /// The JIT.
-    Jit,
-    /// The JIT with constant blinding.
-    JitHardened,
-    /// The JIT with constant blinding of what is loaded without CAP_BPF; kernel/test_bpf alone.
-    JitHardenedUnpriv,
-}
-
-impl From<ModeArg> for Mode {
-    fn from(mode: ModeArg) -> Self {
-        match mode {
-            ModeArg::Interp => Self::Interp,
-            ModeArg::Jit => Self::Jit,
-            ModeArg::JitHardened => Self::JitHardened,
-            ModeArg::JitHardenedUnpriv => Self::JitHardenedUnpriv,
-        }
-    }
+/// Reads a [`Mode`] by its name in the table, with what the table says of it in the help.
+pub(crate) fn mode() -> impl TypedValueParser<Value = Mode> {
+    let value = |mode: &Mode| PossibleValue::new(mode.name()).help(mode.row().about);
+    PossibleValuesParser::new(Mode::EVERY.iter().map(value))
+        .try_map(|name| Mode::named(&name).ok_or_else(|| format!("no mode is called {name}")))
 }

@@ -174,7 +174,7 @@ impl Campaign {
         command.arg(format!("-timeout={TIMEOUT}")).arg(format!("-rss_limit_mb={MEMORY}"));
         command.arg(input);
         let status = Group::spawn(&mut command, Stdio::null())?.wait()?;
-        Ok(if status.success() { Status::Held } else { Status::CaseFailed })
+        Ok(if status.success() { Status::Passed } else { Status::CaseFailed })
     }
 
     fn binary(&self, target: &str) -> PathBuf {

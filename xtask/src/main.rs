@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     };
     if let Some(error) = ui::lost_output() {
         ui::errln!("error: failed to write to standard output: {error}");
-        if status == exit::Status::Held {
+        if status == exit::Status::Passed {
             status = exit::Status::of_io(error);
         }
     }

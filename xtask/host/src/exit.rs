@@ -9,8 +9,8 @@ use std::process::ExitCode;
 /// The numbers are part of the interface: `git bisect run`, CI and scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Every selected case held.
-    Held,
+    /// Every selected case passed.
+    Passed,
     /// A case failed: wrong result, wrong verdict, kernel splat, crash or hang.
     CaseFailed,
     /// Wrong usage. clap exits with the same number by itself.
@@ -33,7 +33,7 @@ impl Status {
     /// The number.
     pub fn number(self) -> u8 {
         match self {
-            Self::Held => 0,
+            Self::Passed => 0,
             Self::CaseFailed => 1,
             Self::Usage => 2,
             Self::HostLacks => 69,

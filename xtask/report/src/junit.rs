@@ -32,8 +32,8 @@ pub fn render(report: &Report) -> Result<String> {
 fn case(record: &Record) -> TestCase {
     let first = record.problems.first().map_or("", |text| text.lines().next().unwrap_or(""));
     let status = match record.verdict {
-        Verdict::Held => TestCaseStatus::success(),
-        Verdict::Unsupported => {
+        Verdict::Passed => TestCaseStatus::success(),
+        Verdict::Skipped => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(first);
             status

@@ -23,7 +23,7 @@ pub fn render(report: &Report) -> String {
             one(number + 1, record, &mut text);
         }
         let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
-        let skipped = records.iter().all(|record| record.verdict == Verdict::Unsupported);
+        let skipped = records.iter().all(|record| record.verdict == Verdict::Skipped);
         let result = if records.iter().any(bad) { "not ok" } else { "ok" };
         let skip = if skipped { " # SKIP no case of it can be judged" } else { "" };
         let _ = writeln!(text, "{result} {} {suite}{skip}", number + 1);
@@ -47,8 +47,8 @@ pub(super) fn suites(records: &[Record]) -> Vec<(&str, Vec<&Record>)> {
 /// One result, and in front of it what is to be said about it.
 fn one(number: usize, record: &Record, text: &mut String) {
     let (result, directive) = match record.verdict {
-        Verdict::Held => ("ok", String::new()),
-        Verdict::Unsupported => {
+        Verdict::Passed => ("ok", String::new()),
+        Verdict::Skipped => {
             let reason = record.problems.first().map_or("no reason given", String::as_str);
             ("ok", format!(" # SKIP {}", line(reason)))
         }

@@ -13,7 +13,7 @@ const SAID: usize = 160;
 /// A row a report, then what failed.
 pub fn render(reports: &[Report]) -> String {
     let mut text = String::from(
-        "| kernel | accelerator | held | failed | unsupported | broken | cases | key |\n\
+        "| kernel | accelerator | passed | failed | skipped | broken | cases | key |\n\
          |---|---|--:|--:|--:|--:|--:|---|\n",
     );
     for Report { kernel, host, counts, times, .. } in reports {
@@ -22,9 +22,9 @@ pub fn render(reports: &[Report]) -> String {
             "| {} | {} | {} | {} | {} | {} | {:.1} s | `{}` |",
             escaped(&kernel.title()),
             escaped(&host.accel),
-            counts.held,
+            counts.passed,
             counts.failed,
-            counts.unsupported,
+            counts.skipped,
             counts.broken,
             times.cases_ms as f64 / 1000.0,
             kernel.key.replace(['`', '|', '\n'], "")
@@ -87,7 +87,7 @@ mod tests {
         let text = render(&[report()]);
         assert_eq!(
             text,
-            "| kernel | accelerator | held | failed | unsupported | broken | cases | key |
+            "| kernel | accelerator | passed | failed | skipped | broken | cases | key |
 |---|---|--:|--:|--:|--:|--:|---|
 | 7.3.4, 23 patches, debug, lfence | tcg | 1 | 1 | 1 | 1 | 0.0 s | `k` |
 

@@ -53,7 +53,7 @@ pub(super) fn log_of(record: &Record, text: &mut String) {
 pub fn suite(record: &Record) -> String {
     let mut text = match record.verdict {
         Verdict::Failed | Verdict::Broken => format!("FAILED {}\n", record.name),
-        Verdict::Held | Verdict::Unsupported => format!("{}\n", record.name),
+        Verdict::Passed | Verdict::Skipped => format!("{}\n", record.name),
     };
     verdict(record, &mut text);
     for note in &record.notes {
@@ -72,10 +72,10 @@ pub fn suite(record: &Record) -> String {
 /// Verdict and problems of one mode.
 pub(super) fn verdict(record: &Record, text: &mut String) {
     let verdict = match record.verdict {
-        Verdict::Held => "held",
+        Verdict::Passed => "passed",
         Verdict::Failed if record.failure == Some(FailureClass::Unsound) => "failed (unsound)",
         Verdict::Failed => "failed",
-        Verdict::Unsupported => "unsupported",
+        Verdict::Skipped => "skipped",
         Verdict::Broken => "broken",
     };
     let _ = writeln!(text, "  {}: {verdict}", record.mode);
@@ -158,7 +158,7 @@ pub fn guest(facts: &GuestFacts) -> String {
 pub fn summary(records: &[Record], counts: Counts, seconds: f64) -> String {
     let mut text = String::new();
     let mut reasons: Vec<(&str, usize)> = Vec::new();
-    for record in records.iter().filter(|record| record.verdict == Verdict::Unsupported) {
+    for record in records.iter().filter(|record| record.verdict == Verdict::Skipped) {
         let reason = record.problems.first().map_or("no reason given", String::as_str);
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,
@@ -166,18 +166,17 @@ pub fn summary(records: &[Record], counts: Counts, seconds: f64) -> String {
         }
     }
     for (reason, count) in reasons {
-        let _ = writeln!(text, "unsupported: {count} × {reason}");
+        let _ = writeln!(text, "skipped: {count} × {reason}");
     }
-    let Counts { held, failed, unsound, unsupported, broken } = counts;
-    let _ = write!(text, "{held} held, {failed} failed");
+    let Counts { passed, failed, unsound, skipped, broken } = counts;
     if unsound > 0 {
-        let _ = write!(text, " ({unsound} unsound)");
+        let _ = writeln!(text, "unsound: {unsound} of those that failed");
     }
-    let _ = write!(text, ", {unsupported} unsupported");
     if broken > 0 {
-        let _ = write!(text, ", {broken} broken");
+        let _ = writeln!(text, "broken: {broken}, by no fault of the kernel");
     }
-    let _ = writeln!(text, " in {seconds:.1} s");
+    let _ = writeln!(text, "took {seconds:.1} s");
+    let _ = writeln!(text, "{passed} passed, {failed} failed, {skipped} skipped");
     text
 }
 
@@ -229,20 +228,20 @@ mod tests {
         let note = vec!["test_bpf: 3 passed, 0 failed".to_owned()];
         let held = Record { notes: note, ..Record::new("kernel/test_bpf", Mode::Interp) };
         let text = suite(&held);
-        assert_eq!(text, "kernel/test_bpf\n  interp: held\n    test_bpf: 3 passed, 0 failed\n");
+        assert_eq!(text, "kernel/test_bpf\n  interp: passed\n    test_bpf: 3 passed, 0 failed\n");
         let text = suite(&record(Verdict::Failed, "1 tests failed", ""));
         assert!(text.starts_with("FAILED t/case\n  jit: failed\n    1 tests failed\n"), "{text}");
         assert!(text.contains("cargo xtask test '^t/case$' --mode jit\n"), "{text}");
     }
 
     #[test]
-    fn the_summary_gathers_what_is_unsupported_by_its_reason() {
+    fn the_summary_gathers_what_is_skipped_by_its_reason() {
         let records = [
-            record(Verdict::Unsupported, "no gotox", ""),
-            record(Verdict::Unsupported, "no gotox", ""),
-            record(Verdict::Held, "", ""),
+            record(Verdict::Skipped, "no gotox", ""),
+            record(Verdict::Skipped, "no gotox", ""),
+            record(Verdict::Passed, "", ""),
         ];
         let text = summary(&records, Counts::of(&records), 1.25);
-        assert_eq!(text, "unsupported: 2 × no gotox\n1 held, 0 failed, 2 unsupported in 1.2 s\n");
+        assert_eq!(text, "skipped: 2 × no gotox\ntook 1.2 s\n1 passed, 0 failed, 2 skipped\n");
     }
 }

@@ -14,7 +14,7 @@ use harness_host::exit::Status;
 
 /// Version of the JSON report's shape; bumped when a field changes its meaning, comes
 /// or goes. The shape itself is `report.schema.json` beside this file, made of these types.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// Everything that a session found.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -80,12 +80,12 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of which nothing is known yet; it holds until something is found.
+    /// A record of which nothing is known yet; it passes until something is found.
     pub fn new(name: &str, mode: Mode) -> Self {
         Self {
             name: name.to_owned(),
             mode: mode.name(),
-            verdict: Verdict::Held,
+            verdict: Verdict::Passed,
             failure: None,
             problems: Vec::new(),
             differences: Vec::new(),
@@ -104,11 +104,8 @@ impl Record {
 pub type ModeName = &'static str;
 
 fn known<E: de::Error>(name: &str) -> Result<ModeName, E> {
-    Mode::ALL
-        .iter()
-        .chain([&Mode::JitHardenedUnpriv])
-        .map(|mode| mode.name())
-        .find(|known| *known == name)
+    Mode::named(name)
+        .map(Mode::name)
         .ok_or_else(|| E::custom(format!("no mode is called {name:?}")))
 }
 
@@ -125,11 +122,11 @@ fn modes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ModeName>, D:
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Author, model and kernel agree.
-    Held,
+    Passed,
     /// They do not, or the guest did not survive it.
     Failed,
     /// The kernel lacks what the case needs.
-    Unsupported,
+    Skipped,
     /// The harness broke while the case ran; nothing is known about it.
     Broken,
 }
@@ -282,14 +279,14 @@ pub fn traces(records: &[Record]) -> Vec<Arc<Trace>> {
 /// How many records have each verdict.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
-    /// [`Verdict::Held`].
-    pub held: usize,
+    /// [`Verdict::Passed`].
+    pub passed: usize,
     /// [`Verdict::Failed`].
     pub failed: usize,
     /// Those of them that are [`FailureClass::Unsound`].
     pub unsound: usize,
-    /// [`Verdict::Unsupported`].
-    pub unsupported: usize,
+    /// [`Verdict::Skipped`].
+    pub skipped: usize,
     /// [`Verdict::Broken`].
     pub broken: usize,
 }
@@ -299,13 +296,13 @@ impl Counts {
     pub fn of(records: &[Record]) -> Self {
         let count = |verdict| records.iter().filter(|record| record.verdict == verdict).count();
         Self {
-            held: count(Verdict::Held),
+            passed: count(Verdict::Passed),
             failed: count(Verdict::Failed),
             unsound: records
                 .iter()
                 .filter(|record| record.failure == Some(FailureClass::Unsound))
                 .count(),
-            unsupported: count(Verdict::Unsupported),
+            skipped: count(Verdict::Skipped),
             broken: count(Verdict::Broken),
         }
     }
@@ -313,7 +310,7 @@ impl Counts {
     /// Exit status of a session: a failed case outweighs a harness that broke, as it is the finding.
     pub fn status(self) -> Status {
         match (self.failed, self.broken) {
-            (0, 0) => Status::Held,
+            (0, 0) => Status::Passed,
             (0, _) => Status::Harness,
             _ => Status::CaseFailed,
         }

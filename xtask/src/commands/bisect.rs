@@ -14,7 +14,7 @@ use crate::bisect::state::{Question, State, Subject};
 use crate::bisect::step::{self, Class, Judged};
 use crate::bisect::workshop::{Guests, Origin};
 use crate::bisect::{self, Answer};
-use crate::cli::{AccelChoice, HostArgs, ModeArg};
+use crate::cli::{self, AccelChoice, HostArgs};
 use harness_host::exit::{Status, Stop};
 use harness_host::ui::{errln, out, outln};
 use harness_host::{needs, paths};
@@ -73,8 +73,8 @@ pub(crate) struct Bisect {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
     /// Run only in this mode; may be repeated.
-    #[arg(long, value_enum)]
-    mode: Vec<ModeArg>,
+    #[arg(long, value_parser = cli::mode())]
+    mode: Vec<Mode>,
     /// Base whose series is meant.
     #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE)]
     base: String,
@@ -113,7 +113,7 @@ impl Bisect {
             return forget();
         }
         self.bisect().map(|answer| match answer.endings.len() {
-            0 | 1 => Status::Held,
+            0 | 1 => Status::Passed,
             _ => Status::CaseFailed,
         })
     }
@@ -155,7 +155,7 @@ impl Bisect {
         let found: Vec<&str> = answer.endings.iter().map(|end| end.commit.as_str()).collect();
         rehearsal.check(&found)?;
         outln!("that is the commit with the fault: the rehearsal succeeded");
-        Ok(Status::Held)
+        Ok(Status::Passed)
     }
 
     fn bisect(self) -> Result<Answer> {
@@ -256,7 +256,7 @@ impl Bisect {
     }
 
     fn modes(&self) -> Vec<String> {
-        self.mode.iter().map(|mode| Mode::from(*mode).name().to_owned()).collect()
+        self.mode.iter().map(|mode| mode.name().to_owned()).collect()
     }
 
     /// What builds and runs; the cases are those of `filters`, in the modes of these names.
@@ -290,7 +290,7 @@ impl Bisect {
             Ok(judged) => {
                 outln!("{}", judged.text);
                 match judged.class {
-                    Some(Class::Holds) => Status::Held,
+                    Some(Class::Holds) => Status::Passed,
                     Some(Class::Fails) => Status::CaseFailed,
                     Some(Class::Lacks) | None => Status::CannotJudge,
                 }
@@ -318,7 +318,7 @@ fn forget() -> Result<Status> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", path.display()))
         }
-        _ => Ok(Status::Held),
+        _ => Ok(Status::Passed),
     }
 }
 

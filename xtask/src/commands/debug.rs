@@ -10,7 +10,7 @@ use bpf_wire::Mode;
 use clap::Args;
 
 use super::start::{Started, start};
-use crate::cli::{GuestArgs, ModeArg};
+use crate::cli::{self, GuestArgs};
 use harness_host::exit::{Status, Stop};
 use harness_host::needs;
 use harness_host::ui::{errln, out, outln};
@@ -49,8 +49,8 @@ pub(crate) struct Debug {
     #[arg(value_name = "CASE")]
     case: String,
     /// How it is executed.
-    #[arg(long, value_enum, default_value = "jit")]
-    mode: ModeArg,
+    #[arg(long, value_parser = cli::mode(), default_value = "jit")]
+    mode: Mode,
     /// Start gdb in this terminal.
     #[arg(long)]
     gdb: bool,
@@ -72,7 +72,7 @@ impl Debug {
         let meeting = Meeting::prepare(&built.vmlinux)?;
         guest.debug_over(meeting.socket());
         let prepared = session::prepare(case);
-        let mode = Mode::from(self.mode);
+        let mode = self.mode;
         let start = Instant::now();
         let records = attended(&meeting, self.gdb, || {
             let patches = match self.on.kernel.linux {
@@ -86,10 +86,10 @@ impl Debug {
             Ok(records)
         })?;
         let counts = Counts::of(&records);
-        out!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
         if counts.failed + counts.broken > 0 {
             outln!("consoles: {}", console.display());
         }
+        out!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
         Ok(counts.status())
     }
 }

@@ -25,7 +25,7 @@ impl Kernel {
         let request = KernelRequest::from(&self.kernel);
         if self.print_key {
             outln!("{}", build::inputs_key(&request)?);
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         let built = build::build(&request)?;
         let made = if built.from_cache { "from the cache" } else { "built" };
@@ -43,6 +43,6 @@ impl Kernel {
         }
         outln!("config   {}", built.config.display());
         outln!("log      {}", built.log.display());
-        Ok(Status::Held)
+        Ok(Status::Passed)
     }
 }

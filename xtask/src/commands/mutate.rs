@@ -105,7 +105,7 @@ impl Mutate {
             for Mutant { name, fault, attacks, .. } in &mutants {
                 outln!("{name}: {fault} (attacks \"{attacks}\")");
             }
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         if self.refresh {
             return self.refresh(&series, &mutants);
@@ -113,7 +113,7 @@ impl Mutate {
         check_headers(&series, &mutants)?;
         if self.check {
             check_patches(&self.base, &series, &mutants)?;
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         self.campaign(&series, &mutants)
     }
@@ -131,7 +131,7 @@ impl Mutate {
         if done.written.is_empty() && done.left.is_empty() {
             outln!("{} mutants fit the series as they are", mutants.len());
         }
-        Ok(if done.left.is_empty() { Status::Held } else { Status::CaseFailed })
+        Ok(if done.left.is_empty() { Status::Passed } else { Status::CaseFailed })
     }
 
     fn campaign(&self, series: &Series, mutants: &[Mutant]) -> Result<Status> {
@@ -177,7 +177,7 @@ impl Mutate {
 /// A survivor outweighs a mutant that could not be judged: it is the finding.
 fn status(counts: Counts) -> Status {
     match (counts.survived, counts.trouble) {
-        (0, 0) => Status::Held,
+        (0, 0) => Status::Passed,
         (0, _) => Status::Harness,
         _ => Status::CaseFailed,
     }
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn a_survivor_outweighs_trouble() {
         let counts = |survived, trouble| Counts { killed: 3, survived, trouble };
-        assert_eq!(status(counts(0, 0)), Status::Held);
+        assert_eq!(status(counts(0, 0)), Status::Passed);
         assert_eq!(status(counts(0, 1)), Status::Harness);
         assert_eq!(status(counts(1, 1)), Status::CaseFailed);
     }

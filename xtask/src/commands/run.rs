@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::start::{Started, start};
-use crate::cli::{GuestArgs, ModeArg};
+use crate::cli::{self, GuestArgs};
 use harness_host::exit::{Status, Stop};
 use harness_host::ui;
 use harness_host::ui::{errln, out};
@@ -31,7 +31,7 @@ Examples:
   cargo xtask run prog.o --mode jit --log 2         with all that the verifier has to say
   cargo xtask run --annotated verifier_gotox.o      judged by its own annotations
 
-Exit status: 0 the program ran and all executions agree, or every annotated test held; 1 the kernel
+Exit status: 0 the program ran and all executions agree, or every annotated test passed; 1 the kernel
 refused it, executions differ, or a test failed; 2 wrong usage or no object that can be linked;
 69 the host lacks something; 70 the harness itself failed.")]
 pub(crate) struct Run {
@@ -49,8 +49,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "HEX|@FILE", value_parser = bytes, conflicts_with = "annotated")]
     packet: Option<Bytes>,
     /// Run only in this mode; may be repeated.
-    #[arg(long, value_enum)]
-    mode: Vec<ModeArg>,
+    #[arg(long, value_parser = cli::mode())]
+    mode: Vec<Mode>,
     /// Show the verifier's log whole, of accepted programs too: 1, 2 for every state, 4 for figures.
     #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u32).range(1..=7))]
     log: Option<u32>,
@@ -91,7 +91,7 @@ impl Run {
     pub(crate) fn run(self) -> Result<Status> {
         let modes: Vec<Mode> = match self.mode.as_slice() {
             [] => Mode::ALL.to_vec(),
-            some => some.iter().map(|mode| Mode::from(*mode)).collect(),
+            some => some.to_vec(),
         };
         if self.annotated { self.annotated(&modes) } else { self.plain(&modes) }
     }
@@ -124,8 +124,8 @@ impl Run {
         if self.json {
             print_json(&results)?;
         }
-        let held = results.iter().all(|result| result.problems.is_empty());
-        Ok(if held { Status::Held } else { Status::CaseFailed })
+        let passed = results.iter().all(|result| result.problems.is_empty());
+        Ok(if passed { Status::Passed } else { Status::CaseFailed })
     }
 
     /// A plan for each program that was asked for, with the program first.
@@ -237,7 +237,7 @@ impl Run {
     }
 }
 
-/// One test: a line where it held in all modes, else its problems.
+/// One test: a line where it passed in all modes, else its problems.
 fn annotated(records: &[Record]) -> String {
     let Some(first) = records.first() else { return String::new() };
     let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
@@ -246,8 +246,8 @@ fn annotated(records: &[Record]) -> String {
     }
     let modes: Vec<&str> = records.iter().map(|record| record.mode).collect();
     let verdict = match first.verdict {
-        Verdict::Unsupported => "skipped",
-        _ => "held   ",
+        Verdict::Skipped => "skipped",
+        _ => "passed ",
     };
     let notes = match first.notes.as_slice() {
         [] => String::new(),
@@ -258,7 +258,7 @@ fn annotated(records: &[Record]) -> String {
 
 fn terminal_status(counts: Counts) -> Status {
     match (counts.failed, counts.broken) {
-        (0, 0) => Status::Held,
+        (0, 0) => Status::Passed,
         (0, _) => Status::Harness,
         _ => Status::CaseFailed,
     }
@@ -361,10 +361,10 @@ mod tests {
     #[test]
     fn a_test_that_held_is_one_line() {
         let records = [Record::new("f/t", Mode::Interp), Record::new("f/t", Mode::Jit)];
-        assert_eq!(annotated(&records), "held    f/t in interp, jit\n");
+        assert_eq!(annotated(&records), "passed  f/t in interp, jit\n");
         let mut failed = records.clone();
         failed[1].verdict = Verdict::Failed;
         failed[1].problems.push("why".to_owned());
-        assert_eq!(annotated(&failed), "FAILED f/t\n  interp: held\n  jit: failed\n    why\n");
+        assert_eq!(annotated(&failed), "FAILED f/t\n  interp: passed\n  jit: failed\n    why\n");
     }
 }

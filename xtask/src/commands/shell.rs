@@ -77,7 +77,7 @@ impl Shell {
         if self.command.is_empty() {
             errln!("`exit` or Ctrl-D ends the guest; Ctrl-A X kills it");
             machine.in_terminal()?;
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         let console = consoles::folder()?.join("console.log");
         let mut failed = None;
@@ -91,7 +91,7 @@ impl Shell {
             Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 Err(error).context("failed to write to standard output")
             }
-            _ if status == 0 => Ok(Status::Held),
+            _ if status == 0 => Ok(Status::Passed),
             _ => Ok(Status::OfCommand(status)),
         }
     }

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::start::{Started, start};
 use super::verifier;
-use crate::cli::{GuestArgs, HostArgs, ModeArg};
+use crate::cli::{self, GuestArgs, HostArgs};
 use harness_host::exit::{Status, Stop};
 use harness_host::ui::{Progress, err, errln, out, outln};
 use harness_kernel::build::{self, BuiltKernel};
@@ -48,7 +48,7 @@ Examples:
   cargo xtask test kernel/test_bpf          the kernel's own lib/test_bpf.ko
   cargo xtask test kernel/verifier          the kernel's own progs/verifier_*.c, by clang
 
-Exit status: 0 every case held, 1 a case failed, 2 wrong usage, 69 the host lacks something,
+Exit status: 0 every case passed, 1 a case failed, 2 wrong usage, 69 the host lacks something,
 70 the harness itself failed.")]
 pub(crate) struct Test {
     /// Regular expressions over names such as gotox/one_target; all cases without.
@@ -58,8 +58,8 @@ pub(crate) struct Test {
     #[arg(long)]
     list: bool,
     /// Run only in this mode; may be repeated.
-    #[arg(long, value_enum)]
-    mode: Vec<ModeArg>,
+    #[arg(long, value_parser = cli::mode())]
+    mode: Vec<Mode>,
     /// Go on after a case that failed; the default.
     #[arg(long, conflicts_with = "fail_fast")]
     keep_going: bool,
@@ -175,7 +175,7 @@ impl Test {
             });
         let mut records = ran?;
         progress.finish();
-        let failed = |record: &Record| record.verdict != Verdict::Held;
+        let failed = |record: &Record| record.verdict != Verdict::Passed;
         if selected.test_bpf && !(rules.fail_fast && records.iter().any(failed)) {
             records.extend(self.test_bpf(&built, &mut guest, &console)?);
         }
@@ -204,10 +204,10 @@ impl Test {
         let counts = Counts::of(&records);
         let too_strict = TooStrictCase::of(&records);
         out!("{}", terminal::too_strict(&too_strict, self.too_strict));
-        out!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
         if counts.failed + counts.broken > 0 {
             outln!("consoles: {}", console.display());
         }
+        out!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
         self.report.write(&Report {
             schema: SCHEMA,
             kernel: built.facts(release)?,
@@ -244,7 +244,7 @@ impl Test {
         };
         let mut records = Vec::new();
         let mut counts = BTreeMap::new();
-        for mode in self.modes(&test_bpf::MODES) {
+        for mode in self.modes(Mode::EVERY) {
             let total = reference.tests(mode);
             let progress = Progress::count(total, format!("{} {}", test_bpf::NAME, mode.name()));
             let module = built.test_bpf.as_deref();
@@ -259,14 +259,14 @@ impl Test {
             let (record, printed) = ran?;
             progress.finish();
             err!("{}", terminal::suite(&record));
-            let stop = record.verdict != Verdict::Held && self.fail_fast;
+            let stop = record.verdict != Verdict::Passed && self.fail_fast;
             records.push(record);
             counts.insert(mode.name().to_owned(), printed.tallies);
             if stop {
                 break;
             }
         }
-        if self.bless && records.iter().all(|record| record.verdict == Verdict::Held) {
+        if self.bless && records.iter().all(|record| record.verdict == Verdict::Passed) {
             let (base, patches) = (built.base.clone(), built.patches_applied);
             let made_with = MadeWith { base, patches, key: built.key.clone() };
             let path = Recorded { made_with, modes: counts }.store()?;
@@ -277,8 +277,7 @@ impl Test {
 
     /// Those of `all` that the command line asks for.
     fn modes(&self, all: &[Mode]) -> Vec<Mode> {
-        let asked =
-            |mode: &Mode| self.mode.is_empty() || self.mode.iter().any(|m| Mode::from(*m) == *mode);
+        let asked = |mode: &Mode| self.mode.is_empty() || self.mode.contains(mode);
         all.iter().copied().filter(asked).collect()
     }
 
@@ -321,5 +320,5 @@ fn list(selected: &Selected) -> Status {
     if selected.verifier.is_some() {
         outln!("{}: {}", suite::NAME, suite::ABOUT);
     }
-    Status::Held
+    Status::Passed
 }

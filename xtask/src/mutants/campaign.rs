@@ -177,7 +177,7 @@ fn doubt(
     lab: &mut dyn Lab,
 ) -> Result<Option<&'static str>> {
     let mut holds = |mutant, kernel| match lab.run(mutant, kernel, slice::from_ref(case), true) {
-        Ok(results) => Ok(results.iter().all(|result| result.verdict == Verdict::Held)),
+        Ok(results) => Ok(results.iter().all(|result| result.verdict == Verdict::Passed)),
         Err(error) => stopping(error).map(|_| false),
     };
     if !holds(None, clean)? {
@@ -209,7 +209,7 @@ fn stop_of(error: &anyhow::Error) -> Option<&Stop> {
 
 /// What the cases say of a mutant.
 fn verdict(results: &[Record], expected: &RegexSet, record: &mut MutantRecord) {
-    let ran = results.iter().filter(|result| result.verdict != Verdict::Unsupported);
+    let ran = results.iter().filter(|result| result.verdict != Verdict::Skipped);
     record.cases = ran.map(|result| &result.name).collect::<BTreeSet<_>>().len();
     for result in results.iter().filter(|result| result.verdict == Verdict::Failed) {
         match record.by.iter_mut().find(|killer| killer.case == result.name) {

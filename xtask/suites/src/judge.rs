@@ -83,7 +83,7 @@ pub fn judge(subject: &Subject<'_>, explorer: &mut Explorer) -> Vec<Problem> {
 fn refused_in(mode: Mode, case: &Case) -> Option<Rejection> {
     let (errno, log) = match (mode, case.interp_refuses, case.blinding) {
         (Mode::Interp, Some((errno, piece)), _) => (errno, vec![piece.to_owned()]),
-        (Mode::JitHardened, _, Blinding::Refused(errno)) => (errno, Vec::new()),
+        (_, _, Blinding::Refused(errno)) if mode.row().blinds => (errno, Vec::new()),
         _ => return None,
     };
     Some(Rejection { at: RejectedAt::LoadProgram(0), errno, log })
@@ -105,8 +105,7 @@ pub fn sysctls(mode: Mode, report: &BatchReport, problems: &mut Vec<Problem>) {
 
 fn accepted(runs: &[Run], subject: &Subject<'_>, problems: &mut Vec<Problem>) {
     let Subject { case, plan, mode, lowered, report, expected } = *subject;
-    let interpreted =
-        mode == Mode::Interp || (mode == Mode::JitHardened && case.blinding == Blinding::FallsBack);
+    let interpreted = !mode.jits() || (mode.row().blinds && case.blinding == Blinding::FallsBack);
     for (role, step) in lowered.roles.iter().zip(&report.steps) {
         match (role, step) {
             (role, Err(failure)) => problems.push(refused(*role, failure)),

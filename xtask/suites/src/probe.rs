@@ -129,13 +129,7 @@ fn attempt(executor: &mut dyn Executor, mode: Mode, case: &Case) -> Result<Optio
                     let insn = bpf_isa::Insn::from_bytes(slot.try_into().unwrap_or_default());
                     insn.dst > LAST_REG || insn.src > LAST_REG
                 });
-                let proven = match mode {
-                    Mode::Interp => !jited,
-                    Mode::Jit => jited && !blinded,
-                    Mode::JitHardened => jited && blinded,
-                    // The agent loads programs with CAP_BPF, for which this mode blinds nothing.
-                    Mode::JitHardenedUnpriv => jited && !blinded,
-                };
+                let proven = (jited, blinded) == (mode.jits(), mode.row().blinds);
                 if !proven {
                     bail!(
                         "the guest does not run programs in {}: machine code of {jited_len} bytes, \

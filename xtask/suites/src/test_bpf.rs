@@ -27,13 +27,6 @@ pub const NAME: &str = "kernel/test_bpf";
 pub const ABOUT: &str =
     "the kernel's own tests of interpreter and JIT (lib/test_bpf.ko) pass, as many as on the base";
 
-/// The settings it is run in: the JIT off, on, and on with both kinds of hardening.
-pub const MODES: [Mode; 4] = [Mode::Interp, Mode::Jit, Mode::JitHardenedUnpriv, Mode::JitHardened];
-
-/// `CAP_SYS_ADMIN` and `CAP_BPF`. Hardening of what is loaded without privileges would otherwise do
-/// nothing at all.
-const PRIVILEGES: &[u8] = &[21, 39];
-
 /// The parameters that the module is loaded with, one after the other.
 ///
 /// Where constants are blinded, the tests of magnitudes and of staggered jumps are left out: each has
@@ -41,9 +34,9 @@ const PRIVILEGES: &[u8] = &[21, 39];
 /// (`kernel/bpf/core.c`, `bpf_patch_insn_single()` for every constant). One of them takes minutes
 /// under TCG, and there are two hundred.
 fn loads(mode: Mode) -> &'static [&'static str] {
-    match mode {
-        Mode::Interp | Mode::Jit => &[""],
-        Mode::JitHardened | Mode::JitHardenedUnpriv => &[
+    match mode.hardens() {
+        false => &[""],
+        true => &[
             "test_suite=test_bpf test_range=0,854",
             "test_suite=test_tail_calls",
             "test_suite=test_skb_segment",
@@ -121,11 +114,11 @@ pub fn run(
     let mut record = Record::new(NAME, mode);
     let mut printed = Printed::default();
     let Some(module) = module else {
-        record.verdict = Verdict::Unsupported;
+        record.verdict = Verdict::Skipped;
         record.problems.push("the kernel was built without CONFIG_TEST_BPF=m".to_owned());
         return Ok((record, printed));
     };
-    let without_caps = if mode == Mode::JitHardenedUnpriv { PRIVILEGES } else { &[] };
+    let without_caps = mode.row().without_caps;
     let start = Instant::now();
     let mut splats = Vec::new();
     for params in loads(mode) {
@@ -156,7 +149,7 @@ pub fn run(
     }
     record.millis = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     record.notes = notes(mode, &printed);
-    if record.verdict == Verdict::Held {
+    if record.verdict == Verdict::Passed {
         judge(mode, &printed, reference, &mut record.problems);
         record.problems.extend(splats.into_iter().map(|title| format!("splat: {title}")));
         if !record.problems.is_empty() {

@@ -12,7 +12,7 @@ use super::http::Options;
 
 /// What to do with one connection.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// Send this, close.
     Send(String),
     /// Send this, then keep silent until the test ends.
@@ -20,18 +20,18 @@ pub enum Answer {
 }
 
 /// 200 with this body.
-pub fn whole(body: &str) -> Answer {
+pub(crate) fn whole(body: &str) -> Answer {
     reply("200 OK", &[], body.len(), body)
 }
 
 /// 206 with this part of a file of `size` bytes.
-pub fn part(from: usize, size: usize, body: &str) -> Answer {
+pub(crate) fn part(from: usize, size: usize, body: &str) -> Answer {
     let range = format!("Content-Range: bytes {from}-{}/{size}", size - 1);
     reply("206 Partial Content", &[&range], size - from, body)
 }
 
 /// Any reply. It announces `length` bytes; a shorter body is one that breaks off.
-pub fn reply(status: &str, headers: &[&str], length: usize, body: &str) -> Answer {
+pub(crate) fn reply(status: &str, headers: &[&str], length: usize, body: &str) -> Answer {
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     Answer::Send(format!(
         "HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -39,20 +39,20 @@ pub fn reply(status: &str, headers: &[&str], length: usize, body: &str) -> Answe
 }
 
 /// The same, but the connection stays open.
-pub fn stalling(answer: Answer) -> Answer {
+pub(crate) fn stalling(answer: Answer) -> Answer {
     match answer {
         Answer::Send(text) | Answer::Stall(text) => Answer::Stall(text),
     }
 }
 
 /// A client that waits for as long as a test may.
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     let limit = Duration::from_secs(20);
     Options { connect: limit, silence: limit, resumes: 3, proxy: None }
 }
 
 /// The server. It ends with this value.
-pub struct Server {
+pub(crate) struct Server {
     address: String,
     requests: Arc<Mutex<Vec<String>>>,
     _end: Sender<()>,
@@ -60,7 +60,7 @@ pub struct Server {
 
 impl Server {
     /// Serves as many connections as there are answers; later ones are refused.
-    pub fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let answers: Vec<_> = answers.into_iter().collect();
@@ -94,12 +94,12 @@ impl Server {
     }
 
     /// The address of a file.
-    pub fn url(&self, name: &str) -> String {
+    pub(crate) fn url(&self, name: &str) -> String {
         format!("http://{}/{name}", self.address)
     }
 
     /// The requests so far, head only, lower case.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }

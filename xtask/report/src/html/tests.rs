@@ -158,10 +158,10 @@ fn the_page_works_in_a_real_browser() {
     assert!(!document.contains("<title>taken</title>") && !document.contains("<img"), "{document}");
 
     for (fragment, expected) in [
-        ("verdict=unsupported", &["gotox/two"][..]),
+        ("verdict=skipped", &["gotox/two"][..]),
         ("q=ONE", &["callx/one"]),
         ("suite=maps", &["maps/three"]),
-        ("suite=maps&verdict=held", &[]),
+        ("suite=maps&verdict=passed", &[]),
         ("verdict=no-such&q=t", &["gotox/two", "maps/three"]),
         ("failure-1", &["callx/one", "gotox/two", "maps/three"]),
         ("%", &["callx/one", "gotox/two", "maps/three"]),

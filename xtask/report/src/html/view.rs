@@ -252,9 +252,9 @@ fn suites(reports: &[Report], columns: &[Column], failures: &[Failure]) -> Vec<S
 
 fn word(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Held => "held",
+        Verdict::Passed => "passed",
         Verdict::Failed => "failed",
-        Verdict::Unsupported => "unsupported",
+        Verdict::Skipped => "skipped",
         Verdict::Broken => "broken",
     }
 }

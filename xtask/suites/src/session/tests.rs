@@ -167,7 +167,7 @@ fn verdicts(cases: Vec<Case>, does: impl IntoIterator<Item = Does>) -> Vec<Verdi
 
 #[test]
 fn a_case_holds_where_author_model_and_kernel_agree() {
-    assert_eq!(verdicts(vec![seven()], [Does::Returns(7)]), [Verdict::Held]);
+    assert_eq!(verdicts(vec![seven()], [Does::Returns(7)]), [Verdict::Passed]);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_fall_back_to_the_interpreter_holds_only_where_it_is_stated() {
     let verdict = |case, does| {
         records(vec![case], &rules(&[Mode::JitHardened]), &mut Fake::new([does]))[0].verdict
     };
-    assert_eq!(verdict(case(true), Does::Interprets(7)), Verdict::Held);
+    assert_eq!(verdict(case(true), Does::Interprets(7)), Verdict::Passed);
     assert_eq!(verdict(case(true), Does::Returns(7)), Verdict::Failed);
     assert_eq!(verdict(case(false), Does::Interprets(7)), Verdict::Failed);
 }
@@ -210,17 +210,17 @@ fn a_program_that_needs_the_jit_is_refused_where_it_cannot_be_blinded() {
         records(vec![case], &rules(&[mode]), &mut Fake::new([does]))[0].verdict
     };
     let hardened = Mode::JitHardened;
-    assert_eq!(verdict(hardened, Does::Refuses(errno::ENOTSUPP, "")), Verdict::Held);
+    assert_eq!(verdict(hardened, Does::Refuses(errno::ENOTSUPP, "")), Verdict::Passed);
     assert_eq!(verdict(hardened, Does::Refuses(errno::EINVAL, "")), Verdict::Failed);
     assert_eq!(verdict(hardened, Does::Interprets(7)), Verdict::Failed);
-    assert_eq!(verdict(Mode::Jit, Does::Returns(7)), Verdict::Held);
+    assert_eq!(verdict(Mode::Jit, Does::Returns(7)), Verdict::Passed);
     assert_eq!(verdict(Mode::Jit, Does::Refuses(errno::ENOTSUPP, "")), Verdict::Failed);
 }
 
 #[test]
 fn a_refusal_has_to_have_the_errno_and_the_words() {
     let with = |errno, log| verdicts(vec![refused()], [Does::Refuses(errno, log)])[0];
-    assert_eq!(with(errno::EINVAL, "0: R0 !read_ok"), Verdict::Held);
+    assert_eq!(with(errno::EINVAL, "0: R0 !read_ok"), Verdict::Passed);
     assert_eq!(with(errno::EACCES, "0: R0 !read_ok"), Verdict::Failed);
     assert_eq!(with(errno::EINVAL, "something else"), Verdict::Failed);
     assert_eq!(verdicts(vec![refused()], [Does::Returns(0)]), [Verdict::Failed]);
@@ -231,9 +231,9 @@ fn a_refusal_has_to_have_the_errno_and_the_words() {
 fn the_kernels_crash_fails_the_case_and_the_next_one_runs() {
     let cases = || vec![seven(), seven()];
     let with = |kind| verdicts(cases(), [Does::Dies(kind), Does::Returns(7)]);
-    assert_eq!(with(FailureKind::Oops), [Verdict::Failed, Verdict::Held]);
-    assert_eq!(with(FailureKind::Silent), [Verdict::Failed, Verdict::Held]);
-    assert_eq!(with(FailureKind::QemuDied), [Verdict::Broken, Verdict::Held]);
+    assert_eq!(with(FailureKind::Oops), [Verdict::Failed, Verdict::Passed]);
+    assert_eq!(with(FailureKind::Silent), [Verdict::Failed, Verdict::Passed]);
+    assert_eq!(with(FailureKind::QemuDied), [Verdict::Broken, Verdict::Passed]);
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn what_the_kernel_lacks_is_unsupported_unless_it_is_declared_to_have_it() {
         || accepts("t/needs", "r", "r0 = 7\nexit").needs(Feature::Gotox).run(vec![], 7).into();
     let mut fake = Fake { gotox: false, ..Fake::new([]) };
     let undeclared = records(vec![case()], &rules(&[Mode::Jit]), &mut fake);
-    assert_eq!(undeclared[0].verdict, Verdict::Unsupported);
+    assert_eq!(undeclared[0].verdict, Verdict::Skipped);
     assert!(
         undeclared[0].problems[0].contains("unknown opcode 0d"),
         "{:?}",
@@ -274,9 +274,9 @@ fn a_case_that_crashes_the_base_is_run_only_where_the_patch_may_be() {
         let rules = Rules { patches, ..rules(&[Mode::Jit]) };
         records(vec![case()], &rules, &mut Fake::new([Does::Returns(7)]))[0].verdict
     };
-    assert_eq!(verdict(Some(vec![])), Verdict::Unsupported);
-    assert_eq!(verdict(Some(vec![PATCH.into()])), Verdict::Held);
-    assert_eq!(verdict(None), Verdict::Held);
+    assert_eq!(verdict(Some(vec![])), Verdict::Skipped);
+    assert_eq!(verdict(Some(vec![PATCH.into()])), Verdict::Passed);
+    assert_eq!(verdict(None), Verdict::Passed);
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn what_was_sent_ahead_of_a_failure_is_given_up_and_not_recorded() {
     let rules = Rules { fail_fast: true, probe: false, ..rules(&[Mode::Jit]) };
     let records = records(vec![named("a"), named("b"), named("c")], &rules, &mut fake);
     let verdicts: Vec<_> = records.iter().map(|record| (&*record.name, record.verdict)).collect();
-    assert_eq!(verdicts, [("a", Verdict::Held), ("b", Verdict::Failed)]);
+    assert_eq!(verdicts, [("a", Verdict::Passed), ("b", Verdict::Failed)]);
     assert_eq!(fake.events.last().unwrap(), "c abandoned");
 }
 

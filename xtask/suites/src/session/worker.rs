@@ -133,7 +133,7 @@ impl<'a> Worker<'a, '_> {
         };
         if let Some(reason) = unsupported(&prepared.case, mode, self.rules, self.support) {
             let declared = self.rules.declared;
-            record.verdict = if declared { Verdict::Failed } else { Verdict::Unsupported };
+            record.verdict = if declared { Verdict::Failed } else { Verdict::Skipped };
             record.failure = declared.then_some(FailureClass::Unsupported);
             record.problems.push(reason);
             return Ok(What::Known(Box::new(record)));

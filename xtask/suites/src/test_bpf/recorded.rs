@@ -16,14 +16,14 @@ mod tests {
     use bpf_wire::Mode;
 
     use super::*;
-    use crate::test_bpf::{MODES, PARTS};
+    use crate::test_bpf::PARTS;
     use harness_kernel::bases;
 
     #[test]
     fn every_base_has_counts_that_were_made_without_the_series() {
         for base in bases::all().unwrap() {
             let counts = Recorded::load(&base.name).unwrap().expect("counts are recorded");
-            for mode in MODES {
+            for &mode in Mode::EVERY {
                 let parts = counts.of(mode.name()).expect("every mode is recorded");
                 assert!(PARTS.iter().all(|part| parts.contains_key(*part)), "{parts:?}");
                 assert!(parts.values().all(|tally| tally.failed == 0 && tally.passed > 0));

@@ -113,7 +113,7 @@ impl Annotated {
                 let test = name(self.program(program).unwrap_or_default());
                 for mode in rules.modes {
                     let mut record = Record::new(&test, *mode);
-                    record.verdict = Verdict::Unsupported;
+                    record.verdict = Verdict::Skipped;
                     record.problems.push(format!("its tag {tag} is not supported here"));
                     records.push(record);
                 }

@@ -156,7 +156,7 @@ fn general(reason: &str) -> &str {
 
 fn skipped(name: &str, mode: Mode, reason: &str) -> Record {
     let mut record = Record::new(name, mode);
-    record.verdict = Verdict::Unsupported;
+    record.verdict = Verdict::Skipped;
     record.problems.push(general(reason).to_owned());
     record
 }
@@ -175,17 +175,17 @@ pub fn compare(record: &mut Record, recorded: &Recorded, changes: &Changes) {
             let change = changes.of(record.mode, &format!("{file}/{test}"));
             match record.verdict {
                 Verdict::Failed if known => {
-                    record.verdict = Verdict::Unsupported;
+                    record.verdict = Verdict::Skipped;
                     record.problems.insert(0, KNOWN.to_owned());
                 }
                 Verdict::Failed => match change {
-                    None => record.problems.push("on the base it holds".to_owned()),
+                    None => record.problems.push("on the base it passes".to_owned()),
                     Some(Change { patch, why, .. }) => {
-                        record.verdict = Verdict::Unsupported;
+                        record.verdict = Verdict::Skipped;
                         record.problems.insert(0, format!("{CHANGED} by \"{patch}\": {why}"));
                     }
                 },
-                Verdict::Held if known => record.notes.push("fails on the base".to_owned()),
+                Verdict::Passed if known => record.notes.push("fails on the base".to_owned()),
                 _ => {}
             }
         }
@@ -210,7 +210,7 @@ pub fn numbers(records: &[Record], recorded: &Recorded) -> Vec<String> {
                 ));
                 continue;
             };
-            let (tests, on_base) = (now.held + now.failed.len(), base.held + base.failed.len());
+            let (tests, on_base) = (now.passed + now.failed.len(), base.passed + base.failed.len());
             if tests != on_base {
                 problems.push(format!("{mode}: {tests} tests of {file}, {on_base} on the base"));
             }
@@ -231,16 +231,14 @@ pub fn tally(records: &[Record]) -> BTreeMap<String, BTreeMap<String, OfFile>> {
     for record in records {
         let Some((file, test)) = parts(&record.name) else { continue };
         let failed = match record.verdict {
-            Verdict::Held => false,
+            Verdict::Passed => false,
             Verdict::Failed => true,
-            Verdict::Unsupported if record.problems.first().is_some_and(|it| is_failure(it)) => {
-                true
-            }
-            Verdict::Unsupported | Verdict::Broken => continue,
+            Verdict::Skipped if record.problems.first().is_some_and(|it| is_failure(it)) => true,
+            Verdict::Skipped | Verdict::Broken => continue,
         };
         let of_file =
             modes.entry(record.mode.to_owned()).or_default().entry(file.to_owned()).or_default();
-        if failed { of_file.failed.push(test.to_owned()) } else { of_file.held += 1 }
+        if failed { of_file.failed.push(test.to_owned()) } else { of_file.passed += 1 }
     }
     modes
 }
@@ -277,10 +275,10 @@ pub fn summary(files: &[File], wanted: &Wanted, records: &[Record]) -> String {
         text.push_str(&format!("skipped {count}: {reason}\n  {}\n", names.join(", ")));
     }
     for (mode, files) in tally(records) {
-        let held: usize = files.values().map(|file| file.held).sum();
+        let passed: usize = files.values().map(|file| file.passed).sum();
         let failed: usize = files.values().map(|file| file.failed.len()).sum();
         text.push_str(&format!(
-            "{NAME} {mode}: {held} tests of {} files held, {failed} did not\n",
+            "{NAME} {mode}: {passed} tests of {} files passed, {failed} did not\n",
             files.len()
         ));
     }

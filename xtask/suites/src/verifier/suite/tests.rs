@@ -6,7 +6,7 @@ use crate::session::Answer;
 
 fn recorded(held: usize, failed: &[&str]) -> Recorded {
     let failed = failed.iter().map(|name| (*name).to_owned()).collect();
-    let files = BTreeMap::from([("f".to_owned(), OfFile { held, failed })]);
+    let files = BTreeMap::from([("f".to_owned(), OfFile { passed: held, failed })]);
     let made_with = MadeWith { base: "7.3.4".into(), patches: 0, key: "k".into() };
     Recorded { made_with, modes: BTreeMap::from([("jit".to_owned(), files)]) }
 }
@@ -45,11 +45,11 @@ fn what_held_on_the_base_must_hold() {
     let base = recorded(1, &["b"]);
     let failed = compared("a", Verdict::Failed, &base);
     assert_eq!(failed.verdict, Verdict::Failed);
-    assert_eq!(failed.problems, ["why", "on the base it holds"]);
+    assert_eq!(failed.problems, ["why", "on the base it passes"]);
     let known = compared("b", Verdict::Failed, &base);
-    assert_eq!((known.verdict, known.problems[0].as_str()), (Verdict::Unsupported, KNOWN));
-    let mended = compared("b", Verdict::Held, &base);
-    assert_eq!((mended.verdict, mended.notes.len()), (Verdict::Held, 1));
+    assert_eq!((known.verdict, known.problems[0].as_str()), (Verdict::Skipped, KNOWN));
+    let mended = compared("b", Verdict::Passed, &base);
+    assert_eq!((mended.verdict, mended.notes.len()), (Verdict::Passed, 1));
     let mut new = record("a", Verdict::Failed);
     new.name = format!("{NAME}/g/a");
     compare(&mut new, &base, &Changes::default());
@@ -60,7 +60,7 @@ fn what_held_on_the_base_must_hold() {
 #[test]
 fn what_a_patch_means_to_change_may_fail_in_its_mode_alone() {
     let (file, test) = ("verifier_may_goto_1", "may_goto_batch_2");
-    let of_file = OfFile { held: 1, failed: Vec::new() };
+    let of_file = OfFile { passed: 1, failed: Vec::new() };
     let files = || BTreeMap::from([(file.to_owned(), of_file.clone())]);
     let modes = ["interp", "jit"].map(|mode| (mode.to_owned(), files()));
     let base = Recorded { modes: modes.into(), ..recorded(0, &[]) };
@@ -72,7 +72,7 @@ fn what_a_patch_means_to_change_may_fail_in_its_mode_alone() {
         record
     };
     let interp = compared(Mode::Interp);
-    assert_eq!(interp.verdict, Verdict::Unsupported);
+    assert_eq!(interp.verdict, Verdict::Skipped);
     assert!(interp.problems[0].starts_with("changed by \"bpf: Do not use timed"), "{interp:?}");
     assert_eq!(compared(Mode::Jit).verdict, Verdict::Failed);
     // It counts among those that did not hold.
@@ -82,10 +82,10 @@ fn what_a_patch_means_to_change_may_fail_in_its_mode_alone() {
 #[test]
 fn every_test_of_the_base_has_to_be_there() {
     let base = recorded(1, &["b"]);
-    let both = [record("a", Verdict::Held), compared("b", Verdict::Failed, &base)];
+    let both = [record("a", Verdict::Passed), compared("b", Verdict::Failed, &base)];
     assert!(numbers(&both, &base).is_empty());
     assert_eq!(numbers(&both[..1], &base), ["jit: 1 tests of f, 2 on the base"]);
-    let mut other = record("a", Verdict::Held);
+    let mut other = record("a", Verdict::Passed);
     other.name = format!("{NAME}/g/a");
     let problems = numbers(&[other], &base);
     assert!(problems[0].contains("nothing is recorded of g"), "{problems:?}");
@@ -130,7 +130,7 @@ fn files_without_an_object_are_listed_with_their_reason() {
     let modes = [Mode::Jit];
     let ran = run(&files, &wanted, &modes, &Reference::None, &mut One, |_| true).unwrap();
     assert_eq!(ran.len(), 2);
-    assert!(ran.iter().all(|record| record.verdict == Verdict::Unsupported));
+    assert!(ran.iter().all(|record| record.verdict == Verdict::Skipped));
     let text = summary(&files, &wanted, &ran);
     assert!(text.contains("skipped 1: it includes x\n  verifier_a\n"), "{text}");
     assert!(text.contains("  verifier_b\n"), "{text}");
