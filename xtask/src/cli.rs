@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use anyhow::Result;
 use bpf_wire::Mode;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 use harness_host::exit::Status;
 use harness_kernel::bases::DEFAULT_BASE;
 use harness_kernel::build::KernelRequest;
 use harness_kernel::series::Selection;
+use harness_report::files::{FORMATS, Files, Format};
+use harness_suites::start::On;
 use harness_vm::accel::Choice;
 
 /// Tests BPF's indirect jump and call in a real kernel.
@@ -100,23 +102,13 @@ pub(crate) struct KernelArgs {
     pub(crate) config: Vec<String>,
 }
 
-impl Default for KernelArgs {
-    fn default() -> Self {
-        Self { base: DEFAULT_BASE.to_owned(), linux: None, series: None, config: Vec::new() }
-    }
-}
-
 impl From<&KernelArgs> for KernelRequest {
     fn from(args: &KernelArgs) -> Self {
         Self {
-            base: args.base.clone(),
             linux: args.linux.clone(),
             selection: args.series,
             config: args.config.clone(),
-            series: None,
-            cache: None,
-            fragments: None,
-            mutant: None,
+            ..Self::of_base(&args.base)
         }
     }
 }
@@ -134,9 +126,13 @@ pub(crate) struct GuestArgs {
 }
 
 impl GuestArgs {
-    /// The default kernel.
-    pub(crate) fn default_on(host: HostArgs) -> Self {
-        Self { accel: AccelChoice::Auto, kernel: KernelArgs::default(), host }
+    /// What they ask for.
+    pub(crate) fn on(&self) -> On {
+        On {
+            install_deps: self.host.install_deps,
+            accel: self.accel.into(),
+            kernel: KernelRequest::from(&self.kernel),
+        }
     }
 }
 
@@ -175,4 +171,50 @@ pub(crate) fn mode() -> impl TypedValueParser<Value = Mode> {
     let value = |mode: &Mode| PossibleValue::new(mode.name()).help(mode.row().about);
     PossibleValuesParser::new(Mode::EVERY.iter().map(value))
         .try_map(|name| Mode::named(&name).ok_or_else(|| format!("no mode is called {name}")))
+}
+
+/// A command as these words on its command line make it: its options and what they are without being
+/// given stand in the grammar alone.
+///
+/// # Errors
+///
+/// When the words are not understood.
+pub(crate) fn parsed<T: Args>(words: &[&str]) -> Result<T> {
+    let command = T::augment_args(clap::Command::new("xtask").no_binary_name(true));
+    Ok(T::from_arg_matches(&command.try_get_matches_from(words)?)?)
+}
+
+/// Where to write what was found: an option for each of [`FORMATS`].
+#[derive(Clone, Debug)]
+pub(crate) struct ReportArgs(pub(crate) Files);
+
+impl FromArgMatches for ReportArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let asked = |format: &'static Format| {
+            Some((format.name, matches.get_one::<PathBuf>(format.name)?.clone()))
+        };
+        Ok(Self(Files::new(FORMATS.iter().filter_map(asked))))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for ReportArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(FORMATS.iter().map(|format| {
+            Arg::new(format.name)
+                .long(format.name)
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help(format.about)
+                .help_heading("Reports")
+        }))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
 }

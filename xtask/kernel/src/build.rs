@@ -51,6 +51,22 @@ pub struct KernelRequest {
     pub mutant: Option<Patch>,
 }
 
+impl KernelRequest {
+    /// A base with its whole series.
+    pub fn of_base(name: &str) -> Self {
+        Self {
+            base: name.to_owned(),
+            linux: None,
+            selection: None,
+            config: Vec::new(),
+            series: None,
+            cache: None,
+            fragments: None,
+            mutant: None,
+        }
+    }
+}
+
 /// A kernel that is ready to boot, in the cache.
 #[derive(Clone, Debug)]
 pub struct BuiltKernel {

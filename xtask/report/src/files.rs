@@ -1,47 +1,62 @@
-//! The reports that a command line asks for, each in a file of its own.
+//! The reports that are files, each in a format of its own.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::Args;
 
 use super::{html, json, junit, ktap};
 use harness_host::exit::{Status, Stop};
+use harness_results::event::{Event, Reporter};
 use harness_results::record::Report;
 
-/// Where to write what was found.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Reports")]
-pub struct ReportArgs {
-    /// Write the results to this file as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the results to this file as JUnit XML.
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
-    /// Write the results to this file as KTAP 1.
-    #[arg(long, value_name = "FILE")]
-    ktap: Option<PathBuf>,
-    /// Write the results to this file as one self-contained HTML page.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+/// A format: a file of this crate and a row of [`FORMATS`].
+#[derive(Debug)]
+pub struct Format {
+    /// Its option on the command line.
+    pub name: &'static str,
+    /// What the option does.
+    pub about: &'static str,
+    render: fn(&Report) -> Result<String>,
 }
 
-impl ReportArgs {
-    /// JSON alone.
-    pub fn json(path: PathBuf) -> Self {
-        Self { json: Some(path), ..Self::default() }
+/// Every format of a session's report.
+pub const FORMATS: &[Format] = &[
+    Format { name: "json", about: "Write the results to this file as JSON", render: json::text },
+    Format {
+        name: "junit",
+        about: "Write the results to this file as JUnit XML",
+        render: junit::render,
+    },
+    Format {
+        name: "ktap",
+        about: "Write the results to this file as KTAP 1",
+        render: |report| Ok(ktap::render(report)),
+    },
+    Format {
+        name: "html",
+        about: "Write the results to this file as one self-contained HTML page",
+        render: |report| html::render(std::slice::from_ref(report)),
+    },
+];
+
+/// The files to write, each in a format, once the session ended.
+#[derive(Clone, Debug, Default)]
+pub struct Files(Vec<(&'static Format, PathBuf)>);
+
+impl Files {
+    /// A file in the format of each of these names; one that is no format is left out.
+    pub fn new(asked: impl IntoIterator<Item = (&'static str, PathBuf)>) -> Self {
+        let format = |name| FORMATS.iter().find(|format| format.name == name);
+        Self(asked.into_iter().filter_map(|(name, path)| Some((format(name)?, path))).collect())
     }
 
-    /// Sees to it that each report that was asked for can be written, so that no session is lost to a
-    /// name that was misspelt.
+    /// Checks that every file can be written, so that a misspelt name wastes no session.
     ///
     /// # Errors
     ///
     /// [`Stop::Usage`] with the file that cannot, and why.
     pub fn check(&self) -> Result<(), Stop> {
-        let asked = [&self.json, &self.junit, &self.ktap, &self.html];
-        for path in asked.into_iter().flatten() {
+        for (_, path) in &self.0 {
             if path.is_dir() {
                 return Err(Stop::Usage(format!("{} is a directory", path.display())));
             }
@@ -56,23 +71,26 @@ impl ReportArgs {
         Ok(())
     }
 
-    /// Writes each report that was asked for, whole or not at all. One that cannot be written does
-    /// not keep the others from being.
+    /// Writes each file, whole or not at all. One that cannot be written does not keep the others
+    /// from being.
     ///
     /// # Errors
     ///
     /// That of the first one that cannot be written.
     pub fn write(&self, report: &Report) -> Result<()> {
-        let to = |path: &Option<PathBuf>, write: &dyn Fn(&Path) -> Result<()>| {
-            path.as_deref().map_or(Ok(()), write)
-        };
-        let written = [
-            to(&self.json, &|path| json::write(report, path)),
-            to(&self.junit, &|path| write_text(path, &junit::render(report)?)),
-            to(&self.ktap, &|path| write_text(path, &ktap::render(report))),
-            to(&self.html, &|path| write_text(path, &html::render(std::slice::from_ref(report))?)),
-        ];
+        let write =
+            |(format, path): &(&Format, PathBuf)| write_text(path, &(format.render)(report)?);
+        let written: Vec<Result<()>> = self.0.iter().map(write).collect();
         written.into_iter().collect()
+    }
+}
+
+impl Reporter for Files {
+    fn event(&mut self, event: &Event<'_>) -> Result<()> {
+        match event {
+            Event::Ended { report, .. } => self.write(report),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -94,7 +112,7 @@ mod tests {
     fn a_place_that_cannot_be_written_to_is_said_before_anything_runs() {
         let dir = tempfile::tempdir().unwrap();
         let said =
-            |path: &Path| ReportArgs::json(path.to_owned()).check().map_err(|e| e.to_string());
+            |path: &Path| Files::new([("json", path.into())]).check().map_err(|e| e.to_string());
         assert_eq!(said(&dir.path().join("report.json")), Ok(()));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left");
         let error = said(&dir.path().join("none/report.json")).unwrap_err();
@@ -106,9 +124,9 @@ mod tests {
     fn a_report_that_cannot_be_written_does_not_cost_the_others() {
         let dir = tempfile::tempdir().unwrap();
         let ktap = dir.path().join("ktap");
-        let json = Some(dir.path().join("none/report.json"));
-        let args = ReportArgs { json, ktap: Some(ktap.clone()), ..ReportArgs::default() };
-        let error = args.write(&testing::report()).unwrap_err();
+        let json = dir.path().join("none/report.json");
+        let files = Files::new([("json", json), ("ktap", ktap.clone())]);
+        let error = files.write(&testing::report()).unwrap_err();
         assert!(error.to_string().contains("none/report.json"), "{error}");
         assert!(std::fs::read_to_string(ktap).unwrap().starts_with("KTAP version 1"));
     }

@@ -25,6 +25,15 @@ pub fn write(report: &impl Serialize, path: &Path) -> Result<()> {
     })
 }
 
+/// A report as JSON.
+///
+/// # Errors
+///
+/// None that its types can bring about.
+pub fn text(report: &Report) -> Result<String> {
+    Ok(serde_json::to_string_pretty(report)? + "\n")
+}
+
 /// Reads a report.
 ///
 /// # Errors

@@ -21,6 +21,9 @@ pub fn render(report: &Report) -> Result<String> {
         for (name, value) in listed(&report.kernel, &report.host) {
             suite.add_property((name, value.as_str()));
         }
+        if let Some(why) = &report.stopped {
+            suite.add_property(("stopped", why.as_str()));
+        }
         for record in records {
             suite.add_test_case(case(record));
         }

@@ -16,13 +16,16 @@ pub fn render(report: &Report) -> String {
     for (name, value) in listed(&report.kernel, &report.host) {
         let _ = writeln!(text, "# {name}: {}", line(&value));
     }
+    if let Some(why) = &report.stopped {
+        let _ = writeln!(text, "# stopped: {}", line(why));
+    }
     let _ = writeln!(text, "1..{}", suites.len());
     for (number, (suite, records)) in suites.iter().enumerate() {
         let _ = writeln!(text, "  KTAP version 1\n  # Subtest: {suite}\n  1..{}", records.len());
         for (number, record) in records.iter().enumerate() {
             one(number + 1, record, &mut text);
         }
-        let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+        let bad = |record: &&Record| record.is_bad();
         let skipped = records.iter().all(|record| record.verdict == Verdict::Skipped);
         let result = if records.iter().any(bad) { "not ok" } else { "ok" };
         let skip = if skipped { " # SKIP no case of it can be judged" } else { "" };
@@ -55,7 +58,7 @@ fn one(number: usize, record: &Record, text: &mut String) {
         Verdict::Failed => ("not ok", String::new()),
         Verdict::Broken => ("not ok", String::new()),
     };
-    if matches!(record.verdict, Verdict::Failed | Verdict::Broken) {
+    if record.is_bad() {
         for problem in record.problems.iter().flat_map(|problem| problem.lines()) {
             let _ = writeln!(text, "  # {}", line(problem));
         }

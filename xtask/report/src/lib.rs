@@ -6,6 +6,7 @@ pub mod json;
 pub mod junit;
 pub mod ktap;
 pub mod kunit;
+pub mod live;
 pub mod markdown;
 pub mod merge;
 pub mod object;

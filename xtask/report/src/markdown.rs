@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use harness_results::record::{Record, Report, Verdict};
+use harness_results::record::{Record, Report};
 
 /// Failures that are listed; the reports themselves have all.
 const LISTED: usize = 50;
@@ -30,7 +30,7 @@ pub fn render(reports: &[Report]) -> String {
             kernel.key.replace(['`', '|', '\n'], "")
         );
     }
-    let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+    let bad = |record: &&Record| record.is_bad();
     let failures: Vec<(&Report, &Record)> = reports
         .iter()
         .flat_map(|report| report.cases.iter().filter(bad).map(move |record| (report, record)))

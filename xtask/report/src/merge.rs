@@ -89,6 +89,7 @@ fn add(merged: &mut Report, report: Report) {
     if merged.kernel.release.is_empty() {
         merged.kernel.release = report.kernel.release;
     }
+    merged.stopped = merged.stopped.take().or(report.stopped);
     merged.guests.extend(report.guests);
     merged.cases.extend(report.cases);
     for case in report.too_strict {

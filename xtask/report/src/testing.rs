@@ -67,6 +67,7 @@ pub(super) fn report_of(cases: Vec<Record>) -> Report {
             start: RESOURCES,
             end: Some(Resources { available_kib: 219 << 10, ..RESOURCES }),
         }],
+        stopped: None,
         too_strict: TooStrictCase::of(&cases),
         traces: traces(&cases),
         subjects: Vec::new(),

@@ -30,6 +30,8 @@ pub struct Report {
     pub times: Times,
     /// The guests that were started, job by job, in the order of their starts.
     pub guests: Vec<GuestFacts>,
+    /// Why the session stopped before its end; none where it did not. What is here was found until then.
+    pub stopped: Option<String>,
     /// The cases in the order in which they ran, one record for each mode.
     pub cases: Vec<Record>,
     /// Programs that the kernel rejects and that the model runs cleanly, by case.
@@ -80,6 +82,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether it is to be looked at: a failure, or trouble of the harness's own.
+    pub fn is_bad(&self) -> bool {
+        matches!(self.verdict, Verdict::Failed | Verdict::Broken)
+    }
+
     /// A record of which nothing is known yet; it passes until something is found.
     pub fn new(name: &str, mode: Mode) -> Self {
         Self {

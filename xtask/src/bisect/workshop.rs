@@ -74,14 +74,10 @@ impl Guests {
             }
         };
         Ok(KernelRequest {
-            base: self.base.clone(),
             linux,
             selection,
             config: self.config.clone(),
-            series: None,
-            cache: None,
-            fragments: None,
-            mutant: None,
+            ..KernelRequest::of_base(&self.base)
         })
     }
 

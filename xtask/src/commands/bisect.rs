@@ -118,29 +118,6 @@ impl Bisect {
         })
     }
 
-    /// The rehearsal, as `check --full` runs it.
-    pub(crate) fn rehearsal(host: HostArgs) -> Self {
-        Self {
-            filters: Vec::new(),
-            linux: None,
-            series: None,
-            good: None,
-            bad: None,
-            term_old: "good".to_owned(),
-            term_new: "bad".to_owned(),
-            repeat: 2,
-            mode: Vec::new(),
-            base: DEFAULT_BASE.to_owned(),
-            config: Vec::new(),
-            forget: true,
-            rehearse: true,
-            step: false,
-            json: None,
-            accel: AccelChoice::Auto,
-            host,
-        }
-    }
-
     fn rehearse(self) -> Result<Status> {
         let rehearsal = rehearsal::make(&self.base)?;
         let answer = Self {

@@ -11,8 +11,8 @@ use super::bisect::Bisect;
 use super::fuzz::Fuzz;
 use super::mutate::{self, Mutate};
 use super::patches;
-use super::test::Test;
-use crate::cli::{HostArgs, KernelArgs};
+use super::test::SHOWN_STEPS;
+use crate::cli::{self, HostArgs};
 use crate::workflow;
 use harness_host::exit::{Status, Stop};
 use harness_host::interrupt::Group;
@@ -20,8 +20,13 @@ use harness_host::ui::{out, outln};
 use harness_host::{interrupt, needs, paths};
 use harness_kernel::bases::DEFAULT_BASE;
 use harness_kernel::build::{self, KernelRequest};
+use harness_report::files::Files;
+use harness_report::live::Live;
 use harness_report::{json, kunit};
+use harness_suites::job::Job;
+use harness_suites::start::On;
 use harness_suites::verifier::{compile, suite};
+use harness_vm::accel::Choice;
 use harness_vm::console::golden;
 
 /// Options of `check`.
@@ -132,106 +137,159 @@ const CONFIGS: [&[&str]; 5] = [
 ];
 
 /// How long each fuzz target runs.
-const FUZZ_SECONDS: u32 = 20;
+const FUZZ_SECONDS: &str = "20";
 
 impl Check {
-    /// Runs the steps in order and stops at the first one that does not hold. What the host could
-    /// not run is said once more in the end.
+    /// Runs the steps in order and stops at the first one that fails. What the host could not run is
+    /// said once more in the end; the closing line counts the steps.
     pub(crate) fn run(self) -> Result<Status> {
         if self.bless {
             return bless();
         }
-        let mut skipped = Vec::new();
-        let status = self.steps(&mut skipped)?;
-        for what in skipped {
+        let mut steps = Steps::default();
+        let status = self.steps(&mut steps);
+        for what in &steps.skipped {
             outln!("SKIPPED {what}");
         }
-        Ok(status)
+        let failed = match &status {
+            Ok(status) => *status != Status::Passed,
+            Err(error) => Status::of(error) != Status::Interrupted,
+        };
+        let failed = usize::from(failed);
+        outln!("{} passed, {failed} failed, {} skipped", steps.passed, steps.skipped.len());
+        status
     }
 
-    fn steps(self, skipped: &mut Vec<String>) -> Result<Status> {
+    fn steps(&self, steps: &mut Steps) -> Result<Status> {
         needs::ensure(self.host.install_deps)?;
         for (name, args, environment) in CARGO_STEPS {
             interrupt::check()?;
-            step(name, || cargo(args, environment))?;
+            steps.run(name, || cargo(args, environment))?;
         }
         let full = self.full;
-        step("kernel series", || patches::check::check(DEFAULT_BASE, full))?;
-        step("mutants", || mutate::check(DEFAULT_BASE))?;
+        steps.run("kernel series", || patches::check::check(DEFAULT_BASE, full))?;
+        steps.run("mutants", || mutate::check(DEFAULT_BASE))?;
         interrupt::check()?;
         match workflow::linter(self.host.install_deps)? {
-            Some(linter) => step("CI workflow", || workflow::lint(&linter))?,
-            None => skip("CI workflow", &workflow::how_to_install(), skipped),
+            Some(linter) => steps.run("CI workflow", || workflow::lint(&linter))?,
+            None => steps.skip("CI workflow", &workflow::how_to_install()),
         }
         outln!("==> kernel");
-        let built = build::build(&KernelRequest::from(&KernelArgs::default()))?;
+        let built = build::build(&KernelRequest::of_base(DEFAULT_BASE))?;
         let vmlinux = built.vmlinux.display().to_string();
         let mut tests = REAL_GUESTS.to_vec();
         for (program, name, package) in NEED_MORE {
             if needs::find_program(program).is_none() {
-                skip(name, &format!("apt-get install {package}"), skipped);
+                steps.skip(name, &format!("apt-get install {package}"));
                 tests.extend(["--skip", name]);
             }
         }
-        step("guests that fail, guests in gdb and with a shell", || {
+        steps.run("guests that fail, guests in gdb and with a shell", || {
             cargo(&tests, &[("BPF_INDIRECT_VMLINUX", vmlinux.as_str())])
         })?;
         if needs::has_mount_namespaces() {
-            step("a full disk", || cargo(FULL_DISK, &[]))?;
+            steps.run("a full disk", || cargo(FULL_DISK, &[]))?;
         } else {
             let how = "unshare --user --map-root-user --mount must work for this user";
-            skip("a full disk", how, skipped);
+            steps.skip("a full disk", how);
         }
         interrupt::check()?;
-        outln!("==> cases in the guest");
         let reports = tempfile::tempdir().context("making a directory for the report")?;
         let report = reports.path().join("report.json");
-        let cases = Test::everything_reported(report.clone(), self.host.clone()).run()?;
+        let mut status = steps.status("cases in the guest", || {
+            self.session(&[], &[], Files::new([("json", report.clone())]))
+        })?;
         if needs::find_program("python3").is_some() {
-            step("KTAP, by the kernel's own parser", || {
+            steps.run("KTAP, by the kernel's own parser", || {
                 kunit::Parser::of_base(DEFAULT_BASE)?.check(&json::read(&report)?)?;
                 cargo(KUNIT, &[])
             })?;
         } else {
-            skip("KTAP, by the kernel's own parser", "apt-get install python3", skipped);
+            steps.skip("KTAP, by the kernel's own parser", "apt-get install python3");
         }
-        if !full || cases != Status::Passed {
-            return Ok(cases);
+        if !full || status != Status::Passed {
+            return Ok(status);
         }
         if needs::find_program(needs::BROWSER).is_some() {
-            step("HTML, in a real browser", || cargo(BROWSER, &[]))?;
+            steps.run("HTML, in a real browser", || cargo(BROWSER, &[]))?;
         } else {
-            skip("HTML, in a real browser", "apt-get install chromium", skipped);
+            steps.skip("HTML, in a real browser", "apt-get install chromium");
         }
         for config in CONFIGS {
-            outln!("==> cases in the guest, config {}", config.join(" and "));
-            let status = Test::everything_on(config, self.host.clone()).run()?;
+            let name = format!("cases in the guest, config {}", config.join(" and "));
+            status = steps.status(&name, || self.session(config, &[], Files::default()))?;
             if status != Status::Passed {
                 return Ok(status);
             }
         }
-        outln!("==> the kernel's own tests of the verifier");
+        let name = "the kernel's own tests of the verifier";
         match compile::ensure() {
-            Err(lacking) => outln!("    SKIPPED: {lacking}"),
+            Err(lacking) => steps.skip(name, &lacking.to_string()),
             Ok(()) => {
-                let status = Test::only(suite::NAME, self.host.clone()).run()?;
-                if status != Status::Passed {
-                    return Ok(status);
-                }
+                let session = || self.session(&[], &[suite::NAME], Files::default());
+                status = steps.status(name, session)?;
             }
         }
-        outln!("==> a bisection whose answer is known");
-        let status = Bisect::rehearsal(self.host.clone()).run()?;
-        if status != Status::Passed {
-            return Ok(status);
+        let install_deps: &[&str] = if self.host.install_deps { &["--install-deps"] } else { &[] };
+        type Last<'a> = (&'a str, &'a dyn Fn() -> Result<Status>);
+        let last: [Last<'_>; 3] = [
+            ("a bisection whose answer is known", &|| {
+                let words = [&["--rehearse", "--repeat", "2"], install_deps].concat();
+                cli::parsed::<Bisect>(&words)?.run()
+            }),
+            ("fuzz targets", &|| cli::parsed::<Fuzz>(&["--time", FUZZ_SECONDS])?.run()),
+            ("mutants in the guest", &|| cli::parsed::<Mutate>(install_deps)?.run()),
+        ];
+        for (name, run) in last {
+            if status != Status::Passed {
+                return Ok(status);
+            }
+            status = steps.status(name, run)?;
         }
-        outln!("==> fuzz targets");
-        let status = Fuzz::everything(FUZZ_SECONDS).run()?;
-        if status != Status::Passed {
-            return Ok(status);
-        }
-        outln!("==> mutants in the guest");
-        Mutate::everything(self.host).run()
+        Ok(status)
+    }
+
+    /// What filters select, or everything, on the default base with further configs.
+    fn session(&self, config: &[&str], filters: &[&str], mut files: Files) -> Result<Status> {
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let kernel =
+            KernelRequest { config: owned(config), ..KernelRequest::of_base(DEFAULT_BASE) };
+        let on = On { install_deps: self.host.install_deps, accel: Choice::Auto, kernel };
+        let job = Job { filters: owned(filters), ..Job::everything(on) };
+        job.run(vec![&mut Live::new(SHOWN_STEPS, false), &mut files])
+    }
+}
+
+/// What the steps came to.
+#[derive(Default)]
+struct Steps {
+    passed: usize,
+    /// Those that the host could not run, and what it takes.
+    skipped: Vec<String>,
+}
+
+impl Steps {
+    fn run(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        outln!("==> {name}");
+        let start = Instant::now();
+        work().with_context(|| format!("check: {name}"))?;
+        outln!("    ok, {:.1} s", start.elapsed().as_secs_f64());
+        self.passed += 1;
+        Ok(())
+    }
+
+    fn status(&mut self, name: &str, work: impl FnOnce() -> Result<Status>) -> Result<Status> {
+        outln!("==> {name}");
+        let status = work()?;
+        self.passed += usize::from(status == Status::Passed);
+        Ok(status)
+    }
+
+    /// Says that a step is left out, now and in the end.
+    fn skip(&mut self, name: &str, how: &str) {
+        outln!("==> {name}");
+        outln!("    SKIPPED: the host lacks what it takes: {how}");
+        self.skipped.push(format!("{name}: {how}"));
     }
 }
 
@@ -243,21 +301,6 @@ fn bless() -> Result<Status> {
     }
     outln!("{} golden logs changed", changes.len());
     Ok(Status::Passed)
-}
-
-/// Says that a step is left out, now and in the end.
-fn skip(name: &str, how: &str, skipped: &mut Vec<String>) {
-    outln!("==> {name}");
-    outln!("    SKIPPED: the host lacks what it takes: {how}");
-    skipped.push(format!("{name}: {how}"));
-}
-
-fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    outln!("==> {name}");
-    let start = Instant::now();
-    work().with_context(|| format!("check: {name}"))?;
-    outln!("    ok, {:.1} s", start.elapsed().as_secs_f64());
-    Ok(())
 }
 
 fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use bpf_wire::Mode;
 use clap::Args;
 
-use super::start::{Started, start};
+use super::test::SHOWN_STEPS;
 use crate::cli::{self, GuestArgs};
 use harness_host::exit::{Status, Stop};
 use harness_host::needs;
@@ -17,14 +17,12 @@ use harness_host::ui::{errln, out, outln};
 use harness_inspect::gdb::Meeting;
 use harness_kernel::build;
 use harness_report::terminal;
-use harness_results::record::{Counts, Record, Verdict};
+use harness_results::record::{Counts, Record};
 use harness_suites::guest::Guest;
 use harness_suites::select;
 use harness_suites::session::{self, Prepared, Rules};
+use harness_suites::start::{Started, start};
 use harness_suites::subject::subject;
-
-/// Steps of the model that are shown of a case that failed, as `test` shows them.
-const SHOWN_STEPS: usize = 20;
 
 /// Options of `debug`.
 #[derive(Debug, Args)]
@@ -65,7 +63,7 @@ impl Debug {
         if self.gdb && !stdin().is_terminal() {
             return Err(Stop::Usage("--gdb needs a terminal; leave it out".to_owned()).into());
         }
-        let Started { built, mut guest, console, .. } = start(&self.on)?;
+        let Started { built, mut guest, console, .. } = start(&self.on.on())?;
         if self.gdb {
             needs::require(needs::GDB)?;
         }
@@ -97,7 +95,7 @@ impl Debug {
 /// Runs the case, and says what is wrong with it.
 fn run(prepared: &Prepared, rules: &Rules, guest: &mut Guest) -> Result<Vec<Record>> {
     session::run(std::slice::from_ref(prepared), rules, guest, |prepared, records| {
-        let bad = |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+        let bad = |record: &Record| record.is_bad();
         if records.iter().any(bad) {
             let plan = prepared.plan.as_ref().ok();
             errln!("{}", terminal::failure(&subject(&prepared.case, plan), records, SHOWN_STEPS));

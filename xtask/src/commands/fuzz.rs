@@ -30,11 +30,6 @@ pub(crate) struct Fuzz {
 }
 
 impl Fuzz {
-    /// All targets, for this many seconds each.
-    pub(crate) fn everything(time: u32) -> Self {
-        Self { targets: Vec::new(), time, input: None, list: false }
-    }
-
     /// Runs the command. [`Status::CaseFailed`] when a target has found something.
     pub(crate) fn run(self) -> Result<Status> {
         let all = fuzz::targets()?;

@@ -81,22 +81,6 @@ pub(crate) struct Mutate {
 }
 
 impl Mutate {
-    /// Every mutant of the default base: what `check --full` runs in the end.
-    pub(crate) fn everything(host: HostArgs) -> Self {
-        Self {
-            filters: Vec::new(),
-            list: false,
-            check: false,
-            refresh: false,
-            all: false,
-            cases: Vec::new(),
-            accel: AccelChoice::Auto,
-            json: None,
-            base: DEFAULT_BASE.to_owned(),
-            host,
-        }
-    }
-
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
         let (series, mutants) = load(&self.base)?;
@@ -242,14 +226,11 @@ struct Guests {
 impl Lab for Guests {
     fn build(&mut self, config: &[String], mutant: Option<&Mutant>) -> Result<PathBuf> {
         let request = KernelRequest {
-            base: self.base.clone(),
-            linux: None,
             selection: Some(Selection::All),
             config: config.to_vec(),
             series: Some(self.series.clone()),
-            cache: None,
-            fragments: None,
             mutant: mutant.map(Mutant::patch),
+            ..KernelRequest::of_base(&self.base)
         };
         let built = build::build(&request)?;
         interrupt::check()?;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use crate::cli::ReportArgs;
 use harness_host::exit::Status;
 use harness_host::ui::{out, outln};
-use harness_report::files::{self, ReportArgs};
+use harness_report::files;
 use harness_report::{html, json, markdown, merge};
 use harness_results::record::{Counts, Report};
 
@@ -61,9 +62,9 @@ impl ReportCommand {
     pub(crate) fn run(self) -> Result<Status> {
         match self.what {
             What::Merge { files, report } => {
-                report.check()?;
+                report.0.check()?;
                 let merged = merge::merge(read(&files)?)?;
-                report.write(&merged)?;
+                report.0.write(&merged)?;
                 let Counts { passed, failed, skipped, broken, .. } = merged.counts;
                 outln!(
                     "{} of {}: {passed} passed, {failed} failed, {skipped} skipped, {broken} broken",

@@ -10,7 +10,6 @@ use bpf_wire::Mode;
 use clap::Args;
 use serde::Serialize;
 
-use super::start::{Started, start};
 use crate::cli::{self, GuestArgs};
 use harness_host::exit::{Status, Stop};
 use harness_host::ui;
@@ -19,6 +18,7 @@ use harness_report::{object as shown, terminal};
 use harness_results::record::{Counts, Record, Verdict};
 use harness_suites::guest::Guest;
 use harness_suites::object::{self, Execution, Options};
+use harness_suites::start::{Started, start};
 use harness_suites::verifier::object::{Annotated, Rules};
 
 /// Options of `run`.
@@ -102,7 +102,7 @@ impl Run {
             let plan = bpf_object::link(&read(file)?).map_err(|error| refused(file, error))?;
             plans.extend(self.programs(file, &plan)?.into_iter().map(|plan| (file, plan)));
         }
-        let Started { mut guest, .. } = start(&self.on)?;
+        let Started { mut guest, .. } = start(&self.on.on())?;
         let mut results = Vec::new();
         for (file, plan) in &plans {
             let result = self.program(file, plan, modes, &mut guest)?;
@@ -198,7 +198,7 @@ impl Run {
                 objects.iter().flat_map(|it| (0..it.programs()).filter_map(|at| it.program(at)));
             return Err(self.no_program(&self.files[0], has));
         }
-        let Started { mut guest, .. } = start(&self.on)?;
+        let Started { mut guest, .. } = start(&self.on.on())?;
         let clock = std::time::Instant::now();
         let rules = Rules { prefix: "", modes };
         let mut records: Vec<Record> = Vec::new();
@@ -226,7 +226,7 @@ impl Run {
             let seconds = clock.elapsed().as_secs_f64();
             out!("{}", terminal::summary(&records, counts, seconds));
         }
-        Ok(terminal_status(counts))
+        Ok(counts.status())
     }
 
     fn wanted<'a>(&'a self, object: &'a Annotated) -> impl Iterator<Item = usize> + 'a {
@@ -240,7 +240,7 @@ impl Run {
 /// One test: a line where it passed in all modes, else its problems.
 fn annotated(records: &[Record]) -> String {
     let Some(first) = records.first() else { return String::new() };
-    let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+    let bad = |record: &&Record| record.is_bad();
     if records.iter().any(|record| bad(&record)) {
         return shown::annotated(&first.name, records);
     }
@@ -254,14 +254,6 @@ fn annotated(records: &[Record]) -> String {
         notes => format!(" ({})", notes.join(", ")),
     };
     format!("{verdict} {} in {}{notes}\n", first.name, modes.join(", "))
-}
-
-fn terminal_status(counts: Counts) -> Status {
-    match (counts.failed, counts.broken) {
-        (0, 0) => Status::Passed,
-        (0, _) => Status::Harness,
-        _ => Status::CaseFailed,
-    }
 }
 
 /// One program, first in its plan, with those that the prog arrays it uses hold.

@@ -5,7 +5,6 @@ use std::io::{IsTerminal, Write, stdin, stdout};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::start::ready;
 use crate::cli::GuestArgs;
 use harness_host::exit::{Status, Stop};
 use harness_host::ui::errln;
@@ -13,6 +12,7 @@ use harness_host::{needs, ui};
 use harness_inspect::shell::ShellMachine;
 use harness_inspect::userland::{self, Tree};
 use harness_suites::consoles;
+use harness_suites::start::ready;
 use harness_vm::image;
 
 /// Options of `shell`.
@@ -51,7 +51,7 @@ impl Shell {
             )
             .into());
         }
-        let (built, accel) = ready(&self.on)?;
+        let (built, accel) = ready(&self.on.on())?;
         needs::require(needs::BUSYBOX)?;
         let mut tree = Tree::default();
         userland::busybox(&mut tree)?;

@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use bpf_wire::Mode;
 use clap::Args;
 
-use super::start::{Started, start};
 use crate::cli::{self, GuestArgs};
 use harness_host::exit::{Status, Stop};
 use harness_host::ui::{self, out, outln};
@@ -15,6 +14,7 @@ use harness_inspect::image;
 use harness_inspect::listing::{self, Listing};
 use harness_inspect::symbols::Symbols;
 use harness_suites::select;
+use harness_suites::start::{Started, start};
 
 /// Options of `show`.
 #[derive(Debug, Args)]
@@ -62,7 +62,7 @@ impl Show {
         if self.no_guest {
             return self.print(&[before]);
         }
-        let Started { built, mut guest, .. } = start(&self.on)?;
+        let Started { built, mut guest, .. } = start(&self.on.on())?;
         let symbols = Symbols::of(&built.vmlinux)?;
         let modes: Vec<Mode> = match self.mode.as_slice() {
             [] => vec![Mode::Jit],

@@ -1,39 +1,21 @@
 //! `cargo xtask test`: the job. Builds the kernel, boots it, runs the cases, judges them.
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bpf_wire::Mode;
 use clap::Args;
 
-use super::start::{Started, start};
-use super::verifier;
-use crate::cli::{self, GuestArgs, HostArgs};
-use harness_host::exit::{Status, Stop};
-use harness_host::ui::{Progress, err, errln, out, outln};
-use harness_kernel::build::{self, BuiltKernel};
-use harness_kernel::series::Selection;
-use harness_report::files::ReportArgs;
-use harness_report::terminal;
-use harness_results::facts::{HostFacts, Times};
-use harness_results::record::{Counts, Record, Report, SCHEMA, TooStrictCase, Verdict, traces};
-use harness_results::subject::Subject;
-use harness_suites::guest::Guest;
-use harness_suites::helpers::{self, Helpers};
-use harness_suites::inputs;
+use crate::cli::{self, GuestArgs, ReportArgs};
+use harness_host::exit::Status;
+use harness_host::ui::outln;
+use harness_report::live::Live;
+use harness_suites::job::Job;
 use harness_suites::partition::Partition;
-use harness_suites::recorded::MadeWith;
-use harness_suites::select::{Selected, select};
-use harness_suites::session::{self, Prepared, Rules};
-use harness_suites::subject::subject;
-use harness_suites::test_bpf::recorded::Recorded;
-use harness_suites::test_bpf::{self, Reference};
-use harness_suites::verifier::{compile, suite};
+use harness_suites::select::Selected;
+use harness_suites::test_bpf;
+use harness_suites::verifier::suite;
 
 /// Steps that a trace shows unless the command line says something else.
-const SHOWN_STEPS: usize = 20;
+pub(crate) const SHOWN_STEPS: usize = 20;
 
 /// Options of `test`.
 #[derive(Debug, Args)]
@@ -91,223 +73,23 @@ pub(crate) struct Test {
 }
 
 impl Test {
-    /// Every case on a kernel with further configs, by name.
-    pub(crate) fn everything_on(config: &[&str], host: HostArgs) -> Self {
-        let config = config.iter().map(|name| (*name).to_owned()).collect();
-        let mut test = Self::everything(host);
-        test.on.kernel.config = config;
-        test
-    }
-
-    /// What one filter selects, on the default kernel.
-    pub(crate) fn only(filter: &str, host: HostArgs) -> Self {
-        Self { filters: vec![filter.to_owned()], ..Self::everything(host) }
-    }
-
-    /// Every case on the default kernel, with a report in JSON.
-    pub(crate) fn everything_reported(report: PathBuf, host: HostArgs) -> Self {
-        Self { report: ReportArgs::json(report), ..Self::everything(host) }
-    }
-
-    /// Every case on the default kernel.
-    pub(crate) fn everything(host: HostArgs) -> Self {
-        Self {
-            filters: Vec::new(),
-            list: false,
-            mode: Vec::new(),
-            keep_going: true,
-            fail_fast: false,
-            jobs: 1,
-            trace: SHOWN_STEPS,
-            too_strict: false,
-            report: ReportArgs::default(),
-            partition: None,
-            bless: false,
-            on: GuestArgs::default_on(host),
-        }
-    }
-
     /// Runs the command.
-    pub(crate) fn run(self) -> Result<Status> {
-        let mut selected = select(bpf_suites::all(), &self.filters)?;
-        if let Some(partition) = self.partition {
-            selected.keep(partition);
-        }
-        if self.list {
-            return Ok(list(&selected));
-        }
-        if self.bless && (self.on.kernel.series != Some(Selection::None) || !self.mode.is_empty()) {
-            return Err(Stop::Usage(
-                "--bless records what the base gives in every mode: it goes with --series none, \
-                 and without --mode"
-                    .to_owned(),
-            )
-            .into());
-        }
-        self.report.check()?;
-        let started =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        if selected.verifier.is_some() {
-            compile::ensure()?;
-        }
-        let Started { built, mut guest, console, accel, qemu } = start(&self.on)?;
-        let jobs = self.jobs as usize;
-        helpers::fit(jobs, guest.memory_mib())?;
-        let rules = self.rules(&built, &mut guest)?;
-
-        let start = Instant::now();
-        let prepared: Vec<Prepared> = selected.cases.into_iter().map(session::prepare).collect();
-        let progress = Progress::count(prepared.len() as u64, "cases");
-        let helpers = Helpers::new(&guest, jobs);
-        let ran =
-            session::run_with(&prepared, &rules, &mut guest, &helpers, |prepared, records| {
-                progress.inc(1);
-                let bad =
-                    |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
-                if records.iter().any(bad) {
-                    let plan = prepared.plan.as_ref().ok();
-                    progress.line(&terminal::failure(
-                        &subject(&prepared.case, plan),
-                        records,
-                        self.trace,
-                    ));
-                }
-            });
-        let mut records = ran?;
-        progress.finish();
-        let failed = |record: &Record| record.verdict != Verdict::Passed;
-        if selected.test_bpf && !(rules.fail_fast && records.iter().any(failed)) {
-            records.extend(self.test_bpf(&built, &mut guest, &console)?);
-        }
-        if let Some(wanted) = &selected.verifier
-            && !(rules.fail_fast && records.iter().any(failed))
-        {
-            let suite = verifier::Suite {
-                kernel: &self.on.kernel,
-                built: &built,
-                modes: self.modes(&Mode::ALL),
-                wanted,
-                bless: self.bless,
-                fail_fast: rules.fail_fast,
-            };
-            records.extend(suite.run(&mut guest)?);
-        }
-        let release = guest.info().map_or_else(String::new, |info| info.kernel_release.clone());
-        let times =
-            Times { started, build_ms: built.took.map(millis), cases_ms: millis(start.elapsed()) };
-        let ended = guest.end();
-        let guests = [guest.facts(), &helpers.facts()].concat();
-        for (number, facts) in guests.iter().enumerate() {
-            errln!("guest {}: {}", number + 1, terminal::guest(facts));
-        }
-
-        let counts = Counts::of(&records);
-        let too_strict = TooStrictCase::of(&records);
-        out!("{}", terminal::too_strict(&too_strict, self.too_strict));
-        if counts.failed + counts.broken > 0 {
-            outln!("consoles: {}", console.display());
-        }
-        out!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
-        self.report.write(&Report {
-            schema: SCHEMA,
-            kernel: built.facts(release)?,
-            host: HostFacts::new(accel, &qemu, inputs::SEED),
-            times,
-            guests,
-            subjects: subjects(&prepared, &records),
-            too_strict,
-            traces: traces(&records),
-            cases: records,
-            counts,
-        })?;
-        match ended.and_then(|()| helpers.ended()) {
-            // What broke before says more.
-            Err(error) if counts.status() == Status::Harness => {
-                errln!("error: {error:#}");
-                Ok(Status::Harness)
-            }
-            ended => ended.map(|()| counts.status()),
-        }
-    }
-
-    /// The kernel's own suite, in the modes that were asked for.
-    fn test_bpf(
-        &self,
-        built: &BuiltKernel,
-        guest: &mut Guest,
-        consoles: &Path,
-    ) -> Result<Vec<Record>> {
-        let reference = match &self.on.kernel.linux {
-            _ if self.bless => Reference::None,
-            Some(_) => Reference::None,
-            None => Recorded::load(&built.base)?.map_or(Reference::Missing, Reference::Base),
+    pub(crate) fn run(mut self) -> Result<Status> {
+        let job = Job {
+            filters: self.filters,
+            modes: self.mode,
+            partition: self.partition,
+            jobs: self.jobs as usize,
+            fail_fast: self.fail_fast,
+            bless: self.bless,
+            on: self.on.on(),
         };
-        let mut records = Vec::new();
-        let mut counts = BTreeMap::new();
-        for mode in self.modes(Mode::EVERY) {
-            let total = reference.tests(mode);
-            let progress = Progress::count(total, format!("{} {}", test_bpf::NAME, mode.name()));
-            let module = built.test_bpf.as_deref();
-            let mut log = String::new();
-            let ran = test_bpf::run(module, mode, &reference, guest, &mut |tests, text| {
-                progress.set(tests.into());
-                log.push_str(text);
-            });
-            let path = consoles.with_file_name(format!("test_bpf.{}.log", mode.name()));
-            std::fs::write(&path, log)
-                .with_context(|| format!("failed to write {}", path.display()))?;
-            let (record, printed) = ran?;
-            progress.finish();
-            err!("{}", terminal::suite(&record));
-            let stop = record.verdict != Verdict::Passed && self.fail_fast;
-            records.push(record);
-            counts.insert(mode.name().to_owned(), printed.tallies);
-            if stop {
-                break;
-            }
+        if self.list {
+            return Ok(list(&job.selected()?));
         }
-        if self.bless && records.iter().all(|record| record.verdict == Verdict::Passed) {
-            let (base, patches) = (built.base.clone(), built.patches_applied);
-            let made_with = MadeWith { base, patches, key: built.key.clone() };
-            let path = Recorded { made_with, modes: counts }.store()?;
-            errln!("recorded in {}", path.display());
-        }
-        Ok(records)
+        self.report.0.check()?;
+        job.run(vec![&mut Live::new(self.trace, self.too_strict), &mut self.report.0])
     }
-
-    /// Those of `all` that the command line asks for.
-    fn modes(&self, all: &[Mode]) -> Vec<Mode> {
-        let asked = |mode: &Mode| self.mode.is_empty() || self.mode.contains(mode);
-        all.iter().copied().filter(asked).collect()
-    }
-
-    fn rules(&self, built: &BuiltKernel, guest: &mut Guest) -> Result<Rules> {
-        let emission = guest.emission(built)?;
-        Ok(Rules {
-            modes: self.modes(&Mode::ALL),
-            fail_fast: self.fail_fast && !self.keep_going,
-            probe: true,
-            too_strict: true,
-            declared: self.on.kernel.linux.is_none() && built.series == Selection::All,
-            patches: match self.on.kernel.linux {
-                Some(_) => None,
-                None => Some(build::subjects(built)?),
-            },
-            emission,
-        })
-    }
-}
-
-fn millis(time: Duration) -> u64 {
-    time.as_millis().try_into().unwrap_or(u64::MAX)
-}
-
-/// What the cases are that did not hold in some mode.
-fn subjects(prepared: &[Prepared], records: &[Record]) -> Vec<Subject> {
-    let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
-    let bad: HashSet<&str> = records.iter().filter(bad).map(|record| &*record.name).collect();
-    let of = |prepared: &Prepared| subject(&prepared.case, prepared.plan.as_ref().ok());
-    prepared.iter().filter(|prepared| bad.contains(&*prepared.case.name)).map(of).collect()
 }
 
 fn list(selected: &Selected) -> Status {

@@ -87,7 +87,7 @@ fn baseline(config: &[String], cases: &[Prepared], lab: &mut dyn Lab) -> Result<
     let records = lab
         .run(None, &kernel, cases, false)
         .context("running the cases on the series without a mutant")?;
-    let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+    let bad = |record: &&Record| record.is_bad();
     let red: Vec<&Record> = records.iter().filter(bad).collect();
     if red.is_empty() {
         return Ok(kernel);

@@ -1,37 +1,15 @@
 //! The checks of a case that are made after its runs: what is asked of the agent, and what has to
 //! come of it.
 
-use bpf_object::{LoadPlan, MapPlan};
+use bpf_object::LoadPlan;
 use bpf_suites::{Act, Check};
-#[cfg(test)]
-use bpf_wire::Failure;
-use bpf_wire::{Output, Step};
+use bpf_wire::Output;
 
-use super::judge::{Problem, one_map};
+use super::lower::named;
+use super::memory::one_map;
 use super::model::Expected;
+use super::problem::Problem;
 use harness_results::notation::errno_name;
-
-/// The first map of a name, with its index.
-pub(super) fn named<'p>(plan: &'p LoadPlan, name: &str) -> Option<(usize, &'p MapPlan)> {
-    plan.maps.iter().enumerate().find(|(_, map)| map.name == name)
-}
-
-/// The step of a check of the map with this index; none if reading the map, which is done anyway, is
-/// enough.
-pub(super) fn act(act: &Act, map: u32, plan: &MapPlan) -> Option<Step> {
-    let step = match act {
-        Act::UpdateFails(_) => Step::Attempt(Box::new(Step::UpdateElem {
-            map,
-            key: vec![0; plan.key_size as usize],
-            value: vec![0; plan.value_size as usize],
-            flags: 0,
-        })),
-        Act::LookupBatch => Step::LookupBatch { map },
-        Act::Mmap => Step::ReadMapped { map },
-        Act::Holds(_) => return None,
-    };
-    Some(step)
-}
 
 /// Judges what was read from the map with this index by the checks that state what it holds.
 pub(super) fn held(
@@ -103,7 +81,9 @@ pub(super) fn one_check(
 mod tests {
     use std::sync::Arc;
 
+    use bpf_object::MapPlan;
     use bpf_suites::Words;
+    use bpf_wire::Failure;
 
     use super::*;
 

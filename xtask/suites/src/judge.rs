@@ -1,68 +1,17 @@
 //! Compares what the kernel did with what the case states and what the model computed.
 
-use bpf_object::LoadPlan;
 use bpf_suites::{Blinding, Case, Expect, RejectedAt, Rejection, Run};
 use bpf_wire::{BatchReport, Failure, Mode, Output};
 
 use super::checks::{held, one_check};
 use super::explore::Explorer;
-use super::lower::{Lowered, Role};
+use super::lower::Role;
+use super::memory::{memory, one_map};
 use super::model::{Expected, is_the_kernels_choice};
+use super::problem::{Problem, Subject};
 use super::soundness;
-use super::traces::Evidence;
-use harness_results::notation::{errno_name, hex};
-use harness_results::record::{By, Difference, FailureClass, Place};
-
-/// Bytes of a memory region shown around the first difference.
-const SHOWN_BYTES: usize = 16;
-
-/// What is wrong with a case in one mode. Nothing is wrong when there are none.
-#[derive(Clone, Debug)]
-pub struct Problem {
-    /// What it is about.
-    pub class: FailureClass,
-    /// One line: what was expected and what came.
-    pub text: String,
-    /// The verifier's log, where it has something to say.
-    pub log: String,
-    /// The first byte that is another one, where bytes were compared.
-    pub difference: Option<Difference>,
-    /// The run of the model that shows it.
-    pub evidence: Option<Evidence>,
-}
-
-impl Problem {
-    /// One without log, difference and evidence.
-    pub fn new(class: FailureClass, text: impl Into<String>) -> Self {
-        Self { class, text: text.into(), log: String::new(), difference: None, evidence: None }
-    }
-
-    /// What the kernel gave is not what was expected.
-    pub fn result(text: impl Into<String>) -> Self {
-        Self::new(FailureClass::Result, text)
-    }
-
-    fn of_run(self, run: usize) -> Self {
-        Self { evidence: Some(Evidence::Run(run)), ..self }
-    }
-}
-
-/// Everything that a verdict depends on.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// The case.
-    pub case: &'a Case,
-    /// Its plan.
-    pub plan: &'a LoadPlan,
-    /// The mode that was asked for.
-    pub mode: Mode,
-    /// What the agent was to do.
-    pub lowered: &'a Lowered,
-    /// What came of it.
-    pub report: &'a BatchReport,
-    /// What the model computed.
-    pub expected: &'a Expected,
-}
+use harness_results::notation::errno_name;
+use harness_results::record::{By, FailureClass, Place};
 
 /// Judges one execution of a case.
 pub fn judge(subject: &Subject<'_>, explorer: &mut Explorer) -> Vec<Problem> {
@@ -204,79 +153,6 @@ fn one_run(
     }
 }
 
-pub(super) fn one_map(
-    index: usize,
-    plan: &LoadPlan,
-    elements: &[(Vec<u8>, Vec<u8>)],
-    expected: &Expected,
-    problems: &mut Vec<Problem>,
-) {
-    // Behind a trap the model's maps are half done.
-    if expected.is_the_kernels_choice() || expected.runs.iter().any(Result::is_err) {
-        return;
-    }
-    let name = plan.maps.get(index).map_or("?", |map| map.name.as_str());
-    let Some(Some(model)) = expected.maps.get(index) else {
-        problems.push(Problem::result(format!("map {name}: the model has no contents for it")));
-        return;
-    };
-    let mut observed = elements.to_vec();
-    observed.sort();
-    let mut model = model.clone();
-    model.sort();
-    if observed == model {
-        return;
-    }
-    let mut problem = |text: String, difference| {
-        let problem = Problem { difference, ..Problem::result(text) };
-        problems.push(match expected.runs.len().checked_sub(1) {
-            Some(last) => problem.of_run(last),
-            None => problem,
-        });
-    };
-    if observed.len() != model.len() {
-        let text =
-            format!("map {name}: {} elements, the model has {}", observed.len(), model.len());
-        problem(text, None);
-    }
-    let differ = observed.iter().zip(&model).enumerate().find(|(_, (ours, theirs))| ours != theirs);
-    let Some((element, ((key, value), (model_key, model_value)))) = differ else { return };
-    if key != model_key {
-        let (key, model_key) = (hex(key), hex(model_key));
-        let text =
-            format!("map {name}: element {element} has key {key}, the model has {model_key}");
-        problem(text, None);
-    } else if let Some(offset) = first_difference(value, model_value) {
-        let text = format!(
-            "map {name}: element {element} with key {} differs from byte {offset}: {}, the model has {}",
-            hex(key),
-            hex(shown(value, offset)),
-            hex(shown(model_value, offset))
-        );
-        let difference = Difference {
-            run: None,
-            place: Place::Map,
-            map: Some(name.to_owned()),
-            element: Some(element),
-            key: Some(hex(key)),
-            offset,
-            kernel: value.get(offset).copied(),
-            expected: model_value.get(offset).copied(),
-            by: By::Model,
-        };
-        problem(text, Some(difference));
-    }
-}
-
-fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
-    let at = a.iter().zip(b).position(|(a, b)| a != b);
-    at.or_else(|| (a.len() != b.len()).then(|| a.len().min(b.len())))
-}
-
-fn shown(bytes: &[u8], from: usize) -> &[u8] {
-    bytes.get(from..(from + SHOWN_BYTES).min(bytes.len())).unwrap_or_default()
-}
-
 fn rejected(rejection: &Rejection, subject: &Subject<'_>, problems: &mut Vec<Problem>) {
     let Subject { lowered, report, .. } = *subject;
     let expected = match rejection.at {
@@ -318,30 +194,6 @@ fn rejected(rejection: &Rejection, subject: &Subject<'_>, problems: &mut Vec<Pro
             problems.push(Problem { log: failure.log.clone(), ..problem });
         }
     }
-}
-
-fn memory(run: usize, place: Place, observed: &[u8], expected: &[u8], by: By) -> Option<Problem> {
-    let offset = first_difference(observed, expected)?;
-    let (what, said) = (place.name(), by.said());
-    let text = if observed.len() != expected.len() {
-        let (ours, theirs) = (observed.len(), expected.len());
-        format!("run {run}: {what} of {ours} bytes, {said} {theirs} bytes")
-    } else {
-        let (ours, theirs) = (hex(shown(observed, offset)), hex(shown(expected, offset)));
-        format!("run {run}: {what} differs from byte {offset}: {ours}, {said} {theirs}")
-    };
-    let difference = Difference {
-        run: Some(run),
-        place,
-        map: None,
-        element: None,
-        key: None,
-        offset,
-        kernel: observed.get(offset).copied(),
-        expected: expected.get(offset).copied(),
-        by,
-    };
-    Some(Problem { difference: Some(difference), ..Problem::result(text).of_run(run) })
 }
 
 /// A step as the field names it.

@@ -1,9 +1,8 @@
 //! Lowers a case and its load plan to the steps that the agent executes.
 
-use super::checks::{act, named};
 use bpf_isa::{MAP_TYPE_INSN_ARRAY, MAP_TYPE_PROG_ARRAY};
 use bpf_object::{LoadPlan, MapPlan, ProgramPlan};
-use bpf_suites::{Case, Expect, LoadOptions};
+use bpf_suites::{Act, Case, Expect, LoadOptions};
 use bpf_wire::{MapBtf, ProgramLoad, Step};
 
 /// Bytes that a program may add to a packet and that are still taken back.
@@ -167,4 +166,26 @@ pub fn load_program(program: &ProgramPlan) -> ProgramLoad {
         without_caps: Vec::new(),
         dump: true,
     }
+}
+
+/// The first map of a name, with its index.
+pub(super) fn named<'p>(plan: &'p LoadPlan, name: &str) -> Option<(usize, &'p MapPlan)> {
+    plan.maps.iter().enumerate().find(|(_, map)| map.name == name)
+}
+
+/// The step of a check of the map with this index; none if reading the map, which is done anyway, is
+/// enough.
+pub(super) fn act(act: &Act, map: u32, plan: &MapPlan) -> Option<Step> {
+    let step = match act {
+        Act::UpdateFails(_) => Step::Attempt(Box::new(Step::UpdateElem {
+            map,
+            key: vec![0; plan.key_size as usize],
+            value: vec![0; plan.value_size as usize],
+            flags: 0,
+        })),
+        Act::LookupBatch => Step::LookupBatch { map },
+        Act::Mmap => Step::ReadMapped { map },
+        Act::Holds(_) => return None,
+    };
+    Some(step)
 }

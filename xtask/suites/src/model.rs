@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use bpf_model::{Machine, Outcome, TraceEntry, Trap};
+use bpf_model::{Input, Machine, Outcome, TraceEntry, Trap};
 use bpf_object::LoadPlan;
-use bpf_suites::{Case, Expect};
+use bpf_suites::{Case, Expect, Run};
 
 use super::lower::is_data;
-use super::traces::input;
 
 /// Instructions that a run may execute in the model. The verifier gives up after a million
 /// processed ones, but a loop that it can bound may run longer.
@@ -86,4 +85,9 @@ pub fn expect(case: &Case, plan: &LoadPlan) -> Expected {
         .map(|(index, map)| is_data(map).then(|| machine.map(index).map(|map| map.elements()))?)
         .collect();
     expected
+}
+
+/// What a run of a case is given.
+pub(super) fn input(run: &Run) -> Input {
+    Input { ctx: run.ctx.clone(), packet: run.packet.clone() }
 }

@@ -7,8 +7,8 @@ use bpf_object::BtfUse;
 use bpf_suites::{Blinding, Case, Expect, Feature, LoadOptions, Run, Source};
 use bpf_wire::{Mode, Output};
 
+use super::executor::{Answer, Executor};
 use super::lower::{Role, lower};
-use super::session::{Answer, Executor};
 use harness_results::notation::errno_name;
 
 /// The last register that programs have. Above it is `BPF_REG_AX`, which only the kernel's own

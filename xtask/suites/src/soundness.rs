@@ -11,9 +11,8 @@ use bpf_suites::{Case, Expect};
 use bpf_wire::{Failure, Output};
 
 use super::explore::{Explorer, Finding};
-use super::judge::{Problem, Subject};
 use super::lower::Role;
-use super::traces::Evidence;
+use super::problem::{Evidence, Problem, Subject};
 use harness_results::notation::{errno_name, hex};
 use harness_results::record::{FailureClass, TooStrict};
 

@@ -12,7 +12,6 @@ use std::time::Instant;
 use anyhow::Result;
 use bpf_wire::Mode;
 
-use harness_host::exit::Status;
 use harness_results::notation::errno_name;
 use harness_results::record::{Record, Verdict};
 use harness_vm::GuestFailure;
@@ -128,11 +127,7 @@ pub fn run(
         })?;
         match loaded {
             Loaded::Dead(failure) => {
-                record.verdict = match failure.status() {
-                    Status::CaseFailed => Verdict::Failed,
-                    _ => Verdict::Broken,
-                };
-                record.problems.push(failure.to_string());
+                failure.judge(&mut record);
                 break;
             }
             Loaded::Done { errno, splats: more } => {

@@ -6,33 +6,17 @@ use std::sync::Arc;
 
 use bpf_model::{Input, Machine};
 use bpf_object::LoadPlan;
-use bpf_suites::{Case, Expect, Run};
+use bpf_suites::{Case, Expect};
 
 use super::explore::{Finding, unlinked};
-use super::judge::Problem;
-use super::model::BUDGET;
+use super::model::{BUDGET, input};
+use super::problem::{Evidence, Problem};
 use harness_results::notation::hex;
 use harness_results::record::FailureClass;
 use harness_results::trace::{Changed, Step, Trace};
 
 /// Steps of a run that are kept.
 const KEPT: usize = 4096;
-
-/// The run of the model that shows a problem.
-#[derive(Clone, Debug)]
-pub enum Evidence {
-    /// The run of the case with this index, of program 0.
-    Run(usize),
-    /// What was found on inputs that the case does not state.
-    Found {
-        /// The program that was run.
-        program: usize,
-        /// Whether prog arrays were filled.
-        linked: bool,
-        /// What was found.
-        finding: Box<Finding>,
-    },
-}
 
 /// The traces of a case: each is made once, however many modes it is the evidence in.
 #[derive(Debug, Default)]
@@ -71,11 +55,6 @@ fn make(case: &Case, plan: &LoadPlan, evidence: &Evidence, what: String) -> Opti
             }
         },
     }
-}
-
-/// What a run of a case is given.
-pub(super) fn input(run: &Run) -> Input {
-    Input { ctx: run.ctx.clone(), packet: run.packet.clone() }
 }
 
 /// Makes the runs on the same maps and traces the last one.

@@ -8,6 +8,7 @@ pub mod compile;
 pub mod message;
 pub mod object;
 pub mod recorded;
+pub mod run;
 pub mod spec;
 pub mod subtest;
 pub mod suite;

@@ -128,7 +128,8 @@ fn real_guest_while_it_boots_and_while_cases_run() {
             let mut running = world.start(test_command(&world));
             running.wait_for_words(words);
             running.stop(how).assert_error(INTERRUPTED, "interrupted");
-            assert!(!world.path("report.json").exists(), "a report of half a session");
+            let report = harness_report::json::read(&world.path("report.json")).unwrap();
+            assert_eq!(report.stopped.as_deref(), Some("interrupted"));
         });
     }
 }

@@ -13,29 +13,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+pub use super::device::Accel;
 use super::qemu;
 use harness_host::exit::Stop;
 use harness_host::paths;
 use harness_host::ui::errln;
-
-/// What executes the guest's instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accel {
-    /// The processor.
-    Kvm,
-    /// QEMU's translator.
-    Tcg,
-}
-
-impl Accel {
-    /// Name on QEMU's command line and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kvm => "kvm",
-            Self::Tcg => "tcg",
-        }
-    }
-}
 
 /// What the user wants of the accelerator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

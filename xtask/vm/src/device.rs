@@ -4,7 +4,24 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::accel::Accel;
+/// What executes the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accel {
+    /// The processor.
+    Kvm,
+    /// QEMU's translator.
+    Tcg,
+}
+
+impl Accel {
+    /// Name on QEMU's command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
 
 /// A part of the machine, or a property of it.
 pub trait Device {

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use harness_host::exit::{Status, Stop};
 pub use harness_results::failure::FailureKind;
+use harness_results::record::{FailureClass, Record, Verdict};
 
 /// A guest that is no more, or of no more use. The machine has to go.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -27,6 +28,17 @@ impl GuestFailure {
     /// Exit status that it stands for.
     pub fn status(&self) -> Status {
         self.kind.status()
+    }
+
+    /// Judges what was running: the kernel's splats, crashes and hangs are the failure of a test; of
+    /// any other trouble nothing is known about it.
+    pub fn judge(&self, record: &mut Record) {
+        (record.verdict, record.failure) = match self.status() {
+            Status::CaseFailed => (Verdict::Failed, Some(FailureClass::Guest)),
+            _ => (Verdict::Broken, None),
+        };
+        record.guest = Some(self.kind);
+        record.problems.push(self.to_string());
     }
 
     /// As an error that carries its exit status.

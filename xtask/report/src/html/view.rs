@@ -105,7 +105,7 @@ struct FailedMode {
 }
 
 fn bad(record: &Record) -> bool {
-    matches!(record.verdict, Verdict::Failed | Verdict::Broken)
+    record.is_bad()
 }
 
 fn suite_of(name: &str) -> &str {
@@ -164,6 +164,9 @@ fn facts(reports: &[Report]) -> Vec<(&'static str, Vec<String>)> {
             "guests",
             report.guests.iter().map(terminal::guest).collect::<Vec<_>>().join("; "),
         ));
+        if let Some(why) = &report.stopped {
+            of.push(("stopped", why.clone()));
+        }
         of.push(("cases", format!("{:.1} s", report.times.cases_ms as f64 / 1000.0)));
         for (name, value) in of {
             match facts.iter_mut().find(|(known, _)| *known == name) {

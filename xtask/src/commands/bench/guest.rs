@@ -18,7 +18,6 @@ use serde::Serialize;
 
 use super::processor;
 use crate::cli::GuestArgs;
-use crate::commands::start::{Started, start};
 use harness_host::exit::{Status, Stop};
 use harness_host::interrupt;
 use harness_host::ui::{Progress, out};
@@ -27,6 +26,7 @@ use harness_suites::guest;
 use harness_suites::lower::lower;
 use harness_suites::select::select;
 use harness_suites::session::{self, Prepared, Rules};
+use harness_suites::start::{Started, start};
 
 /// Batches of a loop that the guest is sent at once: what it takes has to end before the deadline.
 const CHUNK: usize = 32;
@@ -98,7 +98,7 @@ impl Guest {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
         let subjects = self.subjects()?;
-        let Started { built, mut guest, accel, .. } = start(&self.on)?;
+        let Started { built, mut guest, accel, .. } = start(&self.on.on())?;
         let rules = Rules {
             modes: Mode::ALL.to_vec(),
             fail_fast: false,

@@ -8,7 +8,7 @@ use super::super::traces::Traces;
 use super::*;
 use crate::lower::lower;
 use crate::model;
-use harness_results::record::TooStrict;
+use harness_results::record::{Difference, Place, TooStrict};
 
 /// What the kernel of a test does with a step; `None` for what it usually does.
 type Kernel<'a> = &'a dyn Fn(Role) -> Option<Result<Output, Failure>>;

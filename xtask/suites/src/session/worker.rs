@@ -197,5 +197,5 @@ impl<'a> Worker<'a, '_> {
 }
 
 fn bad(record: &Record) -> bool {
-    matches!(record.verdict, Verdict::Failed | Verdict::Broken)
+    record.is_bad()
 }

@@ -10,7 +10,7 @@ use super::spec::Spec;
 use super::subtest::{Subtest, Tests};
 use super::tags;
 use crate::session::{Answer, Executor};
-use harness_host::exit::{Status, Stop};
+use harness_host::exit::Stop;
 use harness_results::record::{Record, Verdict};
 
 /// `struct test_val` of the tests with its index behind the seventh of its numbers, as
@@ -160,12 +160,7 @@ fn run_one(test: &Subtest, name: &str, mode: Mode, executor: &mut dyn Executor) 
     record.millis = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     match answer {
         Answer::Dead(failure) => {
-            record.verdict = match failure.status() {
-                Status::CaseFailed => Verdict::Failed,
-                _ => Verdict::Broken,
-            };
-            record.guest = Some(failure.kind);
-            record.problems.push(failure.to_string());
+            failure.judge(&mut record);
         }
         Answer::Report { report, splats } => {
             for problem in test.judge(mode, &lowered, &report) {

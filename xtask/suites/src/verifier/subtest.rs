@@ -12,8 +12,9 @@ use bpf_wire::{BatchReport, Failure, Mode, Output, ProgramLoad, Step};
 
 use super::spec::{Expectation, Returns, Spec, TEST_DATA_LEN};
 use super::xlated;
-use crate::judge::{Problem, describe, sysctls};
+use crate::judge::{describe, sysctls};
 use crate::lower::{Lowered, Role, create_map, load_program};
+use crate::problem::Problem;
 use harness_results::notation::errno_name;
 use harness_results::record::FailureClass;
 

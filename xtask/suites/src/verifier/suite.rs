@@ -87,7 +87,17 @@ pub fn files(compiled: Vec<Compiled>, without_sys_admin: impl Fn(&str) -> bool) 
 
 /// How many programs are asked for.
 pub fn programs(files: &[File], wanted: &Wanted) -> usize {
-    let of_file = |file: &File| file.object.as_ref().map_or(0, |it| asked(it, wanted).count());
+    let of_file = |file: &File| {
+        let name = format!("{NAME}/{}", file.name);
+        match &file.object {
+            Err(_) => usize::from(wanted.has(&format!("{name}/"))),
+            Ok(object) => {
+                let refused = object.refused().iter();
+                let refused = refused.filter(|(it, _)| wanted.has(&format!("{name}/{it}")));
+                refused.count() + asked(object, wanted).count()
+            }
+        }
+    };
     files.iter().map(of_file).sum()
 }
 
@@ -113,6 +123,14 @@ pub fn run(
 ) -> Result<Vec<Record>> {
     let prefix = format!("{NAME}/");
     let rules = Rules { prefix: &prefix, modes };
+    let left_out = |name: &str,
+                    reason: &str,
+                    records: &mut Vec<Record>,
+                    done: &mut dyn FnMut(&[Record]) -> bool| {
+        let of_modes: Vec<Record> = modes.iter().map(|mode| skipped(name, *mode, reason)).collect();
+        done(&of_modes);
+        records.extend(of_modes);
+    };
     let mut records = Vec::new();
     for file in files {
         let object = match &file.object {
@@ -120,7 +138,7 @@ pub fn run(
             Err(reason) => {
                 let name = format!("{prefix}{}", file.name);
                 if wanted.has(&format!("{name}/")) {
-                    records.extend(modes.iter().map(|mode| skipped(&name, *mode, reason)));
+                    left_out(&name, reason, &mut records, &mut done);
                 }
                 continue;
             }
@@ -128,7 +146,7 @@ pub fn run(
         for (program, reason) in object.refused() {
             let name = format!("{prefix}{}/{program}", file.name);
             if wanted.has(&name) {
-                records.extend(modes.iter().map(|mode| skipped(&name, *mode, reason)));
+                left_out(&name, reason, &mut records, &mut done);
             }
         }
         for program in asked(object, wanted) {

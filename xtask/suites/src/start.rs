@@ -4,30 +4,40 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::cli::GuestArgs;
+use crate::consoles;
+use crate::guest::Guest;
 use harness_host::ui::errln;
 use harness_host::{interrupt, needs};
 use harness_kernel::build::{self, BuiltKernel, KernelRequest};
-use harness_suites::consoles;
-use harness_suites::guest::Guest;
 use harness_vm::MachineConfig;
-use harness_vm::accel::{self, Decision};
+use harness_vm::accel::{self, Choice, Decision};
 use harness_vm::image;
 use harness_vm::qemu;
 
+/// What a guest is started with.
+#[derive(Clone, Debug)]
+pub struct On {
+    /// Whether missing packages may be installed.
+    pub install_deps: bool,
+    /// How the guest's instructions are executed.
+    pub accel: Choice,
+    /// The kernel.
+    pub kernel: KernelRequest,
+}
+
 /// A kernel that is built, and a guest that can be started with it.
 #[derive(Debug)]
-pub(crate) struct Started {
+pub struct Started {
     /// The kernel.
-    pub(crate) built: BuiltKernel,
+    pub built: BuiltKernel,
     /// The guest.
-    pub(crate) guest: Guest,
+    pub guest: Guest,
     /// Where its console goes.
-    pub(crate) console: PathBuf,
+    pub console: PathBuf,
     /// How its instructions are executed: `kvm` or `tcg`.
-    pub(crate) accel: &'static str,
+    pub accel: &'static str,
     /// What runs it: the first line of QEMU's `--version`.
-    pub(crate) qemu: String,
+    pub qemu: String,
 }
 
 /// Makes sure that the host has what it takes, builds the kernel and the initramfs, and says on
@@ -36,7 +46,7 @@ pub(crate) struct Started {
 /// # Errors
 ///
 /// Whatever stands in the way of one of them.
-pub(crate) fn start(on: &GuestArgs) -> Result<Started> {
+pub fn start(on: &On) -> Result<Started> {
     let (built, decision) = ready(on)?;
     let initramfs = image::build()?;
     let console = consoles::folder()?.join("console.log");
@@ -59,12 +69,11 @@ pub(crate) fn start(on: &GuestArgs) -> Result<Started> {
 /// # Errors
 ///
 /// Whatever stands in the way of one of them.
-pub(crate) fn ready(on: &GuestArgs) -> Result<(BuiltKernel, Decision)> {
-    needs::ensure(on.host.install_deps)?;
-    let request = KernelRequest::from(&on.kernel);
-    let built = build::build(&request)?;
+pub fn ready(on: &On) -> Result<(BuiltKernel, Decision)> {
+    needs::ensure(on.install_deps)?;
+    let built = build::build(&on.kernel)?;
     interrupt::check()?;
-    let decision = accel::decide(on.accel.into())?;
+    let decision = accel::decide(on.accel)?;
     if let Some(note) = &decision.note {
         errln!("{note}");
     }

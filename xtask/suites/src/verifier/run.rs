@@ -3,47 +3,46 @@
 use anyhow::Result;
 use bpf_wire::Mode;
 
-use crate::cli::KernelArgs;
+use crate::guest::Guest;
+use crate::recorded::MadeWith;
+use crate::verifier::compile;
+use crate::verifier::recorded::{Changes, Recorded};
+use crate::verifier::suite::{self, Reference, Wanted};
 use harness_host::exit::Stop;
-use harness_host::ui::{Progress, err, errln};
-use harness_kernel::build::BuiltKernel;
+use harness_host::ui::Progress;
+use harness_kernel::build::{BuiltKernel, KernelRequest};
 use harness_kernel::selftests;
-use harness_report::object as shown;
+use harness_results::event::{Event, Finished, Sort, Stream};
 use harness_results::record::{Record, Verdict};
-use harness_suites::guest::Guest;
-use harness_suites::recorded::MadeWith;
-use harness_suites::verifier::compile;
-use harness_suites::verifier::recorded::{Changes, Recorded};
-use harness_suites::verifier::suite::{self, Reference, Wanted};
 
 /// Factor on the deadline of one test.
 const PATIENCE: u32 = 5;
 
 /// A run of the suite.
 #[derive(Debug)]
-pub(crate) struct Suite<'a> {
+pub struct Suite<'a> {
     /// What kernel was asked for.
-    pub(crate) kernel: &'a KernelArgs,
+    pub kernel: &'a KernelRequest,
     /// The kernel.
-    pub(crate) built: &'a BuiltKernel,
+    pub built: &'a BuiltKernel,
     /// Modes to run in.
-    pub(crate) modes: Vec<Mode>,
+    pub modes: Vec<Mode>,
     /// Which of its tests.
-    pub(crate) wanted: &'a Wanted,
+    pub wanted: &'a Wanted,
     /// Whether to record the results as those of the base.
-    pub(crate) bless: bool,
+    pub bless: bool,
     /// Whether to stop at the first failure.
-    pub(crate) fail_fast: bool,
+    pub fail_fast: bool,
 }
 
 impl Suite<'_> {
-    /// Runs it; a record for each test and mode.
+    /// Runs it, and tells the stream a record for each test and mode.
     ///
     /// # Errors
     ///
     /// When the host has no compiler, nothing is recorded of the base, or the guest cannot be
     /// started.
-    pub(crate) fn run(&self, guest: &mut Guest) -> Result<Vec<Record>> {
+    pub fn run(&self, guest: &mut Guest, stream: &mut Stream<'_>) -> Result<()> {
         let reference = self.reference()?;
         let tree = selftests::of(self.kernel.linux.as_deref(), &self.kernel.base)?;
         let progress = Progress::spinner("compiling progs/verifier_*.c");
@@ -57,29 +56,35 @@ impl Suite<'_> {
         // Some tests make the verifier process a million instructions, twice where it refuses:
         // a minute is not enough for that where instructions are emulated.
         guest.wait_longer(PATIENCE);
-        let progress = Progress::count(total as u64, suite::NAME);
+        stream.tell(&Event::Part { name: suite::NAME, total: Some(total as u64) });
+        let mut done = 0;
         let ran = suite::run(&files, self.wanted, &self.modes, &reference, guest, |records| {
-            progress.inc(1);
-            for of_test in records.chunk_by(|one, other| one.name == other.name) {
-                let bad = |it: &Record| matches!(it.verdict, Verdict::Failed | Verdict::Broken);
-                if !self.bless && of_test.iter().any(bad) {
-                    progress.line(&shown::annotated(&of_test[0].name, of_test));
-                    return !self.fail_fast;
-                }
+            done += 1;
+            stream.tell(&Event::Progress(done));
+            if self.bless {
+                return true;
             }
-            true
+            finished(stream, records.to_vec());
+            !(self.fail_fast && records.iter().any(Record::is_bad))
         });
         let mut records = ran?;
-        progress.finish();
-        err!("{}", suite::summary(&files, self.wanted, &records));
-        if self.wanted.is_all() {
-            if self.bless {
-                self.record(&mut records)?;
-            } else if let Reference::Base(recorded, _) = &reference {
-                records.extend(self.numbers(&records, recorded));
+        stream.tell(&Event::PartEnded);
+        stream.tell(&Event::Note(&suite::summary(&files, self.wanted, &records)));
+        let compared = match &reference {
+            _ if !self.wanted.is_all() => None,
+            Reference::Base(recorded, _) => self.numbers(&records, recorded),
+            Reference::None => None,
+        };
+        if self.bless {
+            if self.wanted.is_all() {
+                self.record(&mut records, stream)?;
             }
+            finished(stream, records);
         }
-        Ok(records)
+        if let Some(compared) = compared {
+            finished(stream, vec![compared]);
+        }
+        Ok(())
     }
 
     fn reference(&self) -> Result<Reference> {
@@ -105,21 +110,27 @@ impl Suite<'_> {
         let mut record = Record::new(suite::NAME, mode);
         record.verdict = Verdict::Failed;
         record.problems = problems;
-        err!("{}", shown::annotated(suite::NAME, std::slice::from_ref(&record)));
         Some(record)
     }
 
     /// Records the results; what failed is then what the base lacks.
-    fn record(&self, records: &mut [Record]) -> Result<()> {
+    fn record(&self, records: &mut [Record], stream: &mut Stream<'_>) -> Result<()> {
         let made_with = MadeWith {
             base: self.built.base.clone(),
             patches: self.built.patches_applied,
             key: self.built.key.clone(),
         };
         let recorded = Recorded { made_with, modes: suite::tally(records) };
-        errln!("recorded in {}", recorded.store()?.display());
+        let path = recorded.store()?;
+        stream.tell(&Event::Note(&format!("recorded in {}\n", path.display())));
         let none = Changes::default();
         records.iter_mut().for_each(|record| suite::compare(record, &recorded, &none));
         Ok(())
     }
+}
+
+/// Tells the stream that tests are over.
+fn finished(stream: &mut Stream<'_>, records: Vec<Record>) {
+    let order = stream.next_order();
+    stream.finished(Finished { order, sort: Sort::Annotated, records });
 }
