@@ -221,7 +221,7 @@ mod tests {
         let (judged, _) = judged(&[&[("a", Skipped)]]);
         let judged = judged.unwrap();
         assert_eq!(judged.class, Some(Class::Lacks));
-        assert!(judged.text.starts_with("unsupported: Skipped of a"), "{}", judged.text);
+        assert!(judged.text.starts_with("skipped: Skipped of a"), "{}", judged.text);
     }
 
     #[test]

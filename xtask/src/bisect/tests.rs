@@ -131,7 +131,7 @@ fn a_commit_that_does_as_neither_end_is_skipped() {
     assert_eq!(candidates.len(), 2, "{candidates:?}");
     let text = answer.text(|_| String::new());
     assert!(text.starts_with("the first bad commit is one of these"), "{text}");
-    assert!(text.contains("commit 4: unsupported: Skipped"), "{text}");
+    assert!(text.contains("commit 4: skipped: Skipped"), "{text}");
 }
 
 #[test]
