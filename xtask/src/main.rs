@@ -10,6 +10,7 @@ mod debug;
 #[cfg(test)]
 mod docs;
 mod exit;
+mod files;
 mod fuzz;
 mod host;
 mod image;

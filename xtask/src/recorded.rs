@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::cache::write_whole;
+use crate::files::write_whole;
 use crate::paths;
 
 /// What is recorded of a part of a suite in a mode.

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, Result, ensure};
 
 use crate::exit::Stop;
+use crate::files::write_whole;
 use crate::host;
-use crate::kernel::cache::write_whole;
 use crate::kernel::key::Digester;
 use crate::{interrupt, paths};
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::bases::{self, Base};
 use super::boot::BootOptions;
-use super::cache::{Cache, Entry, Lock};
+use super::cache::{Cache, Entry};
 use super::config::{self, Fragments};
 use super::key::{BUILDER_VERSION, Digester, Ingredients};
 use super::linux::{Fingerprint, LinuxTree};
@@ -21,6 +21,7 @@ use super::toolchain::Toolchain;
 use super::tree::Tree;
 use crate::cli::KernelArgs;
 use crate::exit::Stop;
+use crate::files::Lock;
 use crate::paths;
 
 const VMLINUX: &str = "vmlinux";

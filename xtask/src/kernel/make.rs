@@ -13,9 +13,10 @@ use anyhow::{Context, Result};
 use regex::Regex;
 use thiserror::Error;
 
-use super::cache::{Cache, Lock, write_whole};
+use super::cache::Cache;
 use super::toolchain::Toolchain;
 use crate::exit::Stop;
+use crate::files::{Lock, write_whole};
 use crate::interrupt::Group;
 use crate::ui::Progress;
 

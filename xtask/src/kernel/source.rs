@@ -9,7 +9,7 @@ pub(crate) mod space;
 mod test_server;
 mod unpack;
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -22,6 +22,7 @@ use self::http::{Client, Options};
 use super::bases::{Base, Place};
 use crate::exit::Stop;
 use crate::ui::errln;
+use crate::files::Lock;
 
 /// A base's source as one file in the cache, its digest checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub(crate) fn obtain(base: &Base, cache: &Path) -> Result<Tarball> {
 fn obtain_with(base: &Base, cache: &Path, options: &Options) -> Result<Tarball> {
     let dir = cache.join("source");
     fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
-    let _lock = lock(&dir)?;
+    let _lock = Lock::take(&dir.join("lock"), "the kernel sources")?;
     for place in &base.places {
         if let Some(tarball) = place.cached(&dir)? {
             return Ok(tarball);
@@ -98,24 +99,6 @@ fn nowhere(base: &Base, dir: &Path, reasons: &[String]) -> Stop {
         }
     }
     Stop::HostLacks(text)
-}
-
-/// Holds other processes off the directory until it is dropped.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join("lock");
-    let lock = || -> std::io::Result<File> {
-        let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                errln!("waiting for another process that gets a kernel source ...");
-                file.lock()?;
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-        Ok(file)
-    };
-    lock().with_context(|| format!("locking {}", path.display()))
 }
 
 impl Place {

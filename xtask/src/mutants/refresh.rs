@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::mutant::{self, Mutant};
-use crate::kernel::cache::write_whole;
+use crate::files::write_whole;
 use crate::kernel::series::Series;
 use crate::kernel::tree::Tree;
 

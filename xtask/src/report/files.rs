@@ -8,6 +8,7 @@ use clap::Args;
 use super::record::Report;
 use super::{html, json, junit, ktap};
 use crate::exit::{Status, Stop};
+use crate::files::directory;
 
 /// Where to write what was found.
 #[derive(Clone, Debug, Default, Args)]
@@ -45,7 +46,7 @@ impl ReportArgs {
             if path.is_dir() {
                 return Err(Stop::Usage(format!("{} is a directory", path.display())));
             }
-            tempfile::NamedTempFile::new_in(json::directory(path)).map_err(|error| {
+            tempfile::NamedTempFile::new_in(directory(path)).map_err(|error| {
                 let text = format!("the report {} cannot be written: {error}", path.display());
                 match Status::of_io(&error) {
                     Status::HostLacks => Stop::HostLacks(text),

@@ -1,8 +1,7 @@
 //! The machine-readable report. Its shape is in `report.schema.json`, made of the types in
 //! [`super::record`].
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Report, SCHEMA};
 use crate::exit::Stop;
+use crate::files;
 
 /// Writes a report as JSON, whole or not at all.
 ///
@@ -78,14 +78,8 @@ pub(super) fn write_with(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    let failed = || format!("failed to write the report {}", path.display());
-    let temporary = tempfile::NamedTempFile::new_in(directory(path)).with_context(failed)?;
-    let mut writer = BufWriter::new(temporary.as_file());
-    content(&mut writer).and_then(|()| Ok(writer.flush()?)).with_context(failed)?;
-    drop(writer);
-    let file: File = temporary.persist(path).with_context(failed)?;
-    drop(file);
-    Ok(())
+    files::write_with(path, content)
+        .with_context(|| format!("failed to write the report {}", path.display()))
 }
 
 #[cfg(test)]

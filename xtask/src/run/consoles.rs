@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
-use crate::kernel::cache::Lock;
+use crate::files::Lock;
 use crate::paths;
 
 /// A file of the folder that is locked for as long as the process lives.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::qemu;
 use crate::cli::AccelChoice;
 use crate::exit::Stop;
+use crate::files::write_whole;
 use crate::paths;
 use crate::ui::errln;
 
@@ -147,10 +148,7 @@ impl Memory {
         let write = || -> Result<()> {
             let folder = self.file.parent().unwrap_or(Path::new("."));
             fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, &kept)?;
-            file.persist(&self.file)?;
-            Ok(())
+            write_whole(&self.file, &serde_json::to_vec_pretty(&kept)?)
         };
         write().with_context(|| {
             format!("failed to remember in {} whether KVM works", self.file.display())
