@@ -141,10 +141,10 @@ impl Need {
     }
 }
 
-/// Finds a program on the `PATH`.
+/// Finds a program on the `PATH`, or where Debian keeps some that an ordinary user's `PATH` does not
+/// lead to.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    // Debian keeps some programs where an ordinary user's PATH does not look.
     let extra = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path).chain(extra).map(|dir| dir.join(name)).find(|file| {
         nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok() && file.is_file()

@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::device::Device;
+use crate::host::find_program;
 use crate::interrupt;
 
 /// The program.
@@ -46,12 +47,12 @@ pub(crate) fn version() -> io::Result<String> {
 ///
 /// [`io::ErrorKind::NotFound`] when there is none.
 pub(crate) fn command() -> io::Result<Command> {
-    if !installed(PROGRAM) {
+    if find_program(PROGRAM).is_none() {
         return Err(io::ErrorKind::NotFound.into());
     }
     // setpriv (util-linux) sets the parent-death signal, which a safe program cannot do for its
     // child by itself; without it, only Drop ends QEMU.
-    if !installed("setpriv") {
+    if find_program("setpriv").is_none() {
         return Ok(Command::new(PROGRAM));
     }
     let mut command = Command::new("setpriv");
@@ -141,12 +142,6 @@ pub(crate) fn describe(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "ended".into(),
     }
-}
-
-/// Whether `PATH` leads to the program.
-fn installed(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
 #[cfg(test)]
