@@ -62,6 +62,7 @@ pub(crate) const NEEDS: &[Need] = &[
     program("git", "git", "the kernel tree and the patch series"),
     program("tar", "tar", "unpacks the kernel source"),
     program("xz", "xz-utils", "unpacks the kernel source"),
+    program("curl", "curl", "downloads the kernel source"),
     program("setpriv", "util-linux", "ends QEMU together with its parent"),
     Need {
         name: "libelf headers",

@@ -52,8 +52,6 @@ pub(crate) enum Place {
         package: String,
         /// The exact version, as apt takes it after `=`.
         version: String,
-        /// `trixie-backports`.
-        suite: String,
         /// The .deb's digest.
         sha256: Sha256Sum,
     },
@@ -133,12 +131,12 @@ impl Place {
                     bail!("{url}: neither sums nor sha256 tells its digest");
                 }
             }
-            Self::DebianSource { package, version, suite, .. } => {
-                for value in [package, version, suite] {
-                    // They become words of a command line, of sources.list and of a file name.
+            Self::DebianSource { package, version, .. } => {
+                for value in [package, version] {
+                    // They become part of an address and of a file name.
                     let fits = |c: char| c.is_ascii_alphanumeric() || "+-.~:".contains(c);
                     if value.is_empty() || value.starts_with('-') || !value.chars().all(fits) {
-                        bail!("{value:?} is not a name or version of a Debian package or suite");
+                        bail!("{value:?} is not a name or version of a Debian package");
                     }
                 }
             }
@@ -195,7 +193,7 @@ mod tests {
     fn a_digest_must_be_one() {
         for wrong in ["", "abc", &DIGEST[1..], &DIGEST.replace('7', "g")] {
             let place = format!(
-                "kind = \"debian-source\"\npackage = \"p\"\nversion = \"1\"\nsuite = \"s\"\n\
+                "kind = \"debian-source\"\npackage = \"p\"\nversion = \"1\"\n\
                  sha256 = \"{wrong}\""
             );
             let error = error(&with_place(&place));
@@ -205,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_debian_package_must_have_its_digest() {
-        let place = "kind = \"debian-source\"\npackage = \"p\"\nversion = \"1\"\nsuite = \"s\"";
+        let place = "kind = \"debian-source\"\npackage = \"p\"\nversion = \"1\"";
         assert!(error(&with_place(place)).contains("missing field `sha256`"));
     }
 
@@ -222,13 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn words_that_would_become_apt_options_are_refused() {
-        for suite in ["-o", "a b", "a\\nb", ""] {
+    fn names_that_would_lead_elsewhere_are_refused() {
+        for version in ["-o", "a b", "a\\nb", "", "../x"] {
             let place = format!(
-                "kind = \"debian-source\"\npackage = \"p\"\nversion = \"1\"\nsuite = \"{suite}\"\n\
+                "kind = \"debian-source\"\npackage = \"p\"\nversion = \"{version}\"\n\
                  sha256 = \"{DIGEST}\""
             );
-            assert!(error(&with_place(&place)).contains("is not a name"), "{suite}");
+            assert!(error(&with_place(&place)).contains("is not a name"), "{version}");
         }
     }
 
