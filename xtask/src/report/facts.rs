@@ -1,7 +1,6 @@
 //! What a session ran on: enough to make it again, and what it took.
 
 use anyhow::{Context, Result};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -10,7 +9,8 @@ use crate::kernel::source::digest::Sha256Sum;
 use crate::run::inputs;
 
 /// What identifies the kernel under test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct KernelFacts {
     /// Name of the base, or the path of the user's tree.
     pub(crate) base: String,
@@ -67,7 +67,8 @@ impl KernelFacts {
 }
 
 /// Where and with what a session ran, beside the kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct HostFacts {
     /// How the guest was executed: `kvm` or `tcg`.
     pub(crate) accel: String,
@@ -89,7 +90,8 @@ impl HostFacts {
 }
 
 /// What a session took. Not part of what makes two sessions the same.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Times {
     /// When the session started, in seconds since 1970 began.
     pub(crate) started: u64,
@@ -100,7 +102,8 @@ pub(crate) struct Times {
 }
 
 /// One guest of a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct GuestFacts {
     /// Milliseconds from starting QEMU to the agent's first record.
     pub(crate) boot_ms: u64,
@@ -113,7 +116,8 @@ pub(crate) struct GuestFacts {
 }
 
 /// What a guest holds between two batches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Resources {
     /// Descriptors that the agent has open.
     pub(crate) descriptors: u32,

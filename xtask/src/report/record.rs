@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bpf_wire::Mode;
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::facts::{GuestFacts, HostFacts, KernelFacts, Times};
@@ -17,7 +16,8 @@ use crate::vm::FailureKind;
 pub(crate) const SCHEMA: u32 = 3;
 
 /// Everything that a session found.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Report {
     /// [`SCHEMA`].
@@ -44,7 +44,8 @@ pub(crate) struct Report {
 }
 
 /// One case in one mode.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Record {
     /// `suite/case`.
     pub(crate) name: String,
@@ -121,7 +122,8 @@ fn modes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ModeName>, D:
 }
 
 /// What came of a case in one mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
     /// Author, model and kernel agree.
@@ -135,9 +137,8 @@ pub(crate) enum Verdict {
 }
 
 /// What a failure is about, the gravest first.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FailureClass {
     /// The kernel accepted a program that the model traps on.
@@ -157,7 +158,8 @@ pub(crate) enum FailureClass {
 }
 
 /// Where two runs differ first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Difference {
     /// Number of the run; none for a map, which is looked at behind the last one.
     pub(crate) run: Option<usize>,
@@ -180,7 +182,8 @@ pub(crate) struct Difference {
 }
 
 /// What was compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Place {
     /// The context behind a run.
@@ -203,7 +206,8 @@ impl Place {
 }
 
 /// Who expects a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum By {
     /// The case's author.
@@ -224,7 +228,8 @@ impl By {
 
 /// A program that the kernel rejects and that the model runs cleanly on every input that the harness
 /// makes up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TooStrict {
     /// Index of the program.
     pub(crate) program: usize,
@@ -237,7 +242,8 @@ pub(crate) struct TooStrict {
 }
 
 /// A case with such a program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TooStrictCase {
     /// `suite/case`.
     pub(crate) name: String,
@@ -280,7 +286,8 @@ pub(crate) fn traces(records: &[Record]) -> Vec<Arc<Trace>> {
 }
 
 /// How many records have each verdict.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Counts {
     /// [`Verdict::Held`].
     pub(crate) held: usize,

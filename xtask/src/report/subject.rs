@@ -3,13 +3,13 @@
 use bpf_isa::disassemble;
 use bpf_object::LoadPlan;
 use bpf_suites::{Case, Expect, Source};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::run::judge::{errno_name, hex};
 
 /// A case: its program and what is expected of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Subject {
     /// `suite/case`.
     pub(crate) name: String,
@@ -25,7 +25,8 @@ pub(crate) struct Subject {
 }
 
 /// One run that a case states.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct StatedRun {
     /// The context, in hexadecimal.
     pub(crate) context: String,
