@@ -146,8 +146,8 @@ impl Check {
             Some(linter) => step("CI workflow", || workflow::lint(&linter))?,
             None => skip("CI workflow", &workflow::how_to_install(), skipped),
         }
-        outln!("==> kernel");
-        let built = build::build(&KernelRequest::from(&KernelArgs::default()))?;
+        let request = KernelRequest::from(&KernelArgs::default());
+        let built = stage("kernel", || build::build(&request))?;
         let vmlinux = built.vmlinux.display().to_string();
         let mut tests = REAL_GUESTS.to_vec();
         for (program, name, package) in NEED_MORE {
@@ -166,10 +166,10 @@ impl Check {
             skip("a full disk", how, skipped);
         }
         interrupt::check()?;
-        outln!("==> cases in the guest");
         let reports = tempfile::tempdir().context("making a directory for the report")?;
         let report = reports.path().join("report.json");
-        let cases = Test::everything_reported(report.clone(), self.host.clone()).run()?;
+        let test = Test::everything_reported(report.clone(), self.host.clone());
+        let cases = stage("cases in the guest", || test.run())?;
         if host::find_program("python3").is_some() {
             step("KTAP, by the kernel's own parser", || {
                 kunit::Parser::of_base(cli::DEFAULT_BASE)?.check(&json::read(&report)?)?;
@@ -187,34 +187,32 @@ impl Check {
             skip("HTML, in a real browser", "apt-get install chromium", skipped);
         }
         for config in CONFIGS {
-            outln!("==> cases in the guest, config {}", config.join(" and "));
-            let status = Test::everything_on(config, self.host.clone()).run()?;
+            let name = format!("cases in the guest, config {}", config.join(" and "));
+            let status = stage(&name, || Test::everything_on(config, self.host.clone()).run())?;
             if status != Status::Held {
                 return Ok(status);
             }
         }
-        outln!("==> the kernel's own tests of the verifier");
+        let verifier = "the kernel's own tests of the verifier";
         match compile::ensure() {
-            Err(lacking) => outln!("    unsupported: {lacking}"),
+            Err(lacking) => outln!("==> {verifier}\n    unsupported: {lacking}"),
             Ok(()) => {
-                let status = Test::only(suite::NAME, self.host.clone()).run()?;
+                let status = stage(verifier, || Test::only(suite::NAME, self.host.clone()).run())?;
                 if status != Status::Held {
                     return Ok(status);
                 }
             }
         }
-        outln!("==> a bisection whose answer is known");
-        let status = Bisect::rehearsal(self.host.clone()).run()?;
+        let rehearsal = Bisect::rehearsal(self.host.clone());
+        let status = stage("a bisection whose answer is known", || rehearsal.run())?;
         if status != Status::Held {
             return Ok(status);
         }
-        outln!("==> fuzz targets");
-        let status = Fuzz::everything(FUZZ_SECONDS).run()?;
+        let status = stage("fuzz targets", || Fuzz::everything(FUZZ_SECONDS).run())?;
         if status != Status::Held {
             return Ok(status);
         }
-        outln!("==> mutants in the guest");
-        Mutate::everything(self.host).run()
+        stage("mutants in the guest", || Mutate::everything(self.host).run())
     }
 }
 
@@ -235,12 +233,18 @@ fn skip(name: &str, how: &str, skipped: &mut Vec<String>) {
     skipped.push(format!("{name}: {how}"));
 }
 
+/// A step that holds or fails.
 fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    stage(name, work).with_context(|| format!("check: {name}"))
+}
+
+/// Says what is done, and how long it took.
+fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     outln!("==> {name}");
     let start = Instant::now();
-    work().with_context(|| format!("check: {name}"))?;
-    outln!("    ok, {:.1} s", start.elapsed().as_secs_f64());
-    Ok(())
+    let result = work()?;
+    outln!("    {name}: {:.1} s", start.elapsed().as_secs_f64());
+    Ok(result)
 }
 
 fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
