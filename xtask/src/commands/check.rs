@@ -247,13 +247,24 @@ fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     Ok(result)
 }
 
+/// How the variables begin that `cargo run` sets for the program that it runs.
+const SET_BY_CARGO_RUN: [&str; 3] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_"];
+
 fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let shell = Shell::new()?;
     shell.change_dir(paths::repository());
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let command = cmd!(shell, "{program} {args...}").envs(environment.iter().copied());
     let line = command.to_string();
-    let status = Group::spawn(&mut Command::from(command), Stdio::null())
+    let mut command = Command::from(command);
+    // Build scripts that ask for what `cargo run` has set for this program would run again now, and
+    // once more at the next `cargo xtask`.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| SET_BY_CARGO_RUN.iter().any(|p| name.starts_with(p))) {
+            command.env_remove(name);
+        }
+    }
+    let status = Group::spawn(&mut command, Stdio::null())
         .with_context(|| format!("failed to start `{line}`"))?
         .wait()?;
     if !status.success() {
