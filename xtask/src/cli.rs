@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 use crate::exit::Status;
+use crate::kernel::bases;
 use crate::kernel::series::Selection;
 
 /// Tests BPF's indirect jump and call in a real kernel.
@@ -79,14 +80,11 @@ impl Command {
     }
 }
 
-/// The base where the command line names none.
-pub(crate) const DEFAULT_BASE: &str = "7.3.4";
-
 /// Which kernel to build.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct KernelArgs {
     /// Base of the kernel, a name in kernel-patches/bases.toml.
-    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE, conflicts_with = "linux")]
+    #[arg(long, value_name = "VERSION", default_value_t = bases::default_name(), conflicts_with = "linux")]
     pub(crate) base: String,
     /// Build this kernel tree as it is; with --series, a copy of it with the series on top.
     #[arg(long, value_name = "DIR")]
@@ -101,7 +99,7 @@ pub(crate) struct KernelArgs {
 
 impl Default for KernelArgs {
     fn default() -> Self {
-        Self { base: DEFAULT_BASE.to_owned(), linux: None, series: None, config: Vec::new() }
+        Self { base: bases::default_name(), linux: None, series: None, config: Vec::new() }
     }
 }
 

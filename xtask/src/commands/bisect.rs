@@ -14,9 +14,10 @@ use crate::bisect::state::{Question, State, Subject};
 use crate::bisect::step::{self, Class, Judged};
 use crate::bisect::workshop::{Guests, Origin};
 use crate::bisect::{self, Answer};
-use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs, ModeArg};
+use crate::cli::{AccelChoice, HostArgs, ModeArg};
 use crate::exit::{Status, Stop};
 use crate::files::Lock;
+use crate::kernel::bases;
 use crate::kernel::build::BaseTree;
 use crate::kernel::linux;
 use crate::kernel::series::{Selection, Series};
@@ -75,7 +76,7 @@ pub(crate) struct Bisect {
     #[arg(long, value_enum)]
     mode: Vec<ModeArg>,
     /// Base whose series is meant.
-    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE)]
+    #[arg(long, value_name = "VERSION", default_value_t = bases::default_name())]
     base: String,
     /// Further config of images/kernel, by name; may be repeated.
     #[arg(long, value_name = "NAME")]
@@ -129,7 +130,7 @@ impl Bisect {
             term_new: "bad".to_owned(),
             repeat: 2,
             mode: Vec::new(),
-            base: DEFAULT_BASE.to_owned(),
+            base: bases::default_name(),
             config: Vec::new(),
             forget: true,
             rehearse: true,

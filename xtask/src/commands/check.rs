@@ -13,9 +13,10 @@ use super::mutate::{self, Mutate};
 use super::patches;
 use super::test::Test;
 use crate::annotated::{compile, suite};
-use crate::cli::{self, HostArgs, KernelArgs};
+use crate::cli::{HostArgs, KernelArgs};
 use crate::exit::{Status, Stop};
 use crate::interrupt::Group;
+use crate::kernel::bases;
 use crate::kernel::build::{self, KernelRequest};
 use crate::report::{json, kunit};
 use crate::ui::{out, outln};
@@ -139,8 +140,8 @@ impl Check {
             step(name, || cargo(args, environment))?;
         }
         let full = self.full;
-        step("kernel series", || patches::check::check(cli::DEFAULT_BASE, full))?;
-        step("mutants", || mutate::check(cli::DEFAULT_BASE))?;
+        step("kernel series", || patches::check::check(&bases::default_name(), full))?;
+        step("mutants", || mutate::check(&bases::default_name()))?;
         interrupt::check()?;
         match workflow::linter(self.host.install_deps)? {
             Some(linter) => step("CI workflow", || workflow::lint(&linter))?,
@@ -172,7 +173,7 @@ impl Check {
         let cases = stage("cases in the guest", || test.run())?;
         if host::find_program("python3").is_some() {
             step("KTAP, by the kernel's own parser", || {
-                kunit::Parser::of_base(cli::DEFAULT_BASE)?.check(&json::read(&report)?)?;
+                kunit::Parser::of_base(&bases::default_name())?.check(&json::read(&report)?)?;
                 cargo(KUNIT, &[])
             })?;
         } else {

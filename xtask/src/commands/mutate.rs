@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use bpf_wire::Mode;
 use clap::Args;
 
-use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs};
+use crate::cli::{AccelChoice, HostArgs};
 use crate::exit::{Status, Stop};
 use crate::kernel::bases;
 use crate::kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
@@ -73,7 +73,7 @@ pub(crate) struct Mutate {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Base of the kernel, a name in kernel-patches/bases.toml.
-    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE)]
+    #[arg(long, value_name = "VERSION", default_value_t = bases::default_name())]
     base: String,
     #[command(flatten)]
     host: HostArgs,
@@ -91,7 +91,7 @@ impl Mutate {
             cases: Vec::new(),
             accel: AccelChoice::Auto,
             json: None,
-            base: DEFAULT_BASE.to_owned(),
+            base: bases::default_name(),
             host,
         }
     }
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn the_headers_of_the_repositorys_mutants_are_right() {
-        let (series, mutants) = load(DEFAULT_BASE).unwrap();
+        let (series, mutants) = load(&bases::default_name()).unwrap();
         check_headers(&series, &mutants).unwrap();
         assert!(!mutants.is_empty());
     }

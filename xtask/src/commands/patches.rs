@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::exit::Status;
+use crate::kernel::bases;
 use crate::kernel::build::BaseTree;
 use crate::paths;
 use crate::ui::outln;
@@ -18,7 +19,7 @@ use crate::ui::outln;
 #[derive(Debug, Args)]
 pub(crate) struct Patches {
     /// Base of the kernel, a name in kernel-patches/bases.toml.
-    #[arg(long, value_name = "VERSION", default_value = "7.3.4", global = true)]
+    #[arg(long, value_name = "VERSION", default_value_t = bases::default_name(), global = true)]
     base: String,
     #[command(subcommand)]
     action: Action,

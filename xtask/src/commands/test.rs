@@ -283,7 +283,9 @@ impl Test {
             fail_fast: self.fail_fast && !self.keep_going,
             probe: true,
             too_strict: true,
-            declared: self.on.kernel.linux.is_none() && built.series == Selection::All,
+            declared: self.on.kernel.linux.is_none()
+                && built.series == Selection::All
+                && built.patches_applied > 0,
             patches: match self.on.kernel.linux {
                 Some(_) => None,
                 None => Some(build::subjects(built)?),

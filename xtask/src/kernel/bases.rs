@@ -16,7 +16,8 @@ use crate::paths;
 pub(crate) struct Base {
     /// The version, as `--base` takes it and `make kernelversion` prints it: `7.3.4`.
     pub(crate) name: String,
-    /// The folder of the patches under `kernel-patches/`: `7.3`.
+    /// The folder of the patches under `kernel-patches/`: `7.3`. Without such a folder the base has no
+    /// patches.
     pub(crate) series: String,
     /// Where the source is to be had, in the order in which the places are tried.
     #[serde(rename = "place")]
@@ -60,6 +61,8 @@ pub(crate) enum Place {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// The base where the command line names none.
+    default: String,
     #[serde(rename = "base")]
     bases: Vec<Base>,
 }
@@ -75,6 +78,16 @@ fn folder() -> PathBuf {
 /// When `bases.toml` cannot be read or says something that is not understood; the message names the
 /// line.
 pub(crate) fn all() -> Result<Vec<Base>> {
+    Ok(read()?.bases)
+}
+
+/// Name of the base where the command line names none. Empty where `bases.toml` cannot be read, which
+/// [`find`] reports.
+pub(crate) fn default_name() -> String {
+    read().map_or_else(|_| String::new(), |file| file.default)
+}
+
+fn read() -> Result<File> {
     let path = folder().join("bases.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     parse(&text, &path)
@@ -94,8 +107,8 @@ pub(crate) fn find(name: &str) -> Result<Base> {
     })
 }
 
-fn parse(text: &str, path: &Path) -> Result<Vec<Base>> {
-    let File { bases } =
+fn parse(text: &str, path: &Path) -> Result<File> {
+    let File { default, bases } =
         toml::from_str(text).with_context(|| format!("reading {}", path.display()))?;
     for (position, base) in bases.iter().enumerate() {
         let at = || format!("{}: base {:?}", path.display(), base.name);
@@ -115,7 +128,10 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Base>> {
             place.check().with_context(at)?;
         }
     }
-    Ok(bases)
+    if !bases.iter().any(|base| base.name == default) {
+        bail!("{}: the default base {default:?} is none of the bases", path.display());
+    }
+    Ok(File { default, bases })
 }
 
 impl Place {
@@ -156,23 +172,31 @@ mod tests {
     }
 
     fn with_place(place: &str) -> String {
+        format!("default = \"1.2\"\n{}", base(place))
+    }
+
+    fn base(place: &str) -> String {
         format!("[[base]]\nname = \"1.2\"\nseries = \"1\"\n[[base.place]]\n{place}\n")
     }
 
     #[test]
-    fn the_repositorys_own_file_is_understood() {
-        let base = find("7.3.4").unwrap();
-        assert_eq!(base.series, "7.3");
-        assert!(matches!(base.places[0], Place::KernelOrg { sha256: None, .. }));
-        assert!(matches!(&base.places[1], Place::DebianSource { sha256, .. }
-            if sha256.to_string() == DIGEST));
+    fn the_default_is_a_base_with_a_series() {
+        let base = find(&default_name()).unwrap();
+        assert!(base.series_dir().join("series").exists());
+    }
+
+    #[test]
+    fn a_default_that_is_no_base_is_refused() {
+        let place = format!("kind = \"kernel.org\"\nurl = \"https://h/f\"\nsha256 = \"{DIGEST}\"");
+        let text = with_place(&place).replace("default = \"1.2\"", "default = \"1.3\"");
+        assert!(error(&text).contains("the default base \"1.3\" is none of the bases"));
     }
 
     #[test]
     fn an_unknown_base_is_wrong_usage_and_lists_those_there_are() {
         let error = find("1.0").unwrap_err();
         assert!(matches!(error.downcast_ref(), Some(Stop::Usage(_))));
-        assert!(error.to_string().contains("it has 7.3.4"), "{error}");
+        assert!(error.to_string().contains(&default_name()), "{error}");
     }
 
     #[test]
@@ -234,8 +258,11 @@ mod tests {
     fn names_are_unique_and_are_file_names() {
         let place = format!("kind = \"kernel.org\"\nurl = \"https://h/f\"\nsha256 = \"{DIGEST}\"");
         let one = with_place(&place);
-        assert!(error(&format!("{one}{one}")).contains("twice"));
+        assert!(error(&format!("{one}{}", base(&place))).contains("twice"));
         assert!(error(&one.replace("\"1.2\"", "\"../x\"")).contains("not the name of a file"));
-        assert!(error("[[base]]\nname = \"1\"\nseries = \"1\"\nplace = []").contains("no place"));
+        assert!(
+            error("default = \"1\"\n[[base]]\nname = \"1\"\nseries = \"1\"\nplace = []")
+                .contains("no place")
+        );
     }
 }

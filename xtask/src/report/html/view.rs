@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::chart::{self, Chart};
-use crate::cli::DEFAULT_BASE;
+use crate::kernel::bases;
 use crate::report::facts::{KernelFacts, listed};
 use crate::report::record::{Counts, Record, Report, Verdict};
 use crate::report::subject::Subject;
@@ -333,7 +333,7 @@ fn repeat(name: &str, records: &[&Record], report: &Report) -> String {
     let tree = base.starts_with('/');
     if tree {
         option("linux", base);
-    } else if base != DEFAULT_BASE {
+    } else if *base != bases::default_name() {
         option("base", base);
     }
     if series != if tree { "none" } else { "all" } {
