@@ -11,6 +11,7 @@ pub(crate) mod markdown;
 pub(crate) mod merge;
 pub(crate) mod object;
 pub(crate) mod record;
+pub(crate) mod repeat;
 pub(crate) mod subject;
 pub(crate) mod terminal;
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::exit::{Status, Stop};
 use crate::host;
 use crate::kernel::build;
 use crate::report::record::{Counts, Record, Verdict};
+use crate::report::repeat::Setting;
 use crate::report::terminal;
 use crate::run::guest::Guest;
 use crate::run::select;
@@ -64,7 +65,8 @@ impl Debug {
         if self.gdb && !stdin().is_terminal() {
             return Err(Stop::Usage("--gdb needs a terminal; leave it out".to_owned()).into());
         }
-        let Started { built, mut guest, console, .. } = start(&self.on)?;
+        let Started { built, mut guest, console, accel, .. } = start(&self.on)?;
+        let setting = Setting::new(&built, accel);
         if self.gdb {
             host::require(host::GDB)?;
         }
@@ -80,7 +82,7 @@ impl Debug {
             };
             let emission = guest.emission(&built)?;
             let rules = Rules { patches, emission, ..rules(mode) };
-            let records = run(&prepared, &rules, &mut guest)?;
+            let records = run(&prepared, &rules, &mut guest, &setting)?;
             guest.end()?;
             Ok(records)
         })?;
@@ -107,12 +109,18 @@ pub(crate) fn rules(mode: Mode) -> Rules {
 }
 
 /// Runs the case, and says what is wrong with it.
-pub(crate) fn run(prepared: &Prepared, rules: &Rules, guest: &mut Guest) -> Result<Vec<Record>> {
+pub(crate) fn run(
+    prepared: &Prepared,
+    rules: &Rules,
+    guest: &mut Guest,
+    setting: &Setting,
+) -> Result<Vec<Record>> {
     session::run(std::slice::from_ref(prepared), rules, guest, |prepared, records| {
         let bad = |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
         if records.iter().any(bad) {
             let plan = prepared.plan.as_ref().ok();
-            errln!("{}", terminal::failure(&prepared.case, plan, records, SHOWN_STEPS));
+            let text = terminal::failure(&prepared.case, plan, records, SHOWN_STEPS, setting);
+            errln!("{text}");
         }
     })
 }

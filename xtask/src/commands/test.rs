@@ -19,6 +19,7 @@ use crate::recorded::MadeWith;
 use crate::report::facts::{HostFacts, KernelFacts, Times};
 use crate::report::files::ReportArgs;
 use crate::report::record::{Counts, Record, Report, SCHEMA, TooStrictCase, Verdict, traces};
+use crate::report::repeat::Setting;
 use crate::report::subject::Subject;
 use crate::report::terminal;
 use crate::run::guest::Guest;
@@ -149,6 +150,7 @@ impl Test {
             compile::ensure()?;
         }
         let Started { built, mut guest, console, accel, qemu } = start(&self.on)?;
+        let setting = Setting::new(&built, accel);
         let jobs = self.jobs as usize;
         helpers::fit(jobs, guest.memory_mib())?;
         let rules = self.rules(&built, &mut guest)?;
@@ -164,14 +166,16 @@ impl Test {
                     |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
                 if records.iter().any(bad) {
                     let plan = prepared.plan.as_ref().ok();
-                    progress.line(&terminal::failure(&prepared.case, plan, records, self.trace));
+                    let text =
+                        terminal::failure(&prepared.case, plan, records, self.trace, &setting);
+                    progress.line(&text);
                 }
             });
         let mut records = ran?;
         progress.finish();
         let failed = |record: &Record| record.verdict != Verdict::Held;
         if selected.test_bpf && !(rules.fail_fast && records.iter().any(failed)) {
-            records.extend(self.test_bpf(&built, &mut guest, &console)?);
+            records.extend(self.test_bpf(&built, &mut guest, &console, &setting)?);
         }
         if let Some(wanted) = &selected.verifier
             && !(rules.fail_fast && records.iter().any(failed))
@@ -230,6 +234,7 @@ impl Test {
         built: &BuiltKernel,
         guest: &mut Guest,
         consoles: &Path,
+        setting: &Setting,
     ) -> Result<Vec<Record>> {
         let reference = match &self.on.kernel.linux {
             _ if self.bless => Reference::None,
@@ -252,7 +257,7 @@ impl Test {
                 .with_context(|| format!("failed to write {}", path.display()))?;
             let (record, printed) = ran?;
             progress.finish();
-            err!("{}", terminal::suite(&record));
+            err!("{}", terminal::suite(&record, setting));
             let stop = record.verdict != Verdict::Held && self.fail_fast;
             records.push(record);
             counts.insert(mode.name().to_owned(), printed.tallies);

@@ -7,6 +7,7 @@ use bpf_suites::Case;
 
 use super::facts::GuestFacts;
 use super::record::{Counts, FailureClass, Record, TooStrict, TooStrictCase, Verdict, traces};
+use super::repeat::Setting;
 use super::subject::{StatedRun, Subject};
 use super::trace;
 
@@ -23,6 +24,7 @@ pub(crate) fn failure(
     plan: Option<&LoadPlan>,
     records: &[Record],
     steps: usize,
+    setting: &Setting,
 ) -> String {
     let unsound = records.iter().any(|record| record.failure == Some(FailureClass::Unsound));
     let unsound = if unsound { " (unsound)" } else { "" };
@@ -37,7 +39,10 @@ pub(crate) fn failure(
     for trace in traces(records) {
         text.push_str(&trace::text(&trace, steps));
     }
-    let _ = writeln!(text, "  repeat with: cargo xtask test '^{}$'", case.name);
+    let failed =
+        records.iter().filter(|record| matches!(record.verdict, Verdict::Failed | Verdict::Broken));
+    let again = setting.case(&case.name, failed.map(|record| record.mode));
+    let _ = writeln!(text, "  repeat with: {again}");
     text
 }
 
@@ -57,7 +62,7 @@ pub(super) fn log_of(record: &Record, text: &mut String) {
 }
 
 /// A suite that judges itself, in one mode: what it counted, and what is wrong with that.
-pub(crate) fn suite(record: &Record) -> String {
+pub(crate) fn suite(record: &Record, setting: &Setting) -> String {
     let mut text = match record.verdict {
         Verdict::Failed | Verdict::Broken => format!("FAILED {}\n", record.name),
         Verdict::Held | Verdict::Unsupported => format!("{}\n", record.name),
@@ -67,11 +72,8 @@ pub(crate) fn suite(record: &Record) -> String {
         let _ = writeln!(text, "    {note}");
     }
     if text.starts_with("FAILED") {
-        let _ = writeln!(
-            text,
-            "  repeat with: cargo xtask test '^{}$' --mode {}",
-            record.name, record.mode
-        );
+        let again = setting.case(&record.name, [record.mode]);
+        let _ = writeln!(text, "  repeat with: {again}");
     }
     text
 }
@@ -204,12 +206,22 @@ mod tests {
         }
     }
 
+    fn setting() -> Setting {
+        Setting {
+            base: "0.1".into(),
+            series: "3".into(),
+            configs: vec!["debug".into()],
+            accel: Some("tcg".into()),
+        }
+    }
+
     #[test]
     fn a_failure_shows_program_input_expectation_and_how_to_repeat_it() {
         let case = accepts("t/case", "shows it", "r0 = 7\nexit").run(vec![1, 2], 8).into();
         let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
         let log = (0..40).map(|line| format!("line {line}\n")).collect::<String>();
-        let text = failure(&case, Some(&plan), &[record(Verdict::Failed, "returned 7", &log)], 20);
+        let records = [record(Verdict::Failed, "returned 7", &log)];
+        let text = failure(&case, Some(&plan), &records, 20, &setting());
         for piece in [
             "FAILED t/case\n  shows it\n",
             "(b7) r0 = 7",
@@ -218,7 +230,8 @@ mod tests {
             "jit: failed\n    returned 7\n",
             "15 lines of the verifier log left out",
             "| line 39\n",
-            "repeat with: cargo xtask test '^t/case$'",
+            "repeat with: cargo xtask test '^t/case$' --mode jit --base 0.1 --series 3 \
+             --config debug --accel tcg\n",
         ] {
             assert!(text.contains(piece), "{piece:?} is not in\n{text}");
         }
@@ -229,11 +242,11 @@ mod tests {
     fn a_suite_that_held_shows_its_counts_and_one_that_failed_how_to_repeat_it() {
         let note = vec!["test_bpf: 3 passed, 0 failed".to_owned()];
         let held = Record { notes: note, ..Record::new("kernel/test_bpf", Mode::Interp) };
-        let text = suite(&held);
+        let text = suite(&held, &setting());
         assert_eq!(text, "kernel/test_bpf\n  interp: held\n    test_bpf: 3 passed, 0 failed\n");
-        let text = suite(&record(Verdict::Failed, "1 tests failed", ""));
+        let text = suite(&record(Verdict::Failed, "1 tests failed", ""), &setting());
         assert!(text.starts_with("FAILED t/case\n  jit: failed\n    1 tests failed\n"), "{text}");
-        assert!(text.contains("cargo xtask test '^t/case$' --mode jit\n"), "{text}");
+        assert!(text.contains("cargo xtask test '^t/case$' --mode jit --base 0.1 "), "{text}");
     }
 
     #[test]

@@ -10,8 +10,10 @@ use bpf_wire::Mode;
 use super::*;
 use crate::commands::debug::{rules, run};
 use crate::host::find_program;
+use crate::kernel::bases;
 use crate::kernel::boot::BootOptions;
 use crate::report::record::Verdict;
+use crate::report::repeat::Setting;
 use crate::run::guest::Guest;
 use crate::run::jit_image::Emission;
 use crate::run::session::{Rules, prepare};
@@ -72,7 +74,13 @@ fn a_real_guest_stops_in_gdb() {
             let output = gdb.output().unwrap();
             String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
         });
-        let ran = run(&prepare(case), &rules, &mut guest);
+        let setting = Setting {
+            base: bases::default_name(),
+            series: "all".into(),
+            configs: Vec::new(),
+            accel: None,
+        };
+        let ran = run(&prepare(case), &rules, &mut guest, &setting);
         // gdb ends with the machine, whether or not the case ran.
         let ended = guest.end();
         drop(guest);
