@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::cli::{AccelChoice, KernelArgs};
 use crate::exit::Status;
 use crate::interrupt::Group;
+use crate::kernel::boot::BootOptions;
 use crate::kernel::build::{self, KernelRequest};
 use crate::ui::{errln, outln};
 use crate::vm::accel::{self, Accel};
@@ -66,14 +67,18 @@ impl Boot {
         if let Some(note) = &decision.note {
             errln!("note: {note}");
         }
-        let vmlinux = match self.vmlinux {
-            Some(file) => file,
-            None => build::build(&KernelRequest::from(&self.kernel))?.vmlinux,
+        let (vmlinux, boot) = match self.vmlinux {
+            Some(file) => (file, BootOptions::default()),
+            None => {
+                let built = build::build(&KernelRequest::from(&self.kernel))?;
+                (built.vmlinux, built.boot)
+            }
         };
         let initramfs = image::build()?;
         let log = paths::repository().join("target/bench/console.log");
-        let mut config = MachineConfig::new(vmlinux.clone(), initramfs, decision.accel, log);
-        config.kernel_args = self.kernel_args;
+        let mut config =
+            MachineConfig::new(vmlinux.clone(), initramfs, decision.accel, log).booted(&boot);
+        config.kernel_args.extend(self.kernel_args);
         let mut first_record = Vec::new();
         let mut guest_uptime = Vec::new();
         for _ in 0..self.runs {
