@@ -138,7 +138,8 @@ mod tests {
     fn what_does_not_fit_is_refused_with_what_does() {
         assert!(fit_into(4, 256, 1024).is_ok());
         assert!(fit_into(1, 256, 100).is_ok(), "one is always tried");
-        let error = fit_into(5, 256, 1100).unwrap_err();
+        assert!(fit_into(5, 256, 1280).is_ok());
+        let error = fit_into(5, 256, 1279).unwrap_err();
         assert_eq!(Status::of(&error), Status::Usage);
         assert!(error.to_string().ends_with("--jobs 4 does"), "{error}");
     }
@@ -156,7 +157,5 @@ mod tests {
     fn the_hosts_memory_is_in_kib() {
         assert_eq!(available_mib("MemFree: 1 kB\nMemAvailable:   20480 kB\n"), Some(20));
         assert_eq!(available_mib("MemFree: 1 kB\n"), None);
-        assert!(fit(1, 256).is_ok());
-        assert!(fit(1_000_000, 256).is_err());
     }
 }

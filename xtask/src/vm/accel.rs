@@ -185,10 +185,4 @@ mod tests {
         fs::write(&memory.file, "{").unwrap();
         assert_eq!(memory.recall(), None);
     }
-
-    #[test]
-    fn tcg_asks_nobody() {
-        let decision = decide(AccelChoice::Tcg).unwrap();
-        assert_eq!(decision, Decision { accel: Accel::Tcg, note: None });
-    }
 }
