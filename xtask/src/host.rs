@@ -171,6 +171,8 @@ pub(crate) fn ensure(args: &HostArgs) -> Result<()> {
     }
     if !Uid::effective().is_root() {
         if required.is_empty() {
+            let packages = packages.join(" ");
+            errln!("not root: --install-deps leaves out what is optional: {packages}");
             return Ok(());
         }
         return Err(lacks(&required, &packages).into());
