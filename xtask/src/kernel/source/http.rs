@@ -204,12 +204,13 @@ impl Client {
             sleep(POLL);
         };
         let answer = Answer::read(headers.as_file_mut());
-        if status.success() {
-            // Of a range beyond the end: curl takes the file for whole.
-            let length = answer.and_then(|answer| answer.unsatisfied);
-            if length.is_some_and(|length| length != from) {
-                return Err(End::Misfit);
-            }
+        // The server has nothing after what is there: all of the file, or less. Not every curl takes
+        // that for a failure.
+        let length = answer.as_ref().and_then(|answer| answer.unsatisfied);
+        if from > 0 && length.is_some_and(|length| length != from) {
+            return Err(End::Misfit);
+        }
+        if status.success() || from > 0 && length.is_some() {
             File::open(part).and_then(|file| file.sync_all()).map_err(failed)?;
             progress.set(size(part));
             progress.finish();
