@@ -69,7 +69,8 @@ impl Server {
         let asked = requests.clone();
         thread::spawn(move || {
             let mut held = Vec::new();
-            let (mut listener, last) = (Some(listener), answers.len());
+            let last = answers.len();
+            let mut listener = (last > 0).then_some(listener);
             for (number, answer) in answers.into_iter().enumerate() {
                 let accepted = listener.as_ref().map(TcpListener::accept);
                 let Some(Ok((mut stream, _))) = accepted else { return };
