@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum}
 
 use crate::commands;
 use harness_host::exit::Status;
-use harness_kernel::bases::DEFAULT_BASE;
+use harness_kernel::bases;
 use harness_kernel::build::KernelRequest;
 use harness_kernel::series::Selection;
 use harness_report::files::{FORMATS, Files, Format};
@@ -89,7 +89,7 @@ impl Command {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct KernelArgs {
     /// Base of the kernel, a name in kernel-patches/bases.toml.
-    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE, conflicts_with = "linux")]
+    #[arg(long, value_name = "VERSION", default_value_t = bases::default_name(), conflicts_with = "linux")]
     pub(crate) base: String,
     /// Build this kernel tree as it is; with --series, a copy of it with the series on top.
     #[arg(long, value_name = "DIR")]

@@ -61,6 +61,7 @@ pub const NEEDS: &[Need] = &[
     program("git", "git", "the kernel tree and the patch series"),
     program("tar", "tar", "unpacks the kernel source"),
     program("xz", "xz-utils", "unpacks the kernel source"),
+    program("curl", "curl", "downloads the kernel source"),
     program("setpriv", "util-linux", "ends QEMU together with its parent"),
     Need {
         name: "libelf headers",
@@ -140,10 +141,10 @@ impl Need {
     }
 }
 
-/// Finds a program on the `PATH`.
+/// Finds a program on the `PATH`, or where Debian keeps some that an ordinary user's `PATH` does not
+/// lead to.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    // Debian keeps some programs where an ordinary user's PATH does not look.
     let extra = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path).chain(extra).map(|dir| dir.join(name)).find(|file| {
         nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok() && file.is_file()
@@ -169,6 +170,8 @@ pub fn ensure(install_deps: bool) -> Result<()> {
     }
     if !Uid::effective().is_root() {
         if required.is_empty() {
+            let packages = packages.join(" ");
+            errln!("not root: --install-deps leaves out what is optional: {packages}");
             return Ok(());
         }
         return Err(lacks(&required, &packages).into());

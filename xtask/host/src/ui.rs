@@ -1,16 +1,19 @@
 //! What the user sees: results on stdout, progress of long work on stderr, as a bar where that is a
-//! terminal and one plain line at each end elsewhere.
+//! terminal; elsewhere as plain lines at both ends and every half minute in between.
 
 use std::env;
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write, stderr, stdout};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How long a bar may stand still before it shows that the program lives.
 const TICK: Duration = Duration::from_millis(120);
+
+/// How often a line tells where long work is, where no terminal shows the bar.
+const TELL: Duration = Duration::from_secs(30);
 
 /// Prints to stdout as `print!` does, but for a stdout that takes no more: see [`lost_output`].
 #[macro_export]
@@ -71,6 +74,8 @@ pub struct Progress {
     what: String,
     unit: Unit,
     start: Instant,
+    /// When the last line was written, where no terminal shows the bar.
+    told: Option<Mutex<Instant>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,7 +114,8 @@ impl Progress {
         } else {
             errln!("{}", opening(unit, total, &what));
         }
-        Self { bar, what, unit, start: Instant::now() }
+        let start = Instant::now();
+        Self { bar, what, unit, start, told: (!drawn).then(|| Mutex::new(start)) }
     }
 
     /// Tells the total once it is known.
@@ -121,11 +127,25 @@ impl Progress {
     /// This many more are done.
     pub fn inc(&self, more: u64) {
         self.bar.inc(more);
+        self.tell();
     }
 
     /// This many are done in all.
     pub fn set(&self, done: u64) {
         self.bar.set_position(done);
+        self.tell();
+    }
+
+    /// Writes a line now and then where no terminal shows the bar, so that a log shows that the work
+    /// goes on.
+    fn tell(&self) {
+        let Some(told) = &self.told else { return };
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() >= TELL {
+            *told = Instant::now();
+            let (done, total) = (self.bar.position(), self.bar.length());
+            errln!("{}", interim(self.unit, done, total, &self.what, self.start.elapsed()));
+        }
     }
 
     /// What is worked on just now, behind the bar. Only terminals show it.
@@ -197,6 +217,27 @@ fn opening(unit: Unit, total: Option<u64>, what: &str) -> String {
     }
 }
 
+fn interim(unit: Unit, done: u64, total: Option<u64>, what: &str, time: Duration) -> String {
+    let amount = |amount: u64| match unit {
+        Unit::Bytes => BinaryBytes(amount).to_string(),
+        Unit::Count | Unit::None => amount.to_string(),
+    };
+    let minutes = |seconds: f64| match seconds.round() {
+        seconds if seconds < 100.0 => format!("{seconds} s"),
+        seconds => format!("{:.0} min", seconds / 60.0),
+    };
+    let so_far = minutes(time.as_secs_f64());
+    match total {
+        Some(total) if done > 0 && done < total => {
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let left = time.as_secs_f64() / done as f64 * (total - done) as f64;
+            let (done, total) = (amount(done), amount(total));
+            format!("{what}: {done} of {total} after {so_far}, about {} left", minutes(left))
+        }
+        _ => format!("{what}: {} after {so_far}", amount(done)),
+    }
+}
+
 fn closing(unit: Unit, done: u64, what: &str, time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match unit {
@@ -221,6 +262,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn lines_in_between_say_what_is_left() {
+        let time = Duration::from_secs(60);
+        assert_eq!(
+            interim(Unit::Count, 100, Some(1000), "building", time),
+            "building: 100 of 1000 after 60 s, about 9 min left"
+        );
+        assert_eq!(
+            interim(Unit::Bytes, 3 << 20, Some(4 << 20), "getting x", 3 * time),
+            "getting x: 3.00 MiB of 4.00 MiB after 3 min, about 60 s left"
+        );
+        assert_eq!(interim(Unit::Count, 7, None, "building", time), "building: 7 after 60 s");
+        assert_eq!(interim(Unit::Count, 7, Some(7), "building", time), "building: 7 after 60 s");
     }
 
     #[test]

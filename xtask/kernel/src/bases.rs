@@ -10,16 +10,14 @@ use super::source::digest::Sha256Sum;
 use harness_host::exit::Stop;
 use harness_host::paths;
 
-/// The base where nothing names one.
-pub const DEFAULT_BASE: &str = "7.3.4";
-
 /// One kernel version.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
     /// The version, as `--base` takes it and `make kernelversion` prints it: `7.3.4`.
     pub name: String,
-    /// The folder of the patches under `kernel-patches/`: `7.3`.
+    /// The folder of the patches under `kernel-patches/`: `7.3`. Without such a folder the base has no
+    /// patches.
     pub series: String,
     /// Where the source is to be had, in the order in which the places are tried.
     #[serde(rename = "place")]
@@ -55,8 +53,6 @@ pub enum Place {
         package: String,
         /// The exact version, as apt takes it after `=`.
         version: String,
-        /// `trixie-backports`.
-        suite: String,
         /// The .deb's digest.
         sha256: Sha256Sum,
     },
@@ -65,6 +61,8 @@ pub enum Place {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// The base where the command line names none.
+    default: String,
     #[serde(rename = "base")]
     bases: Vec<Base>,
 }
@@ -80,6 +78,16 @@ fn folder() -> PathBuf {
 /// When `bases.toml` cannot be read or says something that is not understood; the message names the
 /// line.
 pub fn all() -> Result<Vec<Base>> {
+    Ok(read()?.bases)
+}
+
+/// Name of the base where the command line names none. Empty where `bases.toml` cannot be read, which
+/// [`find`] reports.
+pub fn default_name() -> String {
+    read().map_or_else(|_| String::new(), |file| file.default)
+}
+
+fn read() -> Result<File> {
     let path = folder().join("bases.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     parse(&text, &path)
@@ -99,8 +107,8 @@ pub fn find(name: &str) -> Result<Base> {
     })
 }
 
-fn parse(text: &str, path: &Path) -> Result<Vec<Base>> {
-    let File { bases } =
+fn parse(text: &str, path: &Path) -> Result<File> {
+    let File { default, bases } =
         toml::from_str(text).with_context(|| format!("reading {}", path.display()))?;
     for (position, base) in bases.iter().enumerate() {
         let at = || format!("{}: base {:?}", path.display(), base.name);
@@ -120,7 +128,10 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Base>> {
             place.check().with_context(at)?;
         }
     }
-    Ok(bases)
+    if !bases.iter().any(|base| base.name == default) {
+        bail!("{}: the default base {default:?} is none of the bases", path.display());
+    }
+    Ok(File { default, bases })
 }
 
 impl Place {
@@ -136,12 +147,12 @@ impl Place {
                     bail!("{url}: neither sums nor sha256 tells its digest");
                 }
             }
-            Self::DebianSource { package, version, suite, .. } => {
-                for value in [package, version, suite] {
-                    // They become words of a command line, of sources.list and of a file name.
+            Self::DebianSource { package, version, .. } => {
+                for value in [package, version] {
+                    // They become part of an address and of a file name.
                     let fits = |c: char| c.is_ascii_alphanumeric() || "+-.~:".contains(c);
                     if value.is_empty() || value.starts_with('-') || !value.chars().all(fits) {
-                        bail!("{value:?} is not a name or version of a Debian package or suite");
+                        bail!("{value:?} is not a name or version of a Debian package");
                     }
                 }
             }
@@ -161,23 +172,31 @@ mod tests {
     }
 
     fn with_place(place: &str) -> String {
+        format!("default = \"1.2\"\n{}", base(place))
+    }
+
+    fn base(place: &str) -> String {
         format!("[[base]]\nname = \"1.2\"\nseries = \"1\"\n[[base.place]]\n{place}\n")
     }
 
     #[test]
-    fn the_repositorys_own_file_is_understood() {
-        let base = find("7.3.4").unwrap();
-        assert_eq!(base.series, "7.3");
-        assert!(matches!(base.places[0], Place::KernelOrg { sha256: None, .. }));
-        assert!(matches!(&base.places[1], Place::DebianSource { sha256, .. }
-            if sha256.to_string() == DIGEST));
+    fn the_default_is_a_base_with_a_series() {
+        let base = find(&default_name()).unwrap();
+        assert!(base.series_dir().join("series").exists());
+    }
+
+    #[test]
+    fn a_default_that_is_no_base_is_refused() {
+        let place = format!("kind = \"kernel.org\"\nurl = \"https://h/f\"\nsha256 = \"{DIGEST}\"");
+        let text = with_place(&place).replace("default = \"1.2\"", "default = \"1.3\"");
+        assert!(error(&text).contains("the default base \"1.3\" is none of the bases"));
     }
 
     #[test]
     fn an_unknown_base_is_wrong_usage_and_lists_those_there_are() {
         let error = find("1.0").unwrap_err();
         assert!(matches!(error.downcast_ref(), Some(Stop::Usage(_))));
-        assert!(error.to_string().contains("it has 7.3.4"), "{error}");
+        assert!(error.to_string().contains(&default_name()), "{error}");
     }
 
     #[test]
@@ -198,7 +217,7 @@ mod tests {
     fn a_digest_must_be_one() {
         for wrong in ["", "abc", &DIGEST[1..], &DIGEST.replace('7', "g")] {
             let place = format!(
-                "kind = \"debian-source\"\npackage = \"p\"\nversion = \"1\"\nsuite = \"s\"\n\
+                "kind = \"debian-source\"\npackage = \"p\"\nversion = \"1\"\n\
                  sha256 = \"{wrong}\""
             );
             let error = error(&with_place(&place));
@@ -208,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_debian_package_must_have_its_digest() {
-        let place = "kind = \"debian-source\"\npackage = \"p\"\nversion = \"1\"\nsuite = \"s\"";
+        let place = "kind = \"debian-source\"\npackage = \"p\"\nversion = \"1\"";
         assert!(error(&with_place(place)).contains("missing field `sha256`"));
     }
 
@@ -225,13 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn words_that_would_become_apt_options_are_refused() {
-        for suite in ["-o", "a b", "a\\nb", ""] {
+    fn names_that_would_lead_elsewhere_are_refused() {
+        for version in ["-o", "a b", "a\\nb", "", "../x"] {
             let place = format!(
-                "kind = \"debian-source\"\npackage = \"p\"\nversion = \"1\"\nsuite = \"{suite}\"\n\
+                "kind = \"debian-source\"\npackage = \"p\"\nversion = \"{version}\"\n\
                  sha256 = \"{DIGEST}\""
             );
-            assert!(error(&with_place(&place)).contains("is not a name"), "{suite}");
+            assert!(error(&with_place(&place)).contains("is not a name"), "{version}");
         }
     }
 
@@ -239,8 +258,11 @@ mod tests {
     fn names_are_unique_and_are_file_names() {
         let place = format!("kind = \"kernel.org\"\nurl = \"https://h/f\"\nsha256 = \"{DIGEST}\"");
         let one = with_place(&place);
-        assert!(error(&format!("{one}{one}")).contains("twice"));
+        assert!(error(&format!("{one}{}", base(&place))).contains("twice"));
         assert!(error(&one.replace("\"1.2\"", "\"../x\"")).contains("not the name of a file"));
-        assert!(error("[[base]]\nname = \"1\"\nseries = \"1\"\nplace = []").contains("no place"));
+        assert!(
+            error("default = \"1\"\n[[base]]\nname = \"1\"\nseries = \"1\"\nplace = []")
+                .contains("no place")
+        );
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::bases::{self, Base};
 use super::boot::BootOptions;
-use super::cache::{Cache, Entry, Lock};
+use super::cache::{Cache, Entry};
 use super::config::{self, Fragments};
 use super::key::{BUILDER_VERSION, Digester, Ingredients};
 use super::linux::{Fingerprint, LinuxTree};
@@ -22,6 +22,7 @@ use super::source::{self, Tarball};
 use super::toolchain::Toolchain;
 use super::tree::Tree;
 use harness_host::exit::Stop;
+use harness_host::files::Lock;
 use harness_host::paths;
 use harness_results::facts::KernelFacts;
 

@@ -1,4 +1,4 @@
-//! The cache's layout, its locks, and finished builds that appear whole or not at all.
+//! The cache's layout, and finished builds that appear whole or not at all.
 //!
 //! ```text
 //! <cache>/kernel/builds/<key>/   vmlinux, test_bpf.ko, config, build.log, build.json
@@ -7,16 +7,15 @@
 //! <cache>/kernel/<source>/       lock, tree/ (git), objects/<fragments>/ (make O=), build.log
 //! ```
 
-use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::source::digest::Sha256Sum;
+use harness_host::files::write_whole;
 use harness_host::interrupt;
 use harness_host::ui::errln;
 
@@ -228,67 +227,8 @@ fn digest_of(text: &str) -> String {
     digester.finish()
 }
 
-/// Writes a file that is either all there or not there.
-pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
-    let context = || format!("writing {}", path.display());
-    let dir = path.parent().with_context(context)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(context)?;
-    file.write_all(content).with_context(context)?;
-    file.as_file().sync_all().with_context(context)?;
-    file.persist(path).with_context(context)?;
-    Ok(())
-}
-
-/// A lock that other processes respect; dropping it, or the process's end, gives it back.
-#[derive(Debug)]
-pub struct Lock(File);
-
-impl Lock {
-    /// Takes the lock file `path`, waiting for as long as it takes; `what` is in use meanwhile, and a
-    /// line says so.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be opened or locked, or when the user stops the wait.
-    pub fn take(path: &Path, what: &str) -> Result<Self> {
-        interrupt::install();
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .with_context(|| format!("opening the lock {}", path.display()))?;
-        let mut told = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    return Err(error).with_context(|| format!("locking {}", path.display()));
-                }
-            }
-            if !told {
-                errln!("waiting for another process that is using {what}");
-                told = true;
-            }
-            interrupt::check()?;
-            thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    /// A handle for a child to hold: the lock is given back when the child has ended, too. A make
-    /// that outlives this process, because that was killed, keeps others out of its directory.
-    pub fn share(&self) -> Result<File> {
-        self.0.try_clone().context("sharing a lock")
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-    use std::sync::mpsc;
-
     use super::*;
 
     fn stored(dir: &Path) -> (Cache, Entry) {
@@ -361,41 +301,6 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("=y", "=m")).unwrap();
         assert_eq!(cache.config("c"), None);
-    }
-
-    #[test]
-    fn a_second_holder_waits() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let first = Lock::take(&path, "x").unwrap();
-        let (send, receive) = mpsc::channel();
-        let second = {
-            let path = path.clone();
-            thread::spawn(move || {
-                let lock = Lock::take(&path, "x").unwrap();
-                send.send("second").unwrap();
-                drop(lock);
-            })
-        };
-        assert_eq!(receive.recv_timeout(Duration::from_millis(50)).ok(), None);
-        drop(first);
-        assert_eq!(receive.recv(), Ok("second"));
-        second.join().unwrap();
-    }
-
-    #[test]
-    fn a_child_that_outlives_the_holder_keeps_the_lock() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let lock = Lock::take(&path, "x").unwrap();
-        let mut child =
-            Command::new("sleep").arg("1000").stdin(lock.share().unwrap()).spawn().unwrap();
-        drop(lock);
-        let file = File::open(&path).unwrap();
-        assert!(matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        file.try_lock().unwrap();
     }
 
     #[test]

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::cache::{Cache, write_whole};
+use super::cache::Cache;
 use super::config::affects;
 use super::git::Git;
 use super::key::Digester;
 use super::source::digest::Sha256Sum;
 use harness_host::exit::Stop;
+use harness_host::files::write_whole;
 
 /// A kernel tree of the user's.
 #[derive(Clone, Debug)]

@@ -13,9 +13,10 @@ use anyhow::{Context, Result};
 use regex::Regex;
 use thiserror::Error;
 
-use super::cache::{Cache, Lock, write_whole};
+use super::cache::Cache;
 use super::toolchain::Toolchain;
 use harness_host::exit::Stop;
+use harness_host::files::{Lock, write_whole};
 use harness_host::interrupt::Group;
 use harness_host::ui::Progress;
 

@@ -1,5 +1,6 @@
 //! The source of a base: from the cache or from the first place that has it, checked, and unpacked.
 
+mod apt_proxy;
 mod apt_sources;
 mod debian;
 pub mod digest;
@@ -9,7 +10,7 @@ pub mod space;
 mod test_server;
 mod unpack;
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,7 @@ use self::digest::{Mismatch, Note, Sha256Sum};
 use self::http::{Client, Options};
 use super::bases::{Base, Place};
 use harness_host::exit::Stop;
+use harness_host::files::Lock;
 use harness_host::ui::errln;
 
 /// A base's source as one file in the cache, its digest checked.
@@ -59,7 +61,7 @@ pub fn obtain(base: &Base, cache: &Path) -> Result<Tarball> {
 fn obtain_with(base: &Base, cache: &Path, options: &Options) -> Result<Tarball> {
     let dir = cache.join("source");
     fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
-    let _lock = lock(&dir)?;
+    let _lock = Lock::take(&dir.join("lock"), "the kernel sources")?;
     for place in &base.places {
         if let Some(tarball) = place.cached(&dir)? {
             return Ok(tarball);
@@ -67,7 +69,7 @@ fn obtain_with(base: &Base, cache: &Path, options: &Options) -> Result<Tarball> 
     }
     let mut reasons = Vec::new();
     for place in &base.places {
-        match place.fetch(&dir, cache, options) {
+        match place.fetch(&dir, options) {
             Ok(sha256) => {
                 return Ok(Tarball { path: place.target(&dir), sha256, form: place.form() });
             }
@@ -100,24 +102,6 @@ fn nowhere(base: &Base, dir: &Path, reasons: &[String]) -> Stop {
     Stop::HostLacks(text)
 }
 
-/// Holds other processes off the directory until it is dropped.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join("lock");
-    let lock = || -> std::io::Result<File> {
-        let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                errln!("waiting for another process that gets a kernel source ...");
-                file.lock()?;
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-        Ok(file)
-    };
-    lock().with_context(|| format!("locking {}", path.display()))
-}
-
 impl Place {
     fn form(&self) -> Form {
         match self {
@@ -129,9 +113,7 @@ impl Place {
     fn title(&self) -> String {
         match self {
             Self::KernelOrg { .. } => "kernel.org".to_owned(),
-            Self::DebianSource { package, version, suite, .. } => {
-                format!("Debian {package} {version} of {suite}")
-            }
+            Self::DebianSource { package, version, .. } => format!("Debian {package} {version}"),
         }
     }
 
@@ -146,9 +128,8 @@ impl Place {
     fn target(&self, dir: &Path) -> PathBuf {
         match self {
             Self::KernelOrg { url, .. } => dir.join(url.rsplit('/').next().unwrap_or(url)),
-            Self::DebianSource { package, version, .. } => {
-                // A colon, of an epoch, is %3a in apt's file names as well.
-                dir.join(format!("{package}_{}_all.deb", version.replace(':', "%3a")))
+            Self::DebianSource { package, version, sha256 } => {
+                dir.join(Package::new(package, version, *sha256).file_name())
             }
         }
     }
@@ -164,7 +145,7 @@ impl Place {
         // What bases.toml says wins over what was right when the file was downloaded.
         let expected = self.pinned().or(note.as_ref().map(|note| note.sha256));
         let Some(sha256) = expected else {
-            errln!("{}: nothing tells its digest; removed", path.display());
+            errln!("{}: no checksum known; removed", path.display());
             fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
             return Ok(None);
         };
@@ -182,8 +163,8 @@ impl Place {
         Ok(Some(Tarball { path, sha256, form: self.form() }))
     }
 
-    /// Gets the file to its place in `dir` and gives its digest.
-    fn fetch(&self, dir: &Path, cache: &Path, options: &Options) -> Result<Sha256Sum> {
+    /// Downloads the file to its place in `dir` and returns its digest.
+    fn fetch(&self, dir: &Path, options: &Options) -> Result<Sha256Sum> {
         let target = self.target(dir);
         match self {
             Self::KernelOrg { url, sums, sha256 } => {
@@ -194,20 +175,13 @@ impl Place {
                     (None, Some(sums)) => client.listed_digest(sums, &name)?,
                     (None, None) => bail!("nothing tells the digest of {name}"),
                 };
-                let part = dir.join(format!("{name}.part"));
-                let kept = client.file(url, &part)?;
-                let mut admitted = digest::admit(&part, &target, expected);
-                if kept && admitted.as_ref().is_err_and(|e| e.downcast_ref::<Mismatch>().is_some())
-                {
-                    // The first part may be of another file: once more from the start.
-                    client.file(url, &part)?;
-                    admitted = digest::admit(&part, &target, expected);
-                }
-                admitted.map(|()| expected)
+                let part = target.with_added_extension("part");
+                debian::fetch(&client, url, &part, &target, expected)?;
+                Ok(expected)
             }
-            Self::DebianSource { package, version, suite, sha256 } => {
-                let package = Package { name: package, version, suite, sha256: *sha256 };
-                package.download(Path::new("/etc/apt"), &cache.join("apt"), &target)?;
+            Self::DebianSource { package, version, sha256 } => {
+                let package = Package::new(package, version, *sha256);
+                package.download(Path::new("/etc/apt"), options, &target)?;
                 Ok(*sha256)
             }
         }

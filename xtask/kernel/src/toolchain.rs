@@ -1,12 +1,11 @@
 //! The host's compiler, assembler and linker: which versions, and ccache beside them.
 
-use std::env;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use harness_host::exit::Stop;
+use harness_host::needs::find_program;
 
 /// What the kernel's own build calls, beside a shell and the usual small tools.
 const TOOLS: &[&str] = &["make", "gcc", "ld", "as", "flex", "bison", "bc", "perl", "git"];
@@ -27,7 +26,8 @@ impl Toolchain {
     ///
     /// [`Stop::HostLacks`] with every tool that is missing.
     pub fn probe() -> Result<Self> {
-        let missing: Vec<_> = TOOLS.iter().copied().filter(|tool| !in_path(tool)).collect();
+        let missing: Vec<_> =
+            TOOLS.iter().copied().filter(|tool| find_program(tool).is_none()).collect();
         if !missing.is_empty() {
             return Err(Stop::HostLacks(format!(
                 "cannot build a kernel without {}; `cargo xtask doctor` says how to get them",
@@ -36,17 +36,8 @@ impl Toolchain {
             .into());
         }
         let versions: Result<Vec<_>> = ["gcc", "as", "ld"].into_iter().map(version).collect();
-        Ok(Self { versions: versions?.join("\n"), ccache: in_path("ccache") })
+        Ok(Self { versions: versions?.join("\n"), ccache: find_program("ccache").is_some() })
     }
-}
-
-fn in_path(tool: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|dir| is_executable(&dir.join(tool)))
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
 }
 
 fn version(tool: &str) -> Result<String> {

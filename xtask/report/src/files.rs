@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::{html, json, junit, ktap};
 use harness_host::exit::{Status, Stop};
+use harness_host::files::directory;
 use harness_results::event::{Event, Reporter};
 use harness_results::record::Report;
 
@@ -60,7 +61,7 @@ impl Files {
             if path.is_dir() {
                 return Err(Stop::Usage(format!("{} is a directory", path.display())));
             }
-            tempfile::NamedTempFile::new_in(json::directory(path)).map_err(|error| {
+            tempfile::NamedTempFile::new_in(directory(path)).map_err(|error| {
                 let text = format!("the report {} cannot be written: {error}", path.display());
                 match Status::of_io(&error) {
                     Status::HostLacks => Stop::HostLacks(text),

@@ -1,8 +1,6 @@
-//! The machine-readable report. Its shape is in `report.schema.json`, made of the types in
-//! [`harness_results::record`].
+//! The machine-readable report. Its shape is that of the types in [`harness_results::record`].
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -11,6 +9,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use harness_host::exit::Stop;
+use harness_host::files;
 use harness_results::record::{Report, SCHEMA};
 
 /// Writes a report as JSON, whole or not at all.
@@ -64,37 +63,13 @@ pub fn read(path: &Path) -> Result<Report> {
         .map_err(|error| usage(format!("failed to understand the report {shown}: {error}")))
 }
 
-/// The JSON Schema of the report, as it is in `report.schema.json`.
-pub fn schema() -> Result<String> {
-    let mut schema = schemars::schema_for!(Report);
-    schema.insert("title".to_owned(), "Report of bpf-indirect".into());
-    if let Some(version) = schema.pointer_mut("/properties/schema") {
-        *version = serde_json::json!({ "const": SCHEMA, "description": "Version of this shape." });
-    }
-    Ok(serde_json::to_string_pretty(&schema)? + "\n")
-}
-
-/// The directory that a file is in.
-pub(super) fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
 /// Writes a report's file, whole or not at all.
 pub(super) fn write_with(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    let failed = || format!("failed to write the report {}", path.display());
-    let temporary = tempfile::NamedTempFile::new_in(directory(path)).with_context(failed)?;
-    let mut writer = BufWriter::new(temporary.as_file());
-    content(&mut writer).and_then(|()| Ok(writer.flush()?)).with_context(failed)?;
-    drop(writer);
-    let file: File = temporary.persist(path).with_context(failed)?;
-    drop(file);
-    Ok(())
+    files::write_with(path, content)
+        .with_context(|| format!("failed to write the report {}", path.display()))
 }
 
 #[cfg(test)]
@@ -175,20 +150,10 @@ mod tests {
         assert!(read(&dir.path().join("none.json")).is_err());
     }
 
-    const SCHEMA_FILE: &str = include_str!("report.schema.json");
-
-    #[test]
-    fn the_schema_in_the_repository_is_that_of_the_types() {
-        assert_eq!(
-            schema().unwrap(),
-            SCHEMA_FILE,
-            "cargo xtask report schema > xtask/report/src/report.schema.json"
-        );
-    }
-
     #[test]
     fn reports_are_of_the_schema_and_others_are_not() {
-        let schema: serde_json::Value = serde_json::from_str(SCHEMA_FILE).unwrap();
+        let schema: serde_json::Value =
+            serde_json::from_str(harness_results::record::JSON_SCHEMA).unwrap();
         let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
         compiler.add_resource("report.schema.json", schema).unwrap();
         let compiled = compiler.compile("report.schema.json", &mut schemas).unwrap();

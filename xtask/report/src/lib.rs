@@ -10,6 +10,7 @@ pub mod live;
 pub mod markdown;
 pub mod merge;
 pub mod object;
+pub mod repeat;
 pub mod steps;
 pub mod terminal;
 #[cfg(test)]

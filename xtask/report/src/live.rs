@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::repeat::Setting;
 use super::{object, terminal};
 use harness_host::ui::{Progress, err, errln, out, outln};
 use harness_results::event::{Event, Finished, Reporter, Sort};
@@ -14,20 +15,25 @@ pub struct Live {
     pub trace: usize,
     /// Whether to list the programs that the kernel rejects though the model finds nothing wrong.
     pub too_strict: bool,
+    setting: Setting,
     progress: Option<Progress>,
 }
 
 impl Live {
     /// Shows so many steps of the model where it says something else.
     pub fn new(trace: usize, too_strict: bool) -> Self {
-        Self { trace, too_strict, progress: None }
+        Self { trace, too_strict, ..Self::default() }
     }
 
     fn finished(&self, Finished { sort, records, .. }: &Finished) {
         let text = match sort {
             Sort::Case(None) => return,
-            Sort::Case(Some(subject)) => terminal::failure(subject, records, self.trace),
-            Sort::Module => records.iter().map(terminal::suite).collect(),
+            Sort::Case(Some(subject)) => {
+                terminal::failure(subject, records, self.trace, &self.setting)
+            }
+            Sort::Module => {
+                records.iter().map(|record| terminal::suite(record, &self.setting)).collect()
+            }
             Sort::Annotated => records
                 .chunk_by(|one, other| one.name == other.name)
                 .filter(|of_test| of_test.iter().any(Record::is_bad))
@@ -45,6 +51,7 @@ impl Live {
 impl Reporter for Live {
     fn event(&mut self, event: &Event<'_>) -> Result<()> {
         match event {
+            Event::Started { kernel, host } => self.setting = Setting::of(kernel, host),
             Event::Part { name, total } => self.progress = Some(Progress::count(*total, *name)),
             Event::Progress(done) => {
                 if let Some(progress) = &self.progress {

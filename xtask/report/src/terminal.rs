@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::repeat::Setting;
 use super::steps;
 use harness_results::facts::GuestFacts;
 use harness_results::record::{
@@ -17,7 +18,7 @@ const SHOWN_LOG: usize = 25;
 /// A case that did not hold: program, input, expectation, what each mode gave, how to repeat it.
 ///
 /// `steps` of the model are shown where it says something else.
-pub fn failure(subject: &Subject, records: &[Record], steps: usize) -> String {
+pub fn failure(subject: &Subject, records: &[Record], steps: usize, setting: &Setting) -> String {
     let unsound = records.iter().any(|record| record.failure == Some(FailureClass::Unsound));
     let unsound = if unsound { " (unsound)" } else { "" };
     let mut text = format!("FAILED{unsound} {}\n  {}\n", subject.name, subject.about);
@@ -30,7 +31,9 @@ pub fn failure(subject: &Subject, records: &[Record], steps: usize) -> String {
     for trace in traces(records) {
         text.push_str(&steps::text(&trace, steps));
     }
-    let _ = writeln!(text, "  repeat with: cargo xtask test '^{}$'", subject.name);
+    let failed = records.iter().filter(|record| record.is_bad());
+    let again = setting.case(&subject.name, failed.map(|record| record.mode));
+    let _ = writeln!(text, "  repeat with: {again}");
     text
 }
 
@@ -50,7 +53,7 @@ pub(super) fn log_of(record: &Record, text: &mut String) {
 }
 
 /// A suite that judges itself, in one mode: what it counted, and what is wrong with that.
-pub fn suite(record: &Record) -> String {
+pub fn suite(record: &Record, setting: &Setting) -> String {
     let mut text = match record.verdict {
         Verdict::Failed | Verdict::Broken => format!("FAILED {}\n", record.name),
         Verdict::Passed | Verdict::Skipped => format!("{}\n", record.name),
@@ -60,11 +63,8 @@ pub fn suite(record: &Record) -> String {
         let _ = writeln!(text, "    {note}");
     }
     if text.starts_with("FAILED") {
-        let _ = writeln!(
-            text,
-            "  repeat with: cargo xtask test '^{}$' --mode {}",
-            record.name, record.mode
-        );
+        let again = setting.case(&record.name, [record.mode]);
+        let _ = writeln!(text, "  repeat with: {again}");
     }
     text
 }
@@ -195,6 +195,15 @@ mod tests {
         }
     }
 
+    fn setting() -> Setting {
+        Setting {
+            base: "0.1".into(),
+            series: "3".into(),
+            configs: vec!["debug".into()],
+            accel: Some("tcg".into()),
+        }
+    }
+
     #[test]
     fn a_failure_shows_program_input_expectation_and_how_to_repeat_it() {
         let run =
@@ -207,7 +216,8 @@ mod tests {
             rejection: None,
         };
         let log = (0..40).map(|line| format!("line {line}\n")).collect::<String>();
-        let text = failure(&subject, &[record(Verdict::Failed, "returned 7", &log)], 20);
+        let records = [record(Verdict::Failed, "returned 7", &log)];
+        let text = failure(&subject, &records, 20, &setting());
         for piece in [
             "FAILED t/case\n  shows it\n",
             "(b7) r0 = 7",
@@ -216,7 +226,8 @@ mod tests {
             "jit: failed\n    returned 7\n",
             "15 lines of the verifier log left out",
             "| line 39\n",
-            "repeat with: cargo xtask test '^t/case$'",
+            "repeat with: cargo xtask test '^t/case$' --mode jit --base 0.1 --series 3 \
+             --config debug --accel tcg\n",
         ] {
             assert!(text.contains(piece), "{piece:?} is not in\n{text}");
         }
@@ -227,11 +238,11 @@ mod tests {
     fn a_suite_that_held_shows_its_counts_and_one_that_failed_how_to_repeat_it() {
         let note = vec!["test_bpf: 3 passed, 0 failed".to_owned()];
         let held = Record { notes: note, ..Record::new("kernel/test_bpf", Mode::Interp) };
-        let text = suite(&held);
+        let text = suite(&held, &setting());
         assert_eq!(text, "kernel/test_bpf\n  interp: passed\n    test_bpf: 3 passed, 0 failed\n");
-        let text = suite(&record(Verdict::Failed, "1 tests failed", ""));
+        let text = suite(&record(Verdict::Failed, "1 tests failed", ""), &setting());
         assert!(text.starts_with("FAILED t/case\n  jit: failed\n    1 tests failed\n"), "{text}");
-        assert!(text.contains("cargo xtask test '^t/case$' --mode jit\n"), "{text}");
+        assert!(text.contains("cargo xtask test '^t/case$' --mode jit --base 0.1 "), "{text}");
     }
 
     #[test]

@@ -12,6 +12,13 @@ use crate::subject::Subject;
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
+    /// The session begins.
+    Started {
+        /// The kernel under test.
+        kernel: &'a KernelFacts,
+        /// Where and with what it is run.
+        host: &'a HostFacts,
+    },
     /// A part of the session begins.
     Part {
         /// Its name.

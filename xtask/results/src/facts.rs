@@ -1,10 +1,10 @@
 //! What a session ran on: enough to make it again, and what it took.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What identifies the kernel under test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelFacts {
     /// Name of the base, or the path of the user's tree.
     pub base: String,
@@ -40,7 +40,8 @@ impl KernelFacts {
 }
 
 /// Where and with what a session ran, beside the kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostFacts {
     /// How the guest was executed: `kvm` or `tcg`.
     pub accel: String,
@@ -58,7 +59,8 @@ impl HostFacts {
 }
 
 /// What a session took. Not part of what makes two sessions the same.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Times {
     /// When the session started, in seconds since 1970 began.
     pub started: u64,
@@ -69,7 +71,8 @@ pub struct Times {
 }
 
 /// One guest of a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GuestFacts {
     /// Milliseconds from starting QEMU to the agent's first record.
     pub boot_ms: u64,
@@ -82,7 +85,8 @@ pub struct GuestFacts {
 }
 
 /// What a guest holds between two batches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Resources {
     /// Descriptors that the agent has open.
     pub descriptors: u32,

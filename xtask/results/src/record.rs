@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bpf_wire::Mode;
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::facts::{GuestFacts, HostFacts, KernelFacts, Times};
@@ -16,8 +15,12 @@ use harness_host::exit::Status;
 /// or goes. The shape itself is `report.schema.json` beside this file, made of these types.
 pub const SCHEMA: u32 = 4;
 
+/// The JSON Schema of the report. A test keeps it that of the types.
+pub const JSON_SCHEMA: &str = include_str!("report.schema.json");
+
 /// Everything that a session found.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// [`SCHEMA`].
@@ -46,7 +49,8 @@ pub struct Report {
 }
 
 /// One case in one mode.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Record {
     /// `suite/case`.
     pub name: String,
@@ -125,7 +129,8 @@ fn modes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ModeName>, D:
 }
 
 /// What came of a case in one mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Author, model and kernel agree.
@@ -139,9 +144,8 @@ pub enum Verdict {
 }
 
 /// What a failure is about, the gravest first.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureClass {
     /// The kernel accepted a program that the model traps on.
@@ -161,7 +165,8 @@ pub enum FailureClass {
 }
 
 /// Where two runs differ first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
     /// Number of the run; none for a map, which is looked at behind the last one.
     pub run: Option<usize>,
@@ -184,7 +189,8 @@ pub struct Difference {
 }
 
 /// What was compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// The context behind a run.
@@ -207,7 +213,8 @@ impl Place {
 }
 
 /// Who expects a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
     /// The case's author.
@@ -228,7 +235,8 @@ impl By {
 
 /// A program that the kernel rejects and that the model runs cleanly on every input that the harness
 /// makes up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TooStrict {
     /// Index of the program.
     pub program: usize,
@@ -241,7 +249,8 @@ pub struct TooStrict {
 }
 
 /// A case with such a program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TooStrictCase {
     /// `suite/case`.
     pub name: String,
@@ -284,7 +293,8 @@ pub fn traces(records: &[Record]) -> Vec<Arc<Trace>> {
 }
 
 /// How many records have each verdict.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counts {
     /// [`Verdict::Passed`].
     pub passed: usize,
@@ -320,6 +330,25 @@ impl Counts {
             (0, 0) => Status::Passed,
             (0, _) => Status::Harness,
             _ => Status::CaseFailed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_in_the_repository_is_that_of_the_types() {
+        let mut schema = schemars::schema_for!(Report);
+        schema.insert("title".to_owned(), "Report of bpf-indirect".into());
+        let version = schema.pointer_mut("/properties/schema").unwrap();
+        *version = serde_json::json!({ "const": SCHEMA, "description": "Version of this shape." });
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if text != JSON_SCHEMA {
+            let made = harness_host::paths::repository().join("target/report.schema.json");
+            std::fs::write(&made, text).unwrap();
+            panic!("cp {} xtask/results/src/report.schema.json", made.display());
         }
     }
 }

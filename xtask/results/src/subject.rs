@@ -1,10 +1,10 @@
 //! A case that failed: what it is, so that a report can be read without the source beside it.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A case: its program and what is expected of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Subject {
     /// `suite/case`.
     pub name: String,
@@ -20,7 +20,8 @@ pub struct Subject {
 }
 
 /// One run that a case states.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StatedRun {
     /// The context, in hexadecimal.
     pub context: String,

@@ -1,10 +1,10 @@
 //! The model's way through a program, in the shape of the JSON report.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The last steps of a run of the model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Trace {
     /// Name of the case.
     pub case: String,
@@ -29,7 +29,8 @@ pub struct Trace {
 }
 
 /// One step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Step {
     /// Index of the program: a tail call leads to another one.
     pub program: usize,
@@ -44,7 +45,8 @@ pub struct Step {
 }
 
 /// A register and its new value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Changed {
     /// Number of the register.
     pub reg: u8,

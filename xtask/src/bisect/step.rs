@@ -142,7 +142,7 @@ fn failures(records: &[Record]) -> Result<BTreeMap<(String, &'static str), Strin
 fn says_of_kernel(error: anyhow::Error) -> Result<String> {
     for cause in error.chain() {
         if let Some(failed) = cause.downcast_ref::<MakeFailed>() {
-            return Ok(format!("does not build: {}", last_line(&failed.error)));
+            return Ok(format!("does not build: {}", error_line(&failed.error)));
         }
         if let Some(failed) = cause.downcast_ref::<DoesNotApply>() {
             return Ok(format!("the series does not apply: {}", first_line(&failed.to_string())));
@@ -164,8 +164,8 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// The compiler's message stands in the first line that has one.
-fn last_line(text: &str) -> &str {
+/// The first line with an error: what the compiler or make complains of first.
+fn error_line(text: &str) -> &str {
     text.lines().find(|line| line.contains("rror")).unwrap_or_else(|| first_line(text))
 }
 

@@ -16,14 +16,15 @@ use crate::bisect::workshop::{Guests, Origin};
 use crate::bisect::{self, Answer};
 use crate::cli::{self, AccelChoice, HostArgs};
 use harness_host::exit::{Status, Stop};
+use harness_host::files::Lock;
 use harness_host::ui::{errln, out, outln};
 use harness_host::{needs, paths};
-use harness_kernel::bases::DEFAULT_BASE;
+use harness_kernel::bases;
 use harness_kernel::build::BaseTree;
-use harness_kernel::cache::Lock;
 use harness_kernel::linux;
 use harness_kernel::series::{Selection, Series};
 use harness_report::json;
+use harness_report::repeat::Setting;
 use harness_suites::select::select;
 use harness_vm::accel;
 
@@ -76,7 +77,7 @@ pub(crate) struct Bisect {
     #[arg(long, value_parser = cli::mode())]
     mode: Vec<Mode>,
     /// Base whose series is meant.
-    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE)]
+    #[arg(long, value_name = "VERSION", default_value_t = bases::default_name())]
     base: String,
     /// Further config of images/kernel, by name; may be repeated.
     #[arg(long, value_name = "NAME")]
@@ -342,31 +343,19 @@ fn material(dir: &Path, question: &Question) -> Result<(History, Origin)> {
 
 /// The commands that show a commit's failure again.
 fn again(question: &Question, commit: &str, origin: &Origin) -> String {
-    let mut command = match origin {
-        Origin::Series(patches) => {
+    let (base, series, checkout) = match (origin, &question.subject) {
+        (Origin::Series(patches), _) => {
             let count = patches.get(commit).copied().unwrap_or_default();
-            format!("cargo xtask test --series {count}")
+            (question.base.clone(), count.to_string(), String::new())
         }
-        Origin::Tree { .. } | Origin::AsIs { .. } => {
-            let (dir, series) = match &question.subject {
-                Subject::Linux { dir, series } => (dir.display().to_string(), series.as_deref()),
-                Subject::Series => (String::new(), None),
-            };
-            let series = series.map_or_else(String::new, |series| format!(" --series {series}"));
-            format!(
-                "git -C {dir} checkout {} && cargo xtask test --linux {dir}{series}",
-                &commit[..commit.len().min(12)]
-            )
+        (_, Subject::Linux { dir, series }) => {
+            let commit = &commit[..commit.len().min(12)];
+            let checkout = format!("git -C {} checkout {commit} && ", dir.display());
+            let series = series.clone().unwrap_or_else(|| "none".to_owned());
+            (dir.display().to_string(), series, checkout)
         }
+        (_, Subject::Series) => (question.base.clone(), "all".to_owned(), String::new()),
     };
-    for config in &question.config {
-        command += &format!(" --config {config}");
-    }
-    for mode in &question.modes {
-        command += &format!(" --mode {mode}");
-    }
-    for filter in &question.filters {
-        command += &format!(" '{filter}'");
-    }
-    command
+    let setting = Setting { base, series, configs: question.config.clone(), accel: None };
+    checkout + &setting.filters(&question.filters, question.modes.iter().map(String::as_str))
 }

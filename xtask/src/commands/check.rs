@@ -18,7 +18,7 @@ use harness_host::exit::{Status, Stop};
 use harness_host::interrupt::Group;
 use harness_host::ui::{out, outln};
 use harness_host::{interrupt, needs, paths};
-use harness_kernel::bases::DEFAULT_BASE;
+use harness_kernel::bases;
 use harness_kernel::build::{self, KernelRequest};
 use harness_report::files::Files;
 use harness_report::live::Live;
@@ -167,15 +167,15 @@ impl Check {
             steps.run(name, || cargo(args, environment))?;
         }
         let full = self.full;
-        steps.run("kernel series", || patches::check::check(DEFAULT_BASE, full))?;
-        steps.run("mutants", || mutate::check(DEFAULT_BASE))?;
+        steps.run("kernel series", || patches::check::check(&bases::default_name(), full))?;
+        steps.run("mutants", || mutate::check(&bases::default_name()))?;
         interrupt::check()?;
         match workflow::linter(self.host.install_deps)? {
             Some(linter) => steps.run("CI workflow", || workflow::lint(&linter))?,
             None => steps.skip("CI workflow", &workflow::how_to_install()),
         }
-        outln!("==> kernel");
-        let built = build::build(&KernelRequest::of_base(DEFAULT_BASE))?;
+        let request = KernelRequest::of_base(&bases::default_name());
+        let built = stage("kernel", || build::build(&request))?;
         let vmlinux = built.vmlinux.display().to_string();
         let mut tests = REAL_GUESTS.to_vec();
         for (program, name, package) in NEED_MORE {
@@ -201,7 +201,7 @@ impl Check {
         })?;
         if needs::find_program("python3").is_some() {
             steps.run("KTAP, by the kernel's own parser", || {
-                kunit::Parser::of_base(DEFAULT_BASE)?.check(&json::read(&report)?)?;
+                kunit::Parser::of_base(&bases::default_name())?.check(&json::read(&report)?)?;
                 cargo(KUNIT, &[])
             })?;
         } else {
@@ -252,8 +252,8 @@ impl Check {
     /// What filters select, or everything, on the default base with further configs.
     fn session(&self, config: &[&str], filters: &[&str], mut files: Files) -> Result<Status> {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let kernel =
-            KernelRequest { config: owned(config), ..KernelRequest::of_base(DEFAULT_BASE) };
+        let base = bases::default_name();
+        let kernel = KernelRequest { config: owned(config), ..KernelRequest::of_base(&base) };
         let on = On { install_deps: self.host.install_deps, accel: Choice::Auto, kernel };
         let job = Job { filters: owned(filters), ..Job::everything(on) };
         job.run(vec![&mut Live::new(SHOWN_STEPS, false), &mut files])
@@ -270,17 +270,13 @@ struct Steps {
 
 impl Steps {
     fn run(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        outln!("==> {name}");
-        let start = Instant::now();
-        work().with_context(|| format!("check: {name}"))?;
-        outln!("    ok, {:.1} s", start.elapsed().as_secs_f64());
+        stage(name, work).with_context(|| format!("check: {name}"))?;
         self.passed += 1;
         Ok(())
     }
 
     fn status(&mut self, name: &str, work: impl FnOnce() -> Result<Status>) -> Result<Status> {
-        outln!("==> {name}");
-        let status = work()?;
+        let status = stage(name, work)?;
         self.passed += usize::from(status == Status::Passed);
         Ok(status)
     }
@@ -293,6 +289,15 @@ impl Steps {
     }
 }
 
+/// Says what is done, and how long it took.
+fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    outln!("==> {name}");
+    let start = Instant::now();
+    let result = work()?;
+    outln!("    {name}: {:.1} s", start.elapsed().as_secs_f64());
+    Ok(result)
+}
+
 fn bless() -> Result<Status> {
     let changes = golden::changes(&golden::folder())?;
     for change in &changes {
@@ -303,13 +308,24 @@ fn bless() -> Result<Status> {
     Ok(Status::Passed)
 }
 
+/// How the variables begin that `cargo run` sets for the program that it runs.
+const SET_BY_CARGO_RUN: [&str; 3] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_"];
+
 fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let shell = Shell::new()?;
     shell.change_dir(paths::repository());
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let command = cmd!(shell, "{program} {args...}").envs(environment.iter().copied());
     let line = command.to_string();
-    let status = Group::spawn(&mut Command::from(command), Stdio::null())
+    let mut command = Command::from(command);
+    // Build scripts that ask for what `cargo run` has set for this program would run again now, and
+    // once more at the next `cargo xtask`.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| SET_BY_CARGO_RUN.iter().any(|p| name.starts_with(p))) {
+            command.env_remove(name);
+        }
+    }
+    let status = Group::spawn(&mut command, Stdio::null())
         .with_context(|| format!("failed to start `{line}`"))?
         .wait()?;
     if !status.success() {

@@ -16,6 +16,7 @@ use harness_host::needs;
 use harness_host::ui::{errln, out, outln};
 use harness_inspect::gdb::Meeting;
 use harness_kernel::build;
+use harness_report::repeat::Setting;
 use harness_report::terminal;
 use harness_results::record::{Counts, Record};
 use harness_suites::guest::Guest;
@@ -63,7 +64,8 @@ impl Debug {
         if self.gdb && !stdin().is_terminal() {
             return Err(Stop::Usage("--gdb needs a terminal; leave it out".to_owned()).into());
         }
-        let Started { built, mut guest, console, .. } = start(&self.on.on())?;
+        let Started { built, mut guest, console, accel, .. } = start(&self.on.on())?;
+        let setting = Setting::new(&built, accel);
         if self.gdb {
             needs::require(needs::GDB)?;
         }
@@ -79,7 +81,7 @@ impl Debug {
             };
             let emission = guest.emission(&built)?;
             let rules = Rules { patches, emission, ..Rules::alone(mode) };
-            let records = run(&prepared, &rules, &mut guest)?;
+            let records = run(&prepared, &rules, &mut guest, &setting)?;
             guest.end()?;
             Ok(records)
         })?;
@@ -93,12 +95,18 @@ impl Debug {
 }
 
 /// Runs the case, and says what is wrong with it.
-fn run(prepared: &Prepared, rules: &Rules, guest: &mut Guest) -> Result<Vec<Record>> {
+fn run(
+    prepared: &Prepared,
+    rules: &Rules,
+    guest: &mut Guest,
+    setting: &Setting,
+) -> Result<Vec<Record>> {
     session::run(std::slice::from_ref(prepared), rules, guest, |prepared, records| {
         let bad = |record: &Record| record.is_bad();
         if records.iter().any(bad) {
             let plan = prepared.plan.as_ref().ok();
-            errln!("{}", terminal::failure(&subject(&prepared.case, plan), records, SHOWN_STEPS));
+            let subject = subject(&prepared.case, plan);
+            errln!("{}", terminal::failure(&subject, records, SHOWN_STEPS, setting));
         }
     })
 }

@@ -16,7 +16,7 @@ use crate::mutants::report::{self, Counts, Report, SCHEMA};
 use harness_host::exit::{Status, Stop};
 use harness_host::ui::{Progress, errln, out, outln};
 use harness_host::{interrupt, needs, paths};
-use harness_kernel::bases::{self, DEFAULT_BASE};
+use harness_kernel::bases;
 use harness_kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
 use harness_kernel::series::{Patch, Selection, Series};
 use harness_report::json;
@@ -74,7 +74,7 @@ pub(crate) struct Mutate {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Base of the kernel, a name in kernel-patches/bases.toml.
-    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE)]
+    #[arg(long, value_name = "VERSION", default_value_t = bases::default_name())]
     base: String,
     #[command(flatten)]
     host: HostArgs,
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_headers_of_the_repositorys_mutants_are_right() {
-        let (series, mutants) = load(DEFAULT_BASE).unwrap();
+        let (series, mutants) = load(&bases::default_name()).unwrap();
         check_headers(&series, &mutants).unwrap();
         assert!(!mutants.is_empty());
     }

@@ -24,7 +24,7 @@ Examples:
   cargo xtask test --install-deps           everything, from a bare machine
   cargo xtask test gotox/many               the cases whose name matches
   cargo xtask test --mode interp --list     what there is
-  cargo xtask test --jobs 2                 in two guests at once
+  cargo xtask test --jobs 1                 in one guest, for quiet times
   cargo xtask test --series none            on the base without our patches
   cargo xtask test --linux ~/linux          on your own tree
   cargo xtask test kernel/test_bpf          the kernel's own lib/test_bpf.ko
@@ -49,9 +49,10 @@ pub(crate) struct Test {
     #[arg(long)]
     fail_fast: bool,
     /// Guests to run the cases in at the same time, each with a processor and 256 MiB of memory, or what
-    /// its config asks for. What kernel/test_bpf and kernel/verifier run stays in one.
-    #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    jobs: u32,
+    /// its config asks for; without, as many as this machine has processors and memory for. What
+    /// kernel/test_bpf and kernel/verifier run stays in one.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: Option<u32>,
     /// Steps of the model that are shown of a program that did something else; 0 for none.
     #[arg(long, value_name = "N", default_value_t = SHOWN_STEPS)]
     trace: usize,
@@ -79,7 +80,7 @@ impl Test {
             filters: self.filters,
             modes: self.mode,
             partition: self.partition,
-            jobs: self.jobs as usize,
+            jobs: self.jobs.map(|jobs| jobs as usize),
             fail_fast: self.fail_fast,
             bless: self.bless,
             on: self.on.on(),

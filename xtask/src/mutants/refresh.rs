@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::mutant::{self, Mutant};
-use harness_kernel::cache::write_whole;
+use harness_host::files::write_whole;
 use harness_kernel::series::Series;
 use harness_kernel::tree::Tree;
 

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
+use harness_host::files::Lock;
 use harness_host::paths;
-use harness_kernel::cache::Lock;
 
 /// A file of the folder that is locked for as long as the process lives.
 const LOCK: &str = "lock";

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
 
@@ -10,6 +11,12 @@ use super::guest::Guest;
 use super::session::{Crew, Pipeline};
 use harness_host::exit::Stop;
 use harness_results::facts::GuestFacts;
+
+/// Where Linux says what memory there is.
+const MEMORY: &str = "/proc/meminfo";
+
+/// Fewer cases than this do not pay for the start of a guest, some seconds under TCG.
+const CASES_A_GUEST: usize = 40;
 
 /// Guests for the jobs from the second on.
 #[derive(Debug)]
@@ -82,12 +89,26 @@ impl Crew for Helpers {
 ///
 /// [`Stop::Usage`], which says how many would do; and when the host does not say what it has.
 pub fn fit(jobs: usize, guest_mib: u32) -> Result<()> {
-    const MEMORY: &str = "/proc/meminfo";
     let text = fs::read_to_string(MEMORY).with_context(|| format!("failed to read {MEMORY}"))?;
     let available = available_mib(&text).with_context(|| {
         format!("failed to find out what memory is there: no MemAvailable in {MEMORY}")
     })?;
     fit_into(jobs, guest_mib.into(), available)
+}
+
+/// How many guests of this size pay for so many cases on this machine, when nobody says: one for each
+/// processor, as long as half of the available memory holds them, and each has enough to do to make up
+/// for its start.
+pub fn most(guest_mib: u32, cases: usize) -> usize {
+    let text = fs::read_to_string(MEMORY).unwrap_or_default();
+    let available = available_mib(&text).unwrap_or_default();
+    let processors = available_parallelism().map_or(1, usize::from);
+    most_of(processors, guest_mib.into(), available, cases)
+}
+
+fn most_of(processors: usize, guest_mib: u64, available_mib: u64, cases: usize) -> usize {
+    let hold = usize::try_from(available_mib / 2 / guest_mib.max(1)).unwrap_or(usize::MAX);
+    processors.min(hold).min(cases / CASES_A_GUEST).max(1)
 }
 
 fn fit_into(jobs: usize, guest_mib: u64, available_mib: u64) -> Result<()> {
@@ -117,16 +138,24 @@ mod tests {
     fn what_does_not_fit_is_refused_with_what_does() {
         assert!(fit_into(4, 256, 1024).is_ok());
         assert!(fit_into(1, 256, 100).is_ok(), "one is always tried");
-        let error = fit_into(5, 256, 1100).unwrap_err();
+        assert!(fit_into(5, 256, 1280).is_ok());
+        let error = fit_into(5, 256, 1279).unwrap_err();
         assert_eq!(Status::of(&error), Status::Usage);
         assert!(error.to_string().ends_with("--jobs 4 does"), "{error}");
+    }
+
+    #[test]
+    fn processors_memory_and_work_decide_how_many_guests_there_are() {
+        assert_eq!(most_of(2, 256, 1024, 1000), 2);
+        assert_eq!(most_of(2, 256, 1023, 1000), 1);
+        assert_eq!(most_of(8, 256, 100, 1000), 1, "one is always tried");
+        assert_eq!(most_of(64, 256, 1 << 20, 80), 2);
+        assert_eq!(most_of(64, 256, 1 << 20, 79), 1);
     }
 
     #[test]
     fn the_hosts_memory_is_in_kib() {
         assert_eq!(available_mib("MemFree: 1 kB\nMemAvailable:   20480 kB\n"), Some(20));
         assert_eq!(available_mib("MemFree: 1 kB\n"), None);
-        assert!(fit(1, 256).is_ok());
-        assert!(fit(1_000_000, 256).is_err());
     }
 }

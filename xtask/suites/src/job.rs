@@ -25,7 +25,7 @@ use harness_host::ui::errln;
 use harness_kernel::build::{self, BuiltKernel};
 use harness_kernel::series::Selection;
 use harness_results::event::{Event, Finished, Reporter, SessionFacts, Sort, Stream};
-use harness_results::facts::{HostFacts, Times};
+use harness_results::facts::{HostFacts, KernelFacts, Times};
 use harness_results::record::{Record, Verdict};
 
 /// What to run, and on what.
@@ -37,8 +37,8 @@ pub struct Job {
     pub modes: Vec<Mode>,
     /// The shard, if not all of it.
     pub partition: Option<Partition>,
-    /// Guests that run cases at the same time.
-    pub jobs: usize,
+    /// Guests that run cases at the same time; as many as pay without.
+    pub jobs: Option<usize>,
     /// Whether to stop at the first failure.
     pub fail_fast: bool,
     /// Whether to record what the kernel's own suites give as that of the base.
@@ -48,13 +48,13 @@ pub struct Job {
 }
 
 impl Job {
-    /// Everything on a kernel, in one guest.
+    /// Everything on a kernel, in as many guests as pay.
     pub fn everything(on: On) -> Self {
         Self {
             filters: Vec::new(),
             modes: Vec::new(),
             partition: None,
-            jobs: 1,
+            jobs: None,
             fail_fast: false,
             bless: false,
             on,
@@ -97,12 +97,21 @@ impl Job {
             compile::ensure()?;
         }
         let Started { built, mut guest, console, accel, qemu } = start(&self.on)?;
-        helpers::fit(self.jobs, guest.memory_mib())?;
-        let helpers = Helpers::new(&guest, self.jobs);
+        let jobs = match self.jobs {
+            Some(jobs) => {
+                helpers::fit(jobs, guest.memory_mib())?;
+                jobs
+            }
+            None => helpers::most(guest.memory_mib(), selected.cases.len()),
+        };
+        let helpers = Helpers::new(&guest, jobs);
+        let kernel = built.facts(built.release.clone())?;
+        let host = HostFacts::new(accel, &qemu, inputs::SEED);
         let start = Instant::now();
         let cases: Vec<Prepared> =
             std::mem::take(&mut selected.cases).into_iter().map(session::prepare).collect();
         let mut stream = Stream::new(reporters);
+        stream.tell(&Event::Started { kernel: &kernel, host: &host });
         let mut parts = Parts { job: self, built: &built, guest: &mut guest, stream: &mut stream };
         let ran = parts.run(&cases, &selected, &helpers, &console);
         let times =
@@ -111,8 +120,8 @@ impl Job {
         let ended = if ran.is_ok() { guest.end() } else { Ok(()) };
         let release = guest.info().map_or_else(String::new, |info| info.kernel_release.clone());
         let facts = SessionFacts {
-            kernel: built.facts(release)?,
-            host: HostFacts::new(accel, &qemu, inputs::SEED),
+            kernel: KernelFacts { release, ..kernel },
+            host,
             times,
             guests: [guest.facts(), &helpers.facts()].concat(),
             stopped: ran.as_ref().err().map(|error| format!("{error:#}")),
@@ -253,7 +262,7 @@ impl Parts<'_, '_> {
             fail_fast: job.fail_fast,
             probe: true,
             too_strict: true,
-            declared: !linux && built.series == Selection::All,
+            declared: !linux && built.series == Selection::All && built.patches_applied > 0,
             patches: if linux { None } else { Some(build::subjects(built)?) },
             emission,
         })

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use harness_host::files::write_whole;
 use harness_host::paths;
-use harness_kernel::cache::write_whole;
 
 /// What is recorded of a part of a suite in a mode.
 pub trait OfPart: Serialize + DeserializeOwned {

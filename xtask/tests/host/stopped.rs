@@ -17,9 +17,9 @@ fn both_ways(test: impl Fn(World, Stop)) {
 const INTERRUPTED: i32 = 130;
 
 #[test]
-fn while_apt_fetches_the_source() {
+fn while_the_source_is_downloaded() {
     both_ways(|world, how| {
-        world.stuck_program("apt-get");
+        world.stuck_program("curl");
         let mut path = world.path("bin").into_os_string();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap());

@@ -317,31 +317,10 @@ mod tests {
     }
 
     #[test]
-    fn the_console_goes_to_the_file_and_the_kernel_is_told() {
-        let console = SerialConsole { log: "/tmp/c.log".into() };
-        assert_eq!(
-            shown(&console),
-            "-chardev file,id=console,path=/tmp/c.log -serial chardev:console"
-        );
-        assert!(console.kernel_args().contains(&"console=ttyS0".to_owned()));
-    }
-
-    #[test]
     fn a_configs_processor_is_the_usual_one_with_more() {
         let cpu = |tcg_cpu: &str| shown(&Processor { accel: Accel::Tcg, tcg_cpu: tcg_cpu.into() });
         assert!(cpu("").contains("-cpu max,-la57 "), "{}", cpu(""));
         assert!(cpu("vendor=X").contains("-cpu max,-la57,vendor=X "), "{}", cpu("vendor=X"));
-    }
-
-    #[test]
-    fn the_console_shows_warnings() {
-        let console = SerialConsole { log: "c".into() };
-        let level = console
-            .kernel_args()
-            .iter()
-            .find_map(|arg| arg.strip_prefix("loglevel=")?.parse::<u32>().ok());
-        // Printed is what is below the level, and KERN_WARNING is 4.
-        assert!(level.is_none_or(|level| level > 4), "{level:?}");
     }
 
     #[test]
@@ -371,11 +350,5 @@ mod tests {
             shown(&stub),
             "-S -chardev socket,id=gdb,server=on,wait=off,path=/tmp/a,,b/gdb -gdb chardev:gdb"
         );
-    }
-
-    #[test]
-    fn a_reset_ends_the_machine_on_both_sides() {
-        assert_eq!(shown(&ResetEnds), "-no-reboot");
-        assert_eq!(ResetEnds.kernel_args(), ["panic=-1", "oops=panic", "reboot=t"]);
     }
 }

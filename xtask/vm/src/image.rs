@@ -5,13 +5,13 @@ mod recipe;
 pub use recipe::Entry;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
+use harness_host::files::write_whole;
 use harness_host::{interrupt, paths};
 
 /// Target of the agent. glibc, linked statically: there is no other libc to be had everywhere.
@@ -76,13 +76,7 @@ fn store(folder: &Path, archive: &[u8]) -> Result<PathBuf> {
         return Ok(path);
     }
     fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(archive)?;
-        file.persist(&path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().with_context(|| format!("failed to write {}", path.display()))?;
+    write_whole(&path, archive)?;
     Ok(path)
 }
 

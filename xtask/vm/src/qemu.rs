@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::device::Device;
 use harness_host::interrupt;
+use harness_host::needs::find_program;
 
 /// The program.
 pub const PROGRAM: &str = "qemu-system-x86_64";
@@ -43,12 +44,12 @@ pub fn version() -> io::Result<String> {
 ///
 /// [`io::ErrorKind::NotFound`] when there is none.
 pub fn command() -> io::Result<Command> {
-    if !installed(PROGRAM) {
+    if find_program(PROGRAM).is_none() {
         return Err(io::ErrorKind::NotFound.into());
     }
     // setpriv (util-linux) sets the parent-death signal, which a safe program cannot do for its
     // child by itself; without it, only Drop ends QEMU.
-    if !installed("setpriv") {
+    if find_program("setpriv").is_none() {
         return Ok(Command::new(PROGRAM));
     }
     let mut command = Command::new("setpriv");
@@ -138,12 +139,6 @@ pub fn describe(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "ended".into(),
     }
-}
-
-/// Whether `PATH` leads to the program.
-fn installed(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
 #[cfg(test)]

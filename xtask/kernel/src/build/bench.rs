@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::super::cache::Lock;
 use super::super::make::Make;
 use super::super::toolchain::Toolchain;
 use super::{KernelRequest, LOG, Plan};
+use harness_host::files::Lock;
 
 /// The text of a file of the source with the request's series on it.
 pub fn file(request: &KernelRequest, name: &str) -> Result<String> {

@@ -14,11 +14,12 @@ struct Entry {
     signed_by: Option<String>,
 }
 
-/// The mirrors that serve Debian's component main, the most likely to have `suite` first. What is
-/// found is a guess: that it really is Debian's archive, the archive's signature shows.
+/// The mirrors that serve Debian's component main, the most likely ones first; a list of mirrors
+/// (apt-transport-mirror(1)) counts as the mirrors in it. What is found is a guess, and to be used
+/// only for files whose digest is known.
 ///
 /// `etc` is `/etc/apt`. Files that cannot be read are passed over.
-pub(crate) fn debian_mirrors(etc: &Path, suite: &str) -> Vec<String> {
+pub(crate) fn debian_mirrors(etc: &Path) -> Vec<String> {
     let mut entries = Vec::new();
     if let Ok(text) = fs::read_to_string(etc.join("sources.list")) {
         entries.extend(parse_lines(&text));
@@ -38,7 +39,14 @@ pub(crate) fn debian_mirrors(etc: &Path, suite: &str) -> Vec<String> {
             _ => {}
         }
     }
-    rank(&entries, suite)
+    rank(&entries).into_iter().flat_map(|uri| listed(&uri).unwrap_or_else(|| vec![uri])).collect()
+}
+
+/// The mirrors in the list that `mirror+file:` leads to, one a line, with tags after it.
+fn listed(uri: &str) -> Option<Vec<String>> {
+    let text = fs::read_to_string(uri.strip_prefix("mirror+file:")?).unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    Some(lines.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect())
 }
 
 /// The one-line format: `deb [option=value ...] uri suite component ...`.
@@ -112,14 +120,11 @@ fn stanza(fields: &[(String, String)]) -> Option<Entry> {
     (!entry.types.is_empty() && !entry.uris.is_empty()).then_some(entry)
 }
 
-fn rank(entries: &[Entry], suite: &str) -> Vec<String> {
+fn rank(entries: &[Entry]) -> Vec<String> {
     let mut found: Vec<(u32, &str)> = Vec::new();
     for entry in entries.iter().filter(|entry| entry.serves_debian()) {
         for uri in entry.uris.iter().filter(|uri| !is_another_archive(uri)) {
             let mut likely = 0;
-            if entry.suites.iter().any(|have| have == suite) {
-                likely += 8;
-            }
             if uri.trim_end_matches('/').ends_with("/debian") {
                 likely += 4;
             }
@@ -186,14 +191,12 @@ fn is_another_archive(uri: &str) -> bool {
 mod tests {
     use super::*;
 
-    const SUITE: &str = "trixie-backports";
-
     fn lines(text: &str) -> Vec<String> {
-        rank(&parse_lines(text), SUITE)
+        rank(&parse_lines(text))
     }
 
     fn stanzas(text: &str) -> Vec<String> {
-        rank(&parse_stanzas(text), SUITE)
+        rank(&parse_stanzas(text))
     }
 
     #[test]
@@ -241,17 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn the_mirror_that_has_the_suite_comes_first() {
+    fn the_likeliest_mirror_comes_first() {
         let text = "deb http://bare.example/ bookworm main\n\
             deb-src http://src.example/debian bookworm main\n\
-            deb http://plain.example/debian bookworm main\n\
-            deb http://backports.example/debian trixie-backports main\n";
-        let expected = [
-            "http://backports.example/debian",
-            "http://plain.example/debian",
-            "http://src.example/debian",
-            "http://bare.example/",
-        ];
+            deb http://plain.example/debian bookworm main\n";
+        let expected =
+            ["http://plain.example/debian", "http://src.example/debian", "http://bare.example/"];
         assert_eq!(lines(text), expected);
     }
 
@@ -317,7 +315,16 @@ mod tests {
         fs::write(parts.join("c.list"), "deb http://c.example/debian sid main").unwrap();
         let expected =
             ["http://l.example/debian", "http://s.example/debian", "http://c.example/debian"];
-        assert_eq!(debian_mirrors(etc.path(), SUITE), expected);
-        assert_eq!(debian_mirrors(&parts.join("none"), SUITE), [""; 0]);
+        assert_eq!(debian_mirrors(etc.path()), expected);
+        let list = etc.path().join("mirrors.list");
+        fs::write(&list, "# local\nhttp://x.example/debian priority:1\nhttp://y.example/debian\n")
+            .unwrap();
+        let entry = format!("deb mirror+file:{} sid main", list.display());
+        fs::write(etc.path().join("sources.list"), entry).unwrap();
+        let expected = ["http://s.example/debian", "http://c.example/debian"];
+        assert_eq!(debian_mirrors(etc.path())[..2], expected);
+        let expected = ["http://x.example/debian", "http://y.example/debian"];
+        assert_eq!(debian_mirrors(etc.path())[2..], expected);
+        assert_eq!(debian_mirrors(&parts.join("none")), [""; 0]);
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use harness_host::files::write_whole;
 use harness_host::ui::Progress;
 
 /// A SHA-256 digest. Text form: 64 hexadecimal digits, lower case when written.
@@ -116,7 +117,7 @@ impl Note {
         let path = Self::path(file);
         let write = || -> Result<()> {
             let text = serde_json::to_string(&Self::new(checked, sha256)?)?;
-            Ok(fs::write(&path, text + "\n")?)
+            write_whole(&path, (text + "\n").as_bytes())
         };
         write().with_context(|| format!("writing {}", path.display()))
     }

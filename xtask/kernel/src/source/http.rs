@@ -1,119 +1,150 @@
-//! Files over HTTP: resumed where they broke off, given up soon where nobody answers.
+//! Files over HTTP, by curl: resumed where they broke off, given up soon where nobody answers.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
-use ureq::http::header::{ACCEPT_ENCODING, CONTENT_RANGE, RANGE};
-use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body, Proxy};
+use anyhow::{Context, Error, Result, anyhow, bail};
 
 use super::digest::Sha256Sum;
 use super::space;
-use harness_host::interrupt;
+use harness_host::exit::Stop;
+use harness_host::interrupt::{self, Group};
 use harness_host::ui::Progress;
 
 /// Longest list of digests that is read, in bytes. kernel.org's has 100 KiB for a whole series.
 const LIST_LIMIT: u64 = 4 << 20;
+/// How often a running curl is looked at.
+const POLL: Duration = Duration::from_millis(50);
+/// Less free space than this after a failed write: the disk is full.
+const FULL: u64 = 1 << 20;
+
+/// Exit statuses of curl (curl(1), EXIT CODES).
+mod exit {
+    /// The server answered with an error.
+    pub(super) const HTTP_ERROR: i32 = 22;
+    /// The output could not be written.
+    pub(super) const WRITE_ERROR: i32 = 23;
+    /// The server does not do the range that was asked for.
+    pub(super) const RANGE_ERROR: i32 = 33;
+    /// Too many redirections.
+    pub(super) const REDIRECTS: i32 = 47;
+    /// The file is longer than `--max-filesize`.
+    pub(super) const TOO_LARGE: i32 = 63;
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Proxy {
+    /// As the environment says: `https_proxy` and its like.
+    Environment,
+    /// Without a proxy, whatever the environment says.
+    Direct,
+    /// Through this one, as curl's `--proxy` takes it.
+    Through(String),
+}
 
 /// How patient a client is, and which way it goes.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// For finding the host, and again for connecting to it.
+    /// For finding the host and connecting to it.
     pub(crate) connect: Duration,
-    /// For the first line of the answer, and for each piece of the body.
+    /// A transfer without a byte for so long is given up; whole seconds.
     pub(crate) silence: Duration,
     /// How often a download that broke off is resumed, if it got further each time.
     pub(crate) resumes: u32,
-    /// What stands between.
-    pub(crate) proxy: Option<Proxy>,
+    /// The proxy.
+    pub(crate) proxy: Proxy,
 }
 
 impl Default for Options {
-    /// For the internet; the proxy is the environment's (`https_proxy` and its like).
     fn default() -> Self {
-        let (connect, silence) = (Duration::from_secs(4), Duration::from_secs(10));
-        Self { connect, silence, resumes: 5, proxy: Proxy::try_from_env() }
+        let (connect, silence) = (Duration::from_secs(8), Duration::from_secs(10));
+        Self { connect, silence, resumes: 5, proxy: Proxy::Environment }
     }
 }
 
-/// Gets files.
+/// Downloads files.
 pub(crate) struct Client {
-    agent: Agent,
-    resumes: u32,
+    options: Options,
 }
 
 /// Why an attempt ended before the whole file was there.
 enum End {
-    /// The connection broke off or fell silent.
-    Cut(io::Error),
+    /// The connection was refused, broke off or fell silent.
+    Cut(Error),
     /// What is there already does not fit to what the server has.
     Misfit,
     /// Nothing that another attempt would mend.
-    Failed(anyhow::Error),
+    Failed(Error),
 }
 
 impl Client {
-    /// A client that goes from https:// only to https://.
+    /// A client that is never redirected from https:// to anything else.
     pub(crate) fn new(options: Options) -> Self {
-        let config = Agent::config_builder()
-            .timeout_resolve(Some(options.connect))
-            .timeout_connect(Some(options.connect))
-            .timeout_recv_response(Some(options.silence))
-            .timeout_per_read(Some(options.silence))
-            .max_redirects(5)
-            .proxy(options.proxy)
-            .http_status_as_error(false)
-            .user_agent(concat!("bpf-indirect/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self { agent: config.new_agent(), resumes: options.resumes }
+        Self { options }
     }
 
-    fn get(&self, url: &str, from: u64) -> Result<Response<Body>> {
-        // Byte ranges count in the file itself, so it must not be compressed on its way.
-        let mut request = self.agent.get(url).header(ACCEPT_ENCODING, "identity");
-        if from > 0 {
-            request = request.header(RANGE, format!("bytes={from}-"));
+    fn curl(&self, url: &str) -> Command {
+        let allowed = match url.split_once(':') {
+            Some(("https", _)) => "=https",
+            Some(("file", _)) => "=file",
+            _ => "=http,https",
+        };
+        let mut command = Command::new("curl");
+        // Without the user's curlrc, which may say anything.
+        command.args(["--disable", "--silent", "--show-error", "--fail", "--location"]);
+        command.args(["--max-redirs", "5", "--proto", allowed, "--proto-redir", allowed]);
+        command.args(["--connect-timeout", &self.options.connect.as_secs_f64().to_string()]);
+        let seconds = self.options.silence.as_secs().max(1);
+        command.args(["--speed-limit", "1", "--speed-time", &seconds.to_string()]);
+        command.args(["--user-agent", concat!("bpf-indirect/", env!("CARGO_PKG_VERSION"))]);
+        match &self.options.proxy {
+            Proxy::Environment => {}
+            Proxy::Direct => drop(command.args(["--noproxy", "*"])),
+            Proxy::Through(proxy) => drop(command.args(["--noproxy", "", "--proxy", proxy])),
         }
-        let https = url.starts_with("https://");
-        let response = request.config().https_only(https).build().call()?;
-        Ok(response)
+        command.args(["--url", url]);
+        command
     }
 
     /// The digest that the listing at `url` gives for `file`.
     ///
     /// # Errors
     ///
-    /// When the listing cannot be had, or does not name the file.
+    /// When the listing cannot be downloaded, or does not name the file.
     pub(crate) fn listed_digest(&self, url: &str, file: &str) -> Result<Sha256Sum> {
         let read = || -> Result<String> {
-            let mut response = self.get(url, 0)?;
-            if response.status() != StatusCode::OK {
-                bail!("the server answered {}", response.status());
+            let mut command = self.curl(url);
+            command.args(["--max-filesize", &LIST_LIMIT.to_string()]);
+            let output = interrupt::output(&mut command, &[]).map_err(not_started)?;
+            if !output.status.success() {
+                bail!("{}", complaint(&output.stderr, output.status));
             }
-            Ok(response.body_mut().with_config().limit(LIST_LIMIT).read_to_string()?)
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         };
         let text = read().with_context(|| format!("getting {url}"))?;
         find_digest(&text, file).with_context(|| format!("{url} gives no digest for {file}"))
     }
 
-    /// Gets `url` into the file `part`, after what is there already.
+    /// Downloads `url` to the file `part`, after what is there already.
     ///
-    /// Gives whether bytes of an earlier call were kept: if the digest is wrong then, they may be
+    /// Returns whether bytes of an earlier call were kept: if the digest is wrong then, they may be
     /// to blame, and another call after removing `part` may mend it.
     ///
     /// # Errors
     ///
-    /// When the file cannot be had or written; what came until then stays in `part`, to be resumed
-    /// by another call. [`harness_host::exit::Stop::HostLacks`] for a full disk.
+    /// When the file cannot be downloaded or written; what came until then stays in `part`, to be
+    /// resumed by another call. [`Stop::HostLacks`] for a full disk or without curl.
     pub(crate) fn file(&self, url: &str, part: &Path) -> Result<bool> {
         let mut kept = size(part) > 0;
         let mut furthest = size(part);
         let mut resumes = 0;
         loop {
-            let end = match self.attempt(url, part, &mut kept) {
+            let end = match self.attempt(url, part) {
                 Ok(()) => return Ok(kept),
                 Err(end) => end,
             };
@@ -125,85 +156,143 @@ impl Client {
                     continue;
                 }
                 End::Misfit => anyhow!("the server sends another part than was asked for"),
-                End::Cut(_) if size(part) > furthest && resumes < self.resumes => {
+                End::Cut(_) if size(part) > furthest && resumes < self.options.resumes => {
                     furthest = size(part);
                     resumes += 1;
                     continue;
                 }
-                End::Cut(error) => {
-                    anyhow::Error::new(error).context(format!("broke off at byte {}", size(part)))
+                End::Cut(error) if size(part) > 0 => {
+                    error.context(format!("broke off at byte {}", size(part)))
                 }
-                End::Failed(error) => error,
+                End::Cut(error) | End::Failed(error) => error,
             };
             return Err(error.context(format!("getting {url}")));
         }
     }
 
-    fn attempt(&self, url: &str, part: &Path, kept: &mut bool) -> Result<(), End> {
-        let mut from = size(part);
-        let mut response = self.get(url, from).map_err(End::Failed)?;
-        let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
-        match response.status() {
-            // The server knows no ranges and sends all of it.
-            StatusCode::OK => {
-                from = 0;
-                *kept = false;
+    fn attempt(&self, url: &str, part: &Path) -> Result<(), End> {
+        let failed = |error: io::Error| End::Failed(error.into());
+        let from = size(part);
+        let dir = part.parent().unwrap_or(Path::new("."));
+        let mut headers = tempfile::NamedTempFile::new().map_err(failed)?;
+        let mut errors = tempfile::tempfile().map_err(failed)?;
+        let mut command = self.curl(url);
+        if from > 0 {
+            command.args(["--continue-at", &from.to_string()]);
+        }
+        let free = space::free(dir).map_err(End::Failed)?.max(1);
+        command.args(["--max-filesize", &free.to_string()]);
+        command.arg("--suppress-connect-headers").arg("--dump-header").arg(headers.path());
+        command.arg("--output").arg(part).stdout(Stdio::null());
+        command.stderr(errors.try_clone().map_err(failed)?);
+        let mut group = Group::spawn(&mut command, Stdio::null())
+            .map_err(|error| End::Failed(not_started(error.into())))?;
+        let name = url.rsplit('/').next().unwrap_or(url);
+        let progress = Progress::bytes(None, format!("downloading {name}"));
+        let mut announced = None;
+        let status = loop {
+            if let Some(status) = group.try_wait().map_err(End::Failed)? {
+                break status;
             }
-            StatusCode::PARTIAL_CONTENT if from > 0 => {
-                if range.and_then(range_start) != Some(from) {
-                    return Err(End::Misfit);
+            if announced.is_none() && size(part) > from {
+                announced = Answer::read(headers.as_file_mut()).and_then(|answer| answer.length);
+                if let Some(left) = announced {
+                    progress.set_total(from + left);
                 }
             }
-            StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => {
-                let whole = range.and_then(|range| range.strip_prefix("bytes */")?.parse().ok());
-                return if whole == Some(from) { Ok(()) } else { Err(End::Misfit) };
+            progress.set(size(part));
+            sleep(POLL);
+        };
+        let answer = Answer::read(headers.as_file_mut());
+        // The server has nothing after what is there: all of the file, or less. Not every curl takes
+        // that for a failure.
+        let length = answer.as_ref().and_then(|answer| answer.unsatisfied);
+        if from > 0 && length.is_some_and(|length| length != from) {
+            return Err(End::Misfit);
+        }
+        if status.success() || from > 0 && length.is_some() {
+            File::open(part).and_then(|file| file.sync_all()).map_err(failed)?;
+            progress.set(size(part));
+            progress.finish();
+            return Ok(());
+        }
+        let mut said = Vec::new();
+        errors
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| errors.read_to_end(&mut said))
+            .map_err(failed)?;
+        let error = anyhow!("{}", complaint(&said, status));
+        Err(match status.code() {
+            Some(exit::RANGE_ERROR) => End::Misfit,
+            Some(exit::TOO_LARGE) => {
+                let needed = answer.and_then(|answer| answer.length).unwrap_or(u64::MAX);
+                End::Failed(space::require(dir, needed).err().unwrap_or(error))
             }
-            status => return Err(End::Failed(anyhow!("the server answered {status}"))),
-        }
-        let left = response.body().content_length();
-        let total = left.map(|left| left + from);
-        let dir = part.parent().unwrap_or(Path::new("."));
-        if let Some(left) = left {
-            space::require(dir, left).map_err(End::Failed)?;
-        }
-        let name = url.rsplit('/').next().unwrap_or(url);
-        let progress = Progress::bytes(total, format!("downloading {name}"));
-        progress.set(from);
+            Some(exit::WRITE_ERROR) => {
+                End::Failed(space::require(dir, FULL).err().unwrap_or(error))
+            }
+            Some(exit::HTTP_ERROR | exit::REDIRECTS) => End::Failed(error),
+            _ => End::Cut(error),
+        })
+    }
+}
 
-        let disk = |error| End::Failed(space::explain(error, dir, total));
-        let mut file =
-            File::options().create(true).write(true).truncate(false).open(part).map_err(disk)?;
-        file.set_len(from).map_err(disk)?;
-        file.seek(SeekFrom::End(0)).map_err(disk)?;
-        let mut body = response.body_mut().as_reader();
-        let mut buffer = vec![0; 1 << 16];
-        let mut got = 0;
-        loop {
-            interrupt::check().map_err(End::Failed)?;
-            let length = body.read(&mut buffer).map_err(End::Cut)?;
-            if length == 0 {
-                break;
-            }
-            file.write_all(&buffer[..length]).map_err(disk)?;
-            got += length as u64;
-            progress.inc(length as u64);
-        }
-        if left.is_some_and(|left| left != got) {
-            return Err(End::Cut(io::ErrorKind::UnexpectedEof.into()));
-        }
-        file.sync_all().map_err(disk)?;
-        progress.finish();
-        Ok(())
+/// What the head of a server's last answer says.
+struct Answer {
+    /// `Content-Length`, in bytes.
+    length: Option<u64>,
+    /// The file's length, by a server that does not have the range (RFC 9110, 15.5.17).
+    unsatisfied: Option<u64>,
+}
+
+impl Answer {
+    /// Reads what `--dump-header` wrote; `None` before there is any.
+    fn read(file: &mut File) -> Option<Self> {
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut text)).ok()?;
+        Self::parse(&String::from_utf8_lossy(&text))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let last = text.rfind("HTTP/")?;
+        let value = |name: &str| {
+            text[last..].lines().find_map(|line| {
+                let (have, value) = line.split_once(':')?;
+                have.eq_ignore_ascii_case(name).then(|| value.trim())
+            })
+        };
+        let unsatisfied = value("content-range").and_then(|range| range.strip_prefix("bytes */"));
+        Some(Self {
+            length: value("content-length").and_then(|length| length.parse().ok()),
+            unsatisfied: unsatisfied.and_then(|length| length.parse().ok()),
+        })
+    }
+}
+
+/// What curl complained of, in a line.
+fn complaint(said: &[u8], status: ExitStatus) -> String {
+    let said = String::from_utf8_lossy(said);
+    match said.trim() {
+        "" => format!("curl failed ({status})"),
+        said => said.lines().collect::<Vec<_>>().join("; "),
+    }
+}
+
+/// What to say where curl could not be started.
+fn not_started(error: Error) -> Error {
+    match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(io::ErrorKind::NotFound) => Stop::HostLacks(
+            "curl is not installed, which downloads the kernel source; install with:\n  \
+             apt-get install -y curl"
+                .to_owned(),
+        )
+        .into(),
+        _ => error.context("running curl"),
     }
 }
 
 fn size(part: &Path) -> u64 {
     fs::metadata(part).map_or(0, |meta| meta.len())
-}
-
-/// The first byte of `Content-Range: bytes 5-9/10` (RFC 9110, 14.4).
-fn range_start(value: &str) -> Option<u64> {
-    value.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
 }
 
 /// Finds `file` among lines as sha256sum writes them, digest, space, space or star, name; other

@@ -8,15 +8,20 @@ use nix::sys::statvfs::statvfs;
 
 use harness_host::exit::Stop;
 
+/// Bytes that the file system of the existing directory `dir` has left for this user.
+pub fn free(dir: &Path) -> Result<u64> {
+    let stat =
+        statvfs(dir).with_context(|| format!("asking for the free space of {}", dir.display()))?;
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+}
+
 /// Sees to it that the file system of the existing directory `dir` has this many bytes free.
 ///
 /// # Errors
 ///
 /// A [`Stop::HostLacks`] that names the directory and the bytes.
 pub fn require(dir: &Path, bytes: u64) -> Result<()> {
-    let stat =
-        statvfs(dir).with_context(|| format!("asking for the free space of {}", dir.display()))?;
-    let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+    let free = free(dir)?;
     if free < bytes {
         return Err(full(dir, bytes, Some(free)));
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::http::Options;
+use super::http::{Options, Proxy};
 
 /// What to do with one connection.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub(crate) fn stalling(answer: Answer) -> Answer {
 /// A client that waits for as long as a test may.
 pub(crate) fn options() -> Options {
     let limit = Duration::from_secs(20);
-    Options { connect: limit, silence: limit, resumes: 3, proxy: None }
+    Options { connect: limit, silence: limit, resumes: 3, proxy: Proxy::Direct }
 }
 
 /// The server. It ends with this value.
@@ -69,7 +69,8 @@ impl Server {
         let asked = requests.clone();
         thread::spawn(move || {
             let mut held = Vec::new();
-            let (mut listener, last) = (Some(listener), answers.len());
+            let last = answers.len();
+            let mut listener = (last > 0).then_some(listener);
             for (number, answer) in answers.into_iter().enumerate() {
                 let accepted = listener.as_ref().map(TcpListener::accept);
                 let Some(Ok((mut stream, _))) = accepted else { return };

@@ -1,5 +1,6 @@
 //! Tests of the order of places and of the cache, against a local server.
 
+use std::fs::File;
 use std::time::UNIX_EPOCH;
 
 use super::test_server::{Answer, Server, options, part, reply, whole};
@@ -103,7 +104,7 @@ fn without_any_place_the_error_lists_each_with_its_reason() {
     assert!(lines[1].contains("cache: "), "{error}");
     assert!(lines[2].contains("404"), "{error}");
     assert!(lines[3].contains("wrong SHA-256 digest"), "{error}");
-    assert!(lines[4].contains("refused"), "{error}");
+    assert!(lines[4].contains("Failed to connect"), "{error}");
     assert!(lines[5].contains("--linux DIR") && lines[5].contains("b.tar.xz"), "{error}");
 }
 
@@ -173,31 +174,4 @@ fn a_part_that_belongs_to_another_file_costs_one_more_download() {
     fs::write(dir.join("a.tar.xz.part"), "junk").unwrap();
     let tarball = setup.obtain().unwrap();
     assert_eq!(fs::read_to_string(&tarball.path).unwrap(), TARBALL);
-}
-
-#[test]
-#[ignore = "downloads 167 MB from a Debian mirror, and unpacks 1.7 GB"]
-fn debians_package_from_the_mirror_to_the_tree() {
-    let cache = tempfile::tempdir().unwrap();
-    let mut base = crate::bases::find("7.3.4").unwrap();
-    base.places.retain(|place| matches!(place, Place::DebianSource { .. }));
-    let tarball = obtain(&base, cache.path()).unwrap();
-    assert_eq!(obtain(&base, cache.path()).unwrap(), tarball);
-    let into = cache.path().join("tree");
-    unpack(&tarball, &into).unwrap();
-    let makefile = fs::read_to_string(into.join("Makefile")).unwrap();
-    assert!(makefile.contains("VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\n"));
-}
-
-#[test]
-#[ignore = "reads a package list of a Debian mirror"]
-fn a_package_whose_digest_is_another_is_not_downloaded() {
-    let cache = tempfile::tempdir().unwrap();
-    let mut base = crate::bases::find("7.3.4").unwrap();
-    base.places.retain(|place| matches!(place, Place::DebianSource { .. }));
-    let Place::DebianSource { sha256, .. } = &mut base.places[0] else { unreachable!() };
-    let listed = std::mem::replace(sha256, DIGEST.parse().unwrap());
-    let error = obtain(&base, cache.path()).unwrap_err().to_string();
-    assert!(error.contains(&format!("expected {DIGEST}, got {listed}")), "{error}");
-    assert_eq!(fs::read_dir(cache.path().join("apt/downloads")).unwrap().count(), 0);
 }

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::chart::{self, Chart};
+use crate::repeat::Setting;
 use crate::{steps, terminal};
-use harness_kernel::bases::DEFAULT_BASE;
-use harness_results::facts::{KernelFacts, listed};
+use harness_results::facts::listed;
 use harness_results::record::{Counts, Record, Report, Verdict};
 use harness_results::subject::Subject;
 
@@ -295,7 +295,8 @@ fn failures(reports: &[Report]) -> Vec<Failure> {
                 records: records.iter().map(|record| FailedMode::of(record)).collect(),
                 subject: subject.cloned(),
                 traces: of_case.map(|trace| unindented(&steps::text(trace, STEPS))).collect(),
-                repeat: repeat(name, &records, report),
+                repeat: Setting::of(&report.kernel, &report.host)
+                    .case(name, records.iter().map(|record| record.mode)),
             });
         }
     }
@@ -317,34 +318,4 @@ impl FailedMode {
 /// A trace as the terminal shows it, without the indentation that it has there.
 fn unindented(text: &str) -> String {
     text.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
-}
-
-/// The command that runs a case again as it ran. What may stand in a name is quoted for a shell.
-fn repeat(name: &str, records: &[&Record], report: &Report) -> String {
-    let KernelFacts { base, series, configs, .. } = &report.kernel;
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    let mut command = format!("cargo xtask test {}", quoted(&format!("^{}$", regex::escape(name))));
-    for record in records {
-        command.push_str(&format!(" --mode {}", record.mode));
-    }
-    let mut option = |name: &str, value: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
-        let value = if value.chars().all(plain) { value.to_owned() } else { quoted(value) };
-        command.push_str(&format!(" --{name} {value}"));
-    };
-    // A base of bases.toml is a version, a tree a path.
-    let tree = base.starts_with('/');
-    if tree {
-        option("linux", base);
-    } else if base != DEFAULT_BASE {
-        option("base", base);
-    }
-    if series != if tree { "none" } else { "all" } {
-        option("series", series);
-    }
-    for config in configs {
-        option("config", config);
-    }
-    option("accel", &report.host.accel);
-    command
 }

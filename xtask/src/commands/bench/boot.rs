@@ -14,6 +14,7 @@ use harness_host::exit::Status;
 use harness_host::interrupt::Group;
 use harness_host::ui::{errln, outln};
 use harness_host::{interrupt, paths};
+use harness_kernel::boot::BootOptions;
 use harness_kernel::build::{self, KernelRequest};
 use harness_vm::accel::{self, Accel};
 use harness_vm::image;
@@ -67,14 +68,18 @@ impl Boot {
         if let Some(note) = &decision.note {
             errln!("note: {note}");
         }
-        let vmlinux = match self.vmlinux {
-            Some(file) => file,
-            None => build::build(&KernelRequest::from(&self.kernel))?.vmlinux,
+        let (vmlinux, boot) = match self.vmlinux {
+            Some(file) => (file, BootOptions::default()),
+            None => {
+                let built = build::build(&KernelRequest::from(&self.kernel))?;
+                (built.vmlinux, built.boot)
+            }
         };
         let initramfs = image::build()?;
         let log = paths::repository().join("target/bench/console.log");
-        let mut config = MachineConfig::new(vmlinux.clone(), initramfs, decision.accel, log);
-        config.kernel_args = self.kernel_args;
+        let mut config =
+            MachineConfig::new(vmlinux.clone(), initramfs, decision.accel, log).booted(&boot);
+        config.kernel_args.extend(self.kernel_args);
         let mut first_record = Vec::new();
         let mut guest_uptime = Vec::new();
         for _ in 0..self.runs {

@@ -24,7 +24,7 @@ const CONTEXT: usize = 3;
 #[derive(Debug, Args)]
 pub(crate) struct Build {
     /// Base of the kernel, a name in kernel-patches/bases.toml.
-    #[arg(long, value_name = "VERSION", default_value = "7.3.4")]
+    #[arg(long, value_name = "VERSION", default_value_t = harness_kernel::bases::default_name())]
     base: String,
     /// How often to measure the changed patch and plain make, in turn.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]

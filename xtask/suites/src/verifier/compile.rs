@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, Result, ensure};
 
 use harness_host::exit::Stop;
+use harness_host::files::write_whole;
 use harness_host::needs;
 use harness_host::{interrupt, paths};
-use harness_kernel::cache::write_whole;
 use harness_kernel::key::Digester;
 
 /// A program that the host needs for this alone.
