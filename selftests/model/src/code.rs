@@ -49,6 +49,8 @@ opcodes! {
     Jeq32R Jeq32I  Jne32R Jne32I  Jgt32R Jgt32I  Jge32R Jge32I  Jlt32R Jlt32I  Jle32R Jle32I
     Jsgt32R Jsgt32I  Jsge32R Jsge32I  Jslt32R Jslt32I  Jsle32R Jsle32I  Jset32R Jset32I
     Store8R Store8I  Store16R Store16I  Store32R Store32I  Store64R Store64I
+    // The argument beyond the fifth with the number `aux`.
+    PassR PassI
     ;
     // `dst = (s8)src` and the like, to 64 and to 32 bits.
     MovSx8To64 MovSx16To64 MovSx32To64 MovSx8To32 MovSx16To32
@@ -60,6 +62,8 @@ opcodes! {
     Load8 Load16 Load32 Load64 LoadS8 LoadS16 LoadS32
     // `imm` is an index into `atomics`.
     Atomic
+    // `dst` = the argument beyond the fifth with the number `imm`.
+    LoadPassed
     // `imm` bytes.
     LoadAcquire StoreRelease
     // `imm`: the offset (as i32) and, from bit 32 on, the size.

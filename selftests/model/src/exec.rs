@@ -332,6 +332,14 @@ fn step_through<const EXACT: bool>(
                 Some(&value) => dst!(code) = value,
                 None => trap!(TrapKind::Unsupported("constant".into())),
             },
+            // check_stack_arg_write() and check_stack_arg_read() in kernel/bpf/verifier.c.
+            Opc::PassR => {
+                let value = src!(code);
+                check!(arith::readable(code.src, value));
+                check!(state.pass(code.aux as usize, value));
+            }
+            Opc::PassI => check!(state.pass(code.aux as usize, Value::scalar(code.imm))),
+            Opc::LoadPassed => dst!(code) = state.passed(code.imm as usize),
             // RFC 9669 sections 5.1 and 5.2.
             Opc::Load8 => load!(code, 1, |a| a),
             Opc::Load16 => load!(code, 2, |a| a),

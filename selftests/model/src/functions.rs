@@ -2,8 +2,9 @@
 //!
 //! In a map a pointer is the byte offset of the function's first instruction in the program. The
 //! map is an array with one entry, frozen, and read-only for programs; the program has `callx`; the
-//! function is static and one that the kernel knows of. A word that is such a number by chance is a
-//! pointer as well: nothing else marks them.
+//! function is static and one that the kernel knows of. Where the map has a type for its value, only
+//! pointers to prototypes and to void can be some; where it has none, a word that is such a number by
+//! chance is a pointer as well.
 
 use std::collections::BTreeMap;
 
@@ -80,11 +81,19 @@ pub(crate) fn tables(plan: &LoadPlan) -> BTreeMap<u32, FunctionTable> {
         let functions = recognised(program);
         for reference in &program.map_refs {
             let Some(value) = plan.maps.get(reference.map).and_then(value) else { continue };
+            let typed = plan.function_pointers(reference.map);
+            let may_point = |word: usize| {
+                typed.as_ref().is_none_or(|typed| typed.contains(&((word * POINTER) as u64)))
+            };
             let words: Vec<u32> = value
                 .as_chunks::<POINTER>()
                 .0
                 .iter()
-                .map(|&bytes| functions.get(&u64::from_le_bytes(bytes)).copied().unwrap_or(NUMBER))
+                .enumerate()
+                .map(|(word, &bytes)| {
+                    let function = functions.get(&u64::from_le_bytes(bytes)).copied();
+                    function.filter(|_| may_point(word)).unwrap_or(NUMBER)
+                })
                 .collect();
             if words.iter().any(|&word| word != NUMBER) {
                 // The second program that uses such a map is refused.

@@ -226,9 +226,10 @@ impl<'a> Lowering<'a> {
             Op::Exit => code(Opc::Exit),
             Op::CallKfunc { .. } => self.unsupported("kernel function"),
             Op::AddrSpaceCast { .. } => self.unsupported("addr_space_cast"),
-            Op::LoadStackArg { .. } | Op::StoreStackArg { .. } => {
-                self.unsupported("arguments beyond the fifth")
+            Op::LoadStackArg { dst, off } => {
+                Code { dst, imm: argument(off) as u64, ..code(Opc::LoadPassed) }
             }
+            Op::StoreStackArg { off, src } => with_operand(Opc::PassR, 0, src, argument(off)),
         }
     }
 
@@ -325,6 +326,11 @@ fn relative(slot: usize, off: i32) -> Option<usize> {
 
 fn code(op: Opc) -> Code {
     Code { imm: 0, aux: 0, op, dst: 0, src: 0 }
+}
+
+/// The number, from 0 on, of the argument beyond the fifth at an offset from r11.
+fn argument(off: i16) -> i32 {
+    i32::from(off).abs() / 8 - 1
 }
 
 fn with_operand(op: Opc, dst: Reg, src: Operand, aux: i32) -> Code {

@@ -17,8 +17,9 @@ use crate::value::{Prov, Value};
 
 /// Address of the arena's first byte. It looks like the kernel's direct map.
 pub(crate) const BASE: u64 = 0xffff_8880_0010_0000;
-/// Frames that may be active at once (`MAX_CALL_FRAMES`, `include/linux/bpf_verifier.h`).
-pub(crate) const FRAMES: usize = 16;
+/// Frames that may be active at once (`MAX_BPF_KERNEL_STACK` by `BPF_JIT_FRAME_SIZE`,
+/// `include/linux/bpf_verifier.h`).
+pub(crate) const FRAMES: usize = 32;
 /// Bytes of stack in a frame (`MAX_BPF_STACK`, `include/linux/filter.h`).
 pub(crate) const FRAME_SIZE: usize = 512;
 /// Distance of two frames in the arena.

@@ -25,6 +25,10 @@ pub(crate) struct State {
     ctx: Value,
     /// Tail calls so far.
     tail_calls: u32,
+    /// Arguments beyond the fifth that the current function was called with.
+    incoming: Vec<Value>,
+    /// Those that it has written for its next call.
+    outgoing: Vec<Value>,
     /// The `bpf_spin_lock` that is held.
     pub(crate) lock: Option<Value>,
     /// Code that was executed last: the one that trapped, after a trap.
@@ -68,6 +72,9 @@ pub(crate) struct Callback {
     pub(crate) index: u32,
 }
 
+/// Arguments of a function beyond the fifth (`MAX_STACK_ARG_SLOTS`, `include/linux/bpf_verifier.h`).
+const MAX_STACK_ARGS: usize = 7;
+
 /// Where a run goes on after the end of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
@@ -92,6 +99,8 @@ impl State {
             program,
             ctx: r1,
             tail_calls: 0,
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
             lock: None,
             at: 0,
             steps: 0,
@@ -115,6 +124,8 @@ impl State {
         frame.program = self.program;
         frame.callback = None;
         frame.saved.copy_from_slice(&self.regs[6..11]);
+        std::mem::swap(&mut self.incoming, &mut self.outgoing);
+        self.outgoing.clear();
         self.begin_function(memory);
         Ok(())
     }
@@ -237,8 +248,30 @@ impl State {
         self.begin_function(memory);
     }
 
-    /// A call leaves r1 to r5 unreadable.
+    /// A call leaves r1 to r5 unreadable, and arguments beyond the fifth.
     pub(crate) fn clobber(&mut self) {
         self.regs[1..6].fill(Value::UNINIT);
+        self.incoming.clear();
+        self.outgoing.clear();
+    }
+
+    /// Writes an argument beyond the fifth for the next call. Where those of the current function
+    /// were passed may be overwritten by it.
+    pub(crate) fn pass(&mut self, number: usize, value: Value) -> Result<(), TrapKind> {
+        if number >= MAX_STACK_ARGS {
+            return Err(TrapKind::Unsupported("more than twelve arguments".into()));
+        }
+        self.incoming.clear();
+        let written = self.outgoing.len().max(number + 1);
+        self.outgoing.resize(written, Value::UNINIT);
+        if let Some(slot) = self.outgoing.get_mut(number) {
+            *slot = value;
+        }
+        Ok(())
+    }
+
+    /// An argument beyond the fifth of the current function.
+    pub(crate) fn passed(&self, number: usize) -> Value {
+        self.incoming.get(number).copied().unwrap_or(Value::UNINIT)
     }
 }

@@ -127,9 +127,9 @@ pub enum TrapKind {
         /// What is wrong.
         why: &'static str,
     },
-    /// More than 16 frames (`MAX_CALL_FRAMES`, `include/linux/bpf_verifier.h`). The kernel counts
-    /// anew in each global function; here all frames count.
-    #[error("call depth exceeds 16 frames")]
+    /// More than 32 frames: a frame is charged 128 bytes of 4096 (`BPF_JIT_FRAME_SIZE`,
+    /// `include/linux/bpf_verifier.h`). Between two global functions the kernel allows 16.
+    #[error("call depth exceeds 32 frames")]
     CallDepth,
     /// The step budget is used up.
     #[error("the budget of {budget} steps is used up")]

@@ -90,12 +90,35 @@ impl Btf {
 
     /// Adds a struct of `size` bytes: name, type and offset in bytes of its members.
     pub fn structure(&mut self, name: &str, size: u32, members: &[(&str, u32, u32)]) -> u32 {
-        let id = self.add(name, kind::STRUCT, members.len() as u32, size);
+        self.composite(kind::STRUCT, name, size, members)
+    }
+
+    /// Adds a union, as [`Btf::structure`] does a struct.
+    pub fn union(&mut self, name: &str, size: u32, members: &[(&str, u32, u32)]) -> u32 {
+        self.composite(kind::UNION, name, size, members)
+    }
+
+    fn composite(&mut self, kind: u32, name: &str, size: u32, members: &[(&str, u32, u32)]) -> u32 {
+        let id = self.add(name, kind, members.len() as u32, size);
         for &(name, member, offset) in members {
             let name = self.string(name);
             self.word(name);
             self.word(member);
             self.word(offset.wrapping_mul(8));
+        }
+        id
+    }
+
+    /// Adds a pointer to a type.
+    pub fn pointer(&mut self, to: u32) -> u32 {
+        self.add("", kind::PTR, 0, to)
+    }
+
+    /// Adds an array of so many elements of a type, indexed by another one.
+    pub fn array(&mut self, of: u32, index: u32, elements: u32) -> u32 {
+        let id = self.add("", kind::ARRAY, 0, 0);
+        for word in [of, index, elements] {
+            self.word(word);
         }
         id
     }

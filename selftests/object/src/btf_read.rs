@@ -1,7 +1,7 @@
 //! Reads BTF (`Documentation/bpf/btf.rst`): as much as definitions of maps and functions need. The
 //! bytes may be hostile.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::btf::{HEADER, TYPE, kind};
 use crate::read::MAX_NAME;
@@ -15,6 +15,10 @@ const MAX_TYPE: usize = 0xf_ffff;
 const DEPTH: usize = 32;
 /// Most members of a struct that is looked at.
 const MEMBERS: u32 = 256;
+/// Most types in types, and most types at all, that are looked at for pointers to functions
+/// (`find_typed_words()` in `kernel/bpf/func_table.c`).
+const POINTER_DEPTH: u32 = 16;
+const POINTER_STEPS: u32 = 16_000_000;
 /// The types of an object.
 pub(crate) struct Types<'d> {
     data: &'d [u8],
@@ -202,6 +206,30 @@ impl<'d> Types<'d> {
         }
     }
 
+    /// Where a value of a type may hold pointers to functions, for the kernel: the offsets, in
+    /// bytes, of those pointers to prototypes and to void that are aligned. `None` if the type is
+    /// malformed or beyond what the kernel looks at.
+    pub(crate) fn function_pointers(&self, id: u32) -> Option<BTreeSet<u64>> {
+        let mut search = Search { types: self, steps: 0, found: BTreeSet::new() };
+        search.visit(id, 0, 0)?;
+        Some(search.found)
+    }
+
+    /// Whether a type, pointed to, is a prototype or void, behind qualifiers.
+    fn is_callable(&self, mut id: u32) -> bool {
+        for _ in 0..DEPTH {
+            match self.kind(id) {
+                None => return id == 0,
+                Some(kind::FUNC_PROTO) => return true,
+                Some(
+                    kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG,
+                ) => id = self.operand(id).unwrap_or(u32::MAX),
+                Some(_) => return false,
+            }
+        }
+        false
+    }
+
     /// The type behind typedefs and qualifiers.
     fn plain(&self, mut id: u32) -> Option<u32> {
         for _ in 0..DEPTH {
@@ -272,6 +300,61 @@ impl<'d> Types<'d> {
         let rest = &rest[..rest.len().min(MAX_NAME)];
         let end = rest.iter().position(|&byte| byte == 0)?;
         std::str::from_utf8(&rest[..end]).ok()
+    }
+}
+
+/// A search for pointers to functions.
+struct Search<'a, 'd> {
+    types: &'a Types<'d>,
+    steps: u32,
+    found: BTreeSet<u64>,
+}
+
+impl Search<'_, '_> {
+    /// Visits a type at an offset. Gives whether it has such pointers, aligned or not.
+    fn visit(&mut self, id: u32, offset: u64, depth: u32) -> Option<bool> {
+        let types = self.types;
+        self.steps += 1;
+        if self.steps > POINTER_STEPS || depth > POINTER_DEPTH {
+            return None;
+        }
+        let id = types.plain(id)?;
+        let word = |index: usize| types.more(id, index);
+        let mut found = false;
+        match types.kind(id)? {
+            kind::PTR => {
+                found = types.is_callable(types.operand(id)?);
+                if found && offset.is_multiple_of(8) {
+                    self.found.insert(offset);
+                }
+            }
+            kind::ARRAY => {
+                let element = word(0)?;
+                let size = u64::from(types.size(element)?);
+                for index in 0..u64::from(word(2)?) {
+                    found = self.visit(element, offset + index * size, depth + 1)?;
+                    if !found {
+                        break;
+                    }
+                }
+            }
+            kind::STRUCT | kind::UNION => {
+                for index in 0..types.count(id)? as usize {
+                    // With bit fields, the upper eight bits are the width; pointers have none.
+                    let bits = u64::from(word(3 * index + 2)? & 0xff_ffff);
+                    found |= self.visit(word(3 * index + 1)?, offset + bits / 8, depth + 1)?;
+                }
+            }
+            kind::DATASEC => {
+                for index in 0..types.count(id)? as usize {
+                    let variable = types.operand(word(3 * index)?)?;
+                    let at = offset + u64::from(word(3 * index + 1)?);
+                    found |= self.visit(variable, at, depth + 1)?;
+                }
+            }
+            _ => {}
+        }
+        Some(found)
     }
 }
 

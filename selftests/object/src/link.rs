@@ -117,7 +117,7 @@ pub fn link_each(bytes: &[u8], btf: BtfUse) -> Result<(LoadPlan, Refused), LinkE
     let maps = Maps::collect(&object, &functions, &mut types)?;
     let mut linker = Linker {
         tables: Tables::collect(&object),
-        data: Data::new(),
+        data: Data::new(&object, btf),
         types,
         plan: LoadPlan { maps: maps.plans(), ..LoadPlan::default() },
         object: &object,
@@ -188,9 +188,10 @@ impl Linker<'_> {
             BtfUse::Never => None,
             _ => self.types.described(self.object, &order, &mut starts)?,
         };
+        let needs_btf = needs_btf || types::arguments_beyond(&insns) > 0;
         let described = match described {
             Some(described) => described,
-            None if btf.is_wanted(needs_btf) => self.types.synthesised(&starts),
+            None if btf.is_wanted(needs_btf) => self.types.synthesised(&starts, &insns),
             None => Described::default(),
         };
         self.plan.programs.push(ProgramPlan {

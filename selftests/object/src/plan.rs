@@ -3,7 +3,11 @@
 //! It is the hinge of the harness. The model executes it and the agent loads it, and neither
 //! sees the ELF object that it came from.
 
+use std::collections::BTreeSet;
+
 use bpf_isa::Insn;
+
+use crate::btf_read::Types;
 
 /// Everything that has to exist before a program of the object can run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +22,14 @@ pub struct LoadPlan {
 }
 
 impl LoadPlan {
+    /// Where the value of a map may hold pointers to functions, by its type: offsets in bytes. `None`
+    /// if the map has no type for its value, so that nothing tells pointers from numbers.
+    pub fn function_pointers(&self, map: usize) -> Option<BTreeSet<u64>> {
+        let value = self.maps.get(map)?.types?.value;
+        let types = Types::read(&self.btf).ok()?;
+        Some(types.function_pointers(value).unwrap_or_default())
+    }
+
     /// The plan with some of its programs alone, in their order here, and the maps that these refer
     /// to. Entries of prog arrays that hold other programs are left out.
     pub fn restricted_to(&self, programs: &[usize]) -> Self {

@@ -23,6 +23,8 @@ pub mod errno {
     pub const E2BIG: i32 = 7;
     /// Permission denied.
     pub const EACCES: i32 = 13;
+    /// Bad address.
+    pub const EFAULT: i32 = 14;
     /// Device or resource busy.
     pub const EBUSY: i32 = 16;
     /// Invalid argument.
@@ -123,6 +125,7 @@ fn blank(name: String, about: String, source: Source) -> Case {
         fixed_by: None,
         blinding: Blinding::Works,
         interp_refuses: None,
+        xlated: Vec::new(),
         checks: Vec::new(),
         expect: Expect::Accepted(Vec::new()),
     }
@@ -231,6 +234,14 @@ impl Accepted {
     #[must_use]
     pub fn runs(self, pairs: &[(u64, u32)]) -> Self {
         pairs.iter().fold(self, |case, &(word, returns)| case.run(ctx_u64s(&[word]), returns))
+    }
+
+    /// States lines of the program as the kernel translated it, without their slots, such as
+    /// `goto pc+0`. More calls, more of them.
+    #[must_use]
+    pub fn xlated(mut self, piece: &str) -> Self {
+        self.case.xlated.push(piece.to_owned());
+        self
     }
 
     /// States that user space cannot write the map of this name (see [`errno`]).

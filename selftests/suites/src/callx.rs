@@ -2,10 +2,12 @@
 
 mod accepted;
 mod analyses;
+mod barriers;
 mod base_faults;
 mod chains;
 mod rejected;
 mod shape;
+mod stack_arguments;
 
 use crate::{Case, Feature};
 
@@ -15,6 +17,8 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases = accepted::cases();
     cases.extend(analyses::cases());
     cases.extend(rejected::cases());
+    cases.extend(stack_arguments::cases());
+    cases.extend(barriers::cases());
     cases.extend(base_faults::cases());
     cases.extend(chains::cases());
     for case in &mut cases {

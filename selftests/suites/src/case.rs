@@ -31,6 +31,9 @@ pub struct Case {
     /// Errno and a piece of the verifier's log where the program cannot run in the interpreter:
     /// there its load must fail with the one and say the other.
     pub interp_refuses: Option<(i32, &'static str)>,
+    /// Lines of the first program as the kernel translated it, in the notation of the verifier's log and
+    /// without their slots; all of them have to be in it.
+    pub xlated: Vec<String>,
     /// What must hold when all runs are over.
     pub checks: Vec<Check>,
     /// What must come of it.

@@ -3,6 +3,7 @@
 mod accepted;
 mod base_faults;
 mod fixes;
+mod narrowing;
 mod rejected;
 mod shape;
 
@@ -17,6 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(rejected::cases());
     cases.extend(base_faults::cases());
     cases.extend(fixes::cases());
+    cases.extend(narrowing::cases());
     for case in &mut cases {
         case.needs.push(Feature::Gotox);
     }

@@ -6,11 +6,13 @@
 pub mod builder;
 mod callx;
 mod case;
+pub mod dispatch;
 mod gotox;
 mod isa;
 mod maps;
 mod programs;
 mod registry;
+mod stack;
 
 pub use case::{
     Act, Blinding, Case, Check, Expect, Feature, LoadOptions, PlanError, RejectedAt, Rejection,
@@ -18,3 +20,4 @@ pub use case::{
 };
 pub use gotox::TABLES_IN_DUMPS;
 pub use registry::all;
+pub use stack::{Deep, deepest};

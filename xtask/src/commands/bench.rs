@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: measurements. They print numbers and judge nothing.
+//! `cargo xtask bench`: measurements. They print numbers; `verifier` alone judges them.
 
 mod boot;
 mod build;
 mod guest;
 mod model;
+mod verifier;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -27,6 +28,10 @@ enum What {
     Guest(guest::Guest),
     /// The reference model beside other interpreters.
     Model(model::Model),
+    /// What the verifier takes for programs on the base and with the series, side by side.
+    ///
+    /// The status is 1 if a program that the base accepts takes more instructions with the series.
+    Verifier(verifier::Verifier),
 }
 
 impl Bench {
@@ -37,6 +42,7 @@ impl Bench {
             What::Build(command) => command.run(),
             What::Guest(command) => command.run(),
             What::Model(command) => command.run(),
+            What::Verifier(command) => command.run(),
         }
     }
 }

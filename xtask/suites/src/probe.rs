@@ -94,6 +94,7 @@ fn probe_case(what: &str, source: &str) -> Case {
         fixed_by: None,
         blinding: Blinding::Works,
         interp_refuses: None,
+        xlated: Vec::new(),
         checks: Vec::new(),
         expect: Expect::Accepted(vec![run]),
     }

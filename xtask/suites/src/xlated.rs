@@ -8,6 +8,7 @@ use bpf_suites::{Case, TABLES_IN_DUMPS};
 use bpf_wire::{BatchReport, Output};
 
 use super::lower::{Lowered, Role};
+use crate::verifier::xlated;
 
 /// `BPF_LD | BPF_IMM | BPF_DW` (RFC 9669, section 5.4).
 const LD_IMM64: u8 = 0x18;
@@ -29,9 +30,24 @@ pub fn judge(case: &Case, plan: &LoadPlan, lowered: &Lowered, report: &BatchRepo
             && let Some(program) = plan.programs.get(*index)
         {
             problems.extend(check(program, &decode(xlated), addresses));
+            if *index == 0 {
+                problems.extend(missing(&case.xlated, xlated));
+            }
         }
     }
     problems
+}
+
+/// The pieces that the case states and the program has not.
+fn missing(pieces: &[String], translated: &[u8]) -> Vec<String> {
+    if pieces.is_empty() {
+        return Vec::new();
+    }
+    let text = xlated::text(translated);
+    let lines = text.lines().filter_map(|line| line.split_once(": "));
+    let text: String = lines.map(|(_, line)| format!("{line}\n")).collect();
+    let missing = pieces.iter().filter(|piece| !text.contains(piece.as_str()));
+    missing.map(|piece| format!("the translated program has no `{piece}`:\n{text}")).collect()
 }
 
 fn decode(xlated: &[u8]) -> Vec<Insn> {
@@ -130,6 +146,17 @@ mod tests {
             found,
             ["main: xlated insn 1: callx has src=0 off=0 imm=0x5, all of them should be zero"]
         );
+    }
+
+    #[test]
+    fn stated_pieces_are_looked_for() {
+        let bytes: Vec<u8> =
+            [insn(0xb7, 0, 5), insn(0x95, 0, 0)].iter().flat_map(|insn| insn.to_bytes()).collect();
+        let missing = |pieces: &[&str]| {
+            let pieces: Vec<String> = pieces.iter().map(|piece| (*piece).to_owned()).collect();
+            missing(&pieces, &bytes).len()
+        };
+        assert_eq!((missing(&[]), missing(&["r1 = 5", "exit"]), missing(&["r1 = 6"])), (0, 0, 1));
     }
 
     #[test]

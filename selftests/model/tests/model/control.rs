@@ -171,7 +171,7 @@ fn a_frame_is_dead_after_its_return() {
 }
 
 #[test]
-fn sixteen_frames_and_one_more() {
+fn as_many_frames_as_there_are_and_one_more() {
     // Calls itself while r1 is not 0.
     let recursive = |depth: i32| {
         let mut insns = vec![mov(1, depth), insn(0x85, 0, 1, 0, 1), EXIT];
@@ -179,8 +179,8 @@ fn sixteen_frames_and_one_more() {
         insns.extend([insn(0x85, 0, 1, 0, -4), EXIT]);
         plan(&insns)
     };
-    assert_eq!(r0(&recursive(14)), 5);
-    assert_eq!(trap(&recursive(15)), (6, TrapKind::CallDepth));
+    assert_eq!(r0(&recursive(30)), 5);
+    assert_eq!(trap(&recursive(31)), (6, TrapKind::CallDepth));
 }
 
 #[test]

@@ -8,11 +8,13 @@
 use std::collections::HashMap;
 
 use bpf_isa::Insn;
+use bpf_isa::opcode::CALLX;
 use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS};
 
 use super::error::{LinkError, Location};
 use super::functions::Functions;
 use super::types::Types;
+use super::{BtfUse, slots};
 use crate::names::{DATA, POINTER, R_BPF_64_ABS64, READ_ONLY_DATA, ZEROS};
 use crate::plan::{MapElement, MapPlan};
 use crate::read::{Object, Section, SymbolPlace};
@@ -29,6 +31,9 @@ pub(super) struct Data {
     /// Maps of the sections that point to no function, by number of the section.
     shared: HashMap<usize, usize>,
     budget: usize,
+    /// Whether the types of read-only data have to say where it points to functions, so that the
+    /// kernel does not take numbers for pointers: a program calls them.
+    describe: bool,
 }
 
 /// A pointer to a function.
@@ -68,8 +73,13 @@ fn is_read_only(name: &str) -> bool {
 }
 
 impl Data {
-    pub(super) fn new() -> Self {
-        Self { shared: HashMap::new(), budget: MAX_DATA }
+    pub(super) fn new(object: &Object<'_>, btf: BtfUse) -> Self {
+        let calls = |section: &Section<'_>| {
+            section.flags & u64::from(SHF_EXECINSTR) != 0
+                && slots(section.data).any(|insn| insn.code == CALLX)
+        };
+        let describe = btf != BtfUse::Never && object.sections.iter().any(calls);
+        Self { shared: HashMap::new(), budget: MAX_DATA, describe }
     }
 
     /// The map of a section as one program uses it: the one that all programs share if the section
@@ -113,7 +123,11 @@ impl Data {
                 vec![MapElement { key: vec![0; KEY_SIZE as usize], value: found.data.into() }]
             },
             frozen: read_only,
-            types: types.of_data(found.name, size),
+            types: if self.describe && read_only {
+                types.of_pointers(found.name, found.data, &pointers)
+            } else {
+                types.of_data(found.name, size)
+            },
             ..MapPlan::default()
         });
         if pointers.is_empty() {

@@ -3,16 +3,17 @@
 
 use std::collections::HashMap;
 
-use bpf_isa::Insn;
 use bpf_isa::opcode::LD_IMM64;
+use bpf_isa::{Insn, Op, decode};
 
 use super::btf_ext::{Extension, Record};
+use super::data::Pointer;
 use super::error::{LinkError, Location};
 use super::functions::{Function, Functions};
 use super::sanitise::sanitise;
 use crate::btf::{Btf, Linkage, kind};
 use crate::btf_read;
-use crate::names::{BTF, BTF_EXT};
+use crate::names::{BTF, BTF_EXT, POINTER};
 use crate::plan::{FuncInfo, FunctionStart, LineInfo, MapTypes};
 use crate::read::Object;
 
@@ -23,7 +24,10 @@ pub(super) struct Types<'o> {
     used: bool,
     common: Option<Common>,
     /// Type ids by what they are made of.
-    functions: HashMap<(String, bool), u32>,
+    functions: HashMap<(String, bool, usize), u32>,
+    /// Prototypes of static functions by their number of parameters beyond the fifth, which a
+    /// function without any does not need.
+    wide_protos: HashMap<usize, u32>,
     /// What the object says of itself.
     own: Option<Own<'o>>,
 }
@@ -43,11 +47,17 @@ pub(super) struct Described {
 
 /// Bytes of `int`.
 const INT_SIZE: u32 = 4;
+/// Most members of a struct that is made up here; the kernel takes 65,535.
+const MEMBERS: usize = 60_000;
+
+/// Arguments that are passed in registers (`MAX_BPF_FUNC_REG_ARGS`, `include/linux/bpf.h`).
+const IN_REGISTERS: usize = 5;
 
 /// Types that all functions are made of.
 #[derive(Clone, Copy)]
 struct Common {
     int: u32,
+    long: u32,
     /// `int (void)`: all that the kernel asks of a static function is whether it returns a number
     /// (`check_btf_func()` in `kernel/bpf/check_btf.c`).
     static_proto: u32,
@@ -63,6 +73,7 @@ impl<'o> Types<'o> {
             used: false,
             common: None,
             functions: HashMap::new(),
+            wide_protos: HashMap::new(),
             own: None,
         };
         let ext = object.section(BTF_EXT);
@@ -159,19 +170,26 @@ impl<'o> Types<'o> {
     }
 
     /// Describes the functions of a program of which the object says nothing, the entry first.
-    pub(super) fn synthesised(&mut self, starts: &[FunctionStart]) -> Described {
+    pub(super) fn synthesised(&mut self, starts: &[FunctionStart], insns: &[Insn]) -> Described {
         let common = self.common();
-        let info = starts.iter().map(|start| {
+        let ends = starts.iter().skip(1).map(|next| next.slot).chain([insns.len()]);
+        let info = starts.iter().zip(ends).map(|(start, end)| {
             let global = start.global;
             let btf = &mut self.btf;
             let entry = start.slot == 0;
-            let type_id =
-                *self.functions.entry((start.name.clone(), global)).or_insert_with(|| {
-                    let linkage = if global { Linkage::Global } else { Linkage::Static };
-                    let proto =
-                        if global && !entry { common.global_proto } else { common.static_proto };
-                    btf.func(&start.name, proto, linkage)
-                });
+            let beyond = arguments_beyond(insns.get(start.slot..end).unwrap_or_default());
+            let key = (start.name.clone(), global, beyond);
+            let type_id = *self.functions.entry(key).or_insert_with(|| {
+                let linkage = if global { Linkage::Global } else { Linkage::Static };
+                let proto = match beyond {
+                    _ if global && !entry => common.global_proto,
+                    0 => common.static_proto,
+                    _ => *self.wide_protos.entry(beyond).or_insert_with(|| {
+                        btf.func_proto(common.int, &vec![("a", common.long); IN_REGISTERS + beyond])
+                    }),
+                };
+                btf.func(&start.name, proto, linkage)
+            });
             // A program has far fewer slots than 32 bits can count.
             FuncInfo { slot: u32::try_from(start.slot).unwrap_or(u32::MAX), type_id }
         });
@@ -182,6 +200,61 @@ impl<'o> Types<'o> {
     pub(super) fn of_map(&mut self, types: MapTypes) -> MapTypes {
         self.used = true;
         types
+    }
+
+    /// Describes a section of read-only data, which points to functions at some offsets and nowhere
+    /// else: as the object does if that is what its types say.
+    pub(super) fn of_pointers(
+        &mut self,
+        name: &str,
+        data: &[u8],
+        pointers: &[Pointer],
+    ) -> Option<MapTypes> {
+        let size = u32::try_from(data.len()).ok()?;
+        if let Some(own) = self.of_data(name, size)
+            && self.says(own.value, data, pointers)
+        {
+            return Some(own);
+        }
+        let Common { int, static_proto, .. } = self.common();
+        let btf = &mut self.btf;
+        let pointer = btf.pointer(static_proto);
+        let mut arrays: HashMap<u32, u32> = HashMap::new();
+        let mut members = Vec::new();
+        let mut rest = pointers;
+        while let Some(first) = rest.first() {
+            let follows =
+                |(index, next): &(usize, &Pointer)| next.offset == first.offset + index * POINTER;
+            let count = rest.iter().enumerate().take_while(follows).count();
+            rest = &rest[count..];
+            let offset = u32::try_from(first.offset).ok()?;
+            let count = u32::try_from(count).ok()?;
+            let of = *arrays.entry(count).or_insert_with(|| btf.array(pointer, int, count));
+            members.push(("", of, offset));
+        }
+        // A struct has 65,535 members at most.
+        let mut parts = Vec::new();
+        for part in members.chunks(MEMBERS) {
+            parts.push(("", btf.structure("", size, part), 0));
+        }
+        let value = match parts[..] {
+            [(_, whole, _)] => whole,
+            _ => btf.union("", size, &parts),
+        };
+        Some(MapTypes { key: int, value })
+    }
+
+    /// Whether the kernel, by a type, finds pointers to functions where they are, and takes nothing
+    /// else for one: whatever else its pointers point to is zero.
+    fn says(&self, value: u32, data: &[u8], pointers: &[Pointer]) -> bool {
+        let btf = self.btf.clone().finish();
+        let Ok(types) = btf_read::Types::read(&btf) else { return false };
+        let Some(mut found) = types.function_pointers(value) else { return false };
+        pointers.iter().all(|pointer| found.remove(&(pointer.offset as u64)))
+            && found.iter().all(|&offset| {
+                let word = usize::try_from(offset).ok().and_then(|at| data.get(at..at + POINTER));
+                word.is_none_or(|word| word.iter().all(|&byte| byte == 0))
+            })
     }
 
     /// The type of a section of data of this many bytes, if the object describes it.
@@ -222,11 +295,21 @@ impl<'o> Types<'o> {
             let long = btf.int("unsigned long", 8, false);
             Common {
                 int,
+                long,
                 static_proto: btf.func_proto(int, &[]),
                 global_proto: btf.func_proto(int, &[("a", long)]),
             }
         })
     }
+}
+
+/// How many arguments beyond the fifth a function reads: its prototype has to have them.
+pub(super) fn arguments_beyond(code: &[Insn]) -> usize {
+    let reads = (0..code.len()).filter_map(|slot| match decode(code, slot) {
+        Ok((Op::LoadStackArg { off, .. }, _)) => usize::try_from(off / 8).ok(),
+        _ => None,
+    });
+    reads.max().unwrap_or_default()
 }
 
 /// Whether a line starts with an instruction of a function, and its strings are there.

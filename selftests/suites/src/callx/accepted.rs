@@ -7,7 +7,9 @@ mod data;
 mod frames;
 mod mixed;
 mod program_types;
+mod strides;
 mod surroundings;
+mod typed;
 
 use crate::Case;
 
@@ -19,6 +21,8 @@ pub(super) fn cases() -> Vec<Case> {
         calls::cases(),
         frames::cases(),
         data::cases(),
+        typed::cases(),
+        strides::cases(),
         mixed::cases(),
         surroundings::cases(),
         program_types::cases(),

@@ -9,7 +9,7 @@ use crate::Case;
 use crate::builder::{accepts, errno, rejects};
 use crate::callx::shape::NO_CALLBACKS;
 
-const CHAINS: &str = "bpf: Check the stack on the chains of calls that were verified";
+const CHAINS: &str = "bpf: Check the stack on the calls that were verified";
 const KEEP: &str = "bpf: Keep subprogs whose address is used";
 
 /// A function that has bpf_loop call what it is given, with so many bytes of stack.

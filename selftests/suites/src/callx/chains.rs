@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::Case;
 use crate::builder::{accepts, errno};
 
-const CHAINS: &str = "bpf: Check the stack on the chains of calls that were verified";
+const CHAINS: &str = "bpf: Check the stack on the calls that were verified";
 const PRIVATE: &str = "bpf: Do not count on private stacks in the interpreter";
 const NO_CALLBACKS: &str = "callbacks are not allowed in non-JITed programs";
 

@@ -5,8 +5,10 @@ mod encoding;
 mod pointers;
 mod privileges;
 mod registers;
+mod strides;
 mod table_access;
 mod tables;
+mod typed;
 
 use crate::Case;
 
@@ -19,6 +21,8 @@ pub(super) fn cases() -> Vec<Case> {
         pointers::cases(),
         calls::cases(),
         tables::cases(),
+        typed::cases(),
+        strides::cases(),
         table_access::cases(),
     ]
     .concat()

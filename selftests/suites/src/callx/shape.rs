@@ -2,6 +2,10 @@
 
 use std::fmt::Write as _;
 
+use bpf_object::LoadPlan;
+use bpf_object::btf::Btf;
+use bpf_object::plan::MapTypes;
+
 /// The kernel's `MAX_CALL_FRAMES` (`include/linux/bpf_verifier.h`), the entry function's included.
 pub(super) const MAX_CALL_FRAMES: usize = 16;
 
@@ -73,4 +77,62 @@ pub(super) fn chain(frames: usize) -> String {
         );
     }
     source + "r0 = 0\nexit\n"
+}
+
+/// Calls, with the argument 7, what is loaded from `at`; before it `body` computes with the
+/// context's first word in r6. It may go to `out`, which returns 0.
+pub(super) fn selected(body: &str, at: &str) -> String {
+    format!(
+        "
+            r6 = *(u64 *)(r1 +0)
+            {body}
+            r2 = *(u64 *)({at})
+            r1 = 7
+            callx r2
+            exit
+        out:
+            r0 = 0
+            exit
+        "
+    )
+}
+
+/// A table `T` of `count` elements of `size` bytes. At `member` the element n has a function that
+/// returns its argument plus 100 n; all other words are a function that must not be given a number.
+pub(super) fn elements(size: usize, member: usize, count: usize) -> String {
+    let mut source = ".func wrong\nr0 = *(u64 *)(r1 +0)\nexit\n".to_owned();
+    let mut words = Vec::new();
+    for element in 0..count {
+        let _ = write!(source, ".func good{element}\nr0 = r1\nr0 += {}\nexit\n", 100 * element);
+        for word in 0..size / 8 {
+            let right = word == member / 8;
+            words.push(if right { format!("good{element}") } else { "wrong".to_owned() });
+        }
+    }
+    let _ = writeln!(source, ".data T .rodata: {}", words.join(", "));
+    source
+}
+
+/// Calls what the one word of T points to, by its type: it is the offset of f, which returns 5.
+pub(super) const VALUE_TYPE: &str = "
+        r2 = T ll
+        r2 = *(u64 *)(r2 +0)
+        r3 = f ll
+        callx r2
+        exit
+    .func f
+        r0 = 5
+        exit
+    .data T .rodata: u64 56
+";
+
+/// Gives the value of the plan's map the type that is made last.
+pub(super) fn typed_by(plan: &mut LoadPlan, make: impl FnOnce(&mut Btf) -> u32) {
+    let mut btf = Btf::default();
+    let value = make(&mut btf);
+    let key = btf.int("key", 4, true);
+    plan.btf = btf.finish();
+    for map in &mut plan.maps {
+        map.types = Some(MapTypes { key, value });
+    }
 }

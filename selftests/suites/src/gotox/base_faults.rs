@@ -36,7 +36,7 @@ pub(crate) fn cases() -> Vec<Case> {
 /// `verifier_remove_insns` marks the entry as deleted although it is reached: its address stays
 /// zero, `bpf_insn_array_ready` passes over it, and the program jumps to address 0.
 fn removed_targets() -> Vec<Case> {
-    let removed = |name: &str, about: &str, target: &str| -> Case {
+    let removed = |name: &str, about: &str, target: &str, kept: &str| -> Case {
         accepts(
             name,
             about,
@@ -59,6 +59,7 @@ fn removed_targets() -> Vec<Case> {
             ),
         )
         .runs(&[(1, 7), (0, 7)])
+        .xlated(kept)
         .fixed_by(REMOVED_NOP)
         .into()
     };
@@ -67,17 +68,20 @@ fn removed_targets() -> Vec<Case> {
             "gotox/target_is_a_nop",
             "the target is `goto +0`, which bpf_opt_remove_nops takes out",
             "goto +0\n if r4 == 0 goto dead",
+            "goto pc+0",
         ),
         removed(
             "gotox/target_is_a_dead_branch",
             "the target is a conditional jump that is never taken: it is turned into a nop and taken \
              out. Compilers make such code",
             "if r4 != 1 goto dead",
+            "goto pc+0",
         ),
         removed(
             "gotox/target_is_may_goto_0",
             "the target is `may_goto +0`, which bpf_opt_remove_nops takes out",
             "may_goto next\n next:\n if r4 == 0 goto dead",
+            "r11 -= 1",
         ),
     ]
 }
@@ -197,7 +201,7 @@ fn foreign_tables() -> Vec<Case> {
             ",
         )
         .adjust(|plan| redirect_foreign(plan, 1))
-        .log("points outside of the subprog [")
+        .log("spans multiple subprogs")
         .fixed_by(UNKNOWN_EDGE)
         .into(),
         rejects(
@@ -229,7 +233,7 @@ fn foreign_tables() -> Vec<Case> {
             ",
         )
         .adjust(|plan| redirect_foreign(plan, 1))
-        .log("points outside of the subprog [")
+        .log("spans multiple subprogs")
         .fixed_by(UNKNOWN_EDGE)
         .into(),
         rejects(
@@ -253,7 +257,7 @@ fn foreign_tables() -> Vec<Case> {
             ",
         )
         .adjust(|plan| redirect_foreign(plan, 9))
-        .log("points outside of the subprog [")
+        .log("leaves the subprog [0,")
         .fixed_by(UNKNOWN_EDGE)
         .into(),
         rejects(
@@ -283,7 +287,7 @@ fn foreign_tables() -> Vec<Case> {
             .jumptable INNER: own
             ",
         )
-        .log("points outside of the subprog [")
+        .log("leaves the subprog [")
         .fixed_by(UNKNOWN_EDGE)
         .into(),
     ]

@@ -3,12 +3,14 @@
 //! `kernel-patches/mutants`.
 
 use crate::Case;
-use crate::builder::{accepts, ctx_u64s, errno, rejects};
+use crate::builder::{accepts, cap, ctx_u64s, errno, frame, rejects};
 use crate::gotox::base_faults::{
     BLINDING, PROLOGUE, REMOVED_NOP, TIMED_MAY_GOTO, UNBLINDABLE_RUNS, UNKNOWN_EDGE,
     redirect_foreign, unblindable,
 };
 use crate::gotox::shape::dispatch;
+
+const BARRIER: &str = "bpf: Put a speculation barrier at targets of indirect jumps";
 
 /// All of them.
 pub(crate) fn cases() -> Vec<Case> {
@@ -16,6 +18,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(prologues());
     cases.extend(blinding());
     cases.push(foreign_target_between_own_ones());
+    cases.push(table_that_spans());
+    cases.push(barriers());
     cases
 }
 
@@ -24,8 +28,7 @@ fn removed_targets() -> Vec<Case> {
     vec![
         accepts(
             "gotox/target_is_two_nops",
-            "the target is a nop and so is the instruction behind it: removed one after the other, \
-             the entry has to move on twice",
+            "the target is a nop and so is the instruction behind it: one is kept, the other goes",
             format!(
                 "
                 r0 = 0
@@ -43,7 +46,80 @@ fn removed_targets() -> Vec<Case> {
             ),
         )
         .runs(&[(0, 12), (1, 7)])
+        .xlated("goto pc+0\nr0 += 5")
         .fixed_by(REMOVED_NOP)
+        .into(),
+        accepts(
+            "gotox/nops_around_a_target",
+            "of three nops in a row the first and the last are targets: the one between goes",
+            format!(
+                "
+                r0 = 0
+                {}
+            a:
+                goto +0
+                goto +0
+            b:
+                goto +0
+                r0 += 7
+                exit
+            .jumptable JT: a, b
+                ",
+                dispatch("JT", 1)
+            ),
+        )
+        .runs(&[(0, 7), (1, 7)])
+        .xlated("goto pc+0\ngoto pc+0\nr0 += 7")
+        .fixed_by(REMOVED_NOP)
+        .into(),
+        accepts(
+            "gotox/target_is_a_removed_spill",
+            "the target is the spill in front of a bpf_fastcall helper, which becomes a nop as the \
+             value survives in its register",
+            format!(
+                "
+                r0 = 0
+                r3 = 7
+                {}
+            a:
+                *(u64 *)(r10 -8) = r3
+                call bpf_get_smp_processor_id
+                r3 = *(u64 *)(r10 -8)
+                r0 = r3
+            b:
+                r0 += 7
+                exit
+            .jumptable JT: a, b
+                ",
+                dispatch("JT", 1).replace("r3", "r4")
+            ),
+        )
+        .runs(&[(0, 14), (1, 7)])
+        .fixed_by(REMOVED_NOP)
+        .into(),
+        accepts(
+            "gotox/entry_that_no_jump_takes_is_a_nop",
+            "an array that no jump goes through points to a nop: it goes, as on the base",
+            format!(
+                "
+                r0 = 0
+                r5 = OTHER ll
+                {}
+            a:
+                r0 += 5
+            tracked:
+                goto +0
+            b:
+                r0 += 7
+                exit
+            .jumptable JT: a, b
+            .jumptable OTHER: tracked
+                ",
+                dispatch("JT", 1)
+            ),
+        )
+        .runs(&[(0, 12), (1, 7)])
+        .xlated("r0 += 5\nr0 += 7")
         .into(),
         accepts(
             "gotox/nop_at_the_head_of_a_loop",
@@ -194,7 +270,60 @@ fn foreign_target_between_own_ones() -> Case {
         ",
     )
     .adjust(|plan| redirect_foreign(plan, 1))
-    .log("points outside of the subprog [")
+    .log("spans multiple subprogs")
     .fixed_by(UNKNOWN_EDGE)
+    .into()
+}
+
+/// The same as `gotox/target_in_another_subprogram`, by what is said of it.
+fn table_that_spans() -> Case {
+    rejects(
+        "gotox/table_spans_subprograms",
+        "a table that begins in the program ends in its subprogram",
+        r"
+            r1 = JT ll
+            r1 = *(u64 *)(r1 +0)
+            gotox r1
+        a:
+            r0 = 0
+            call other
+            exit
+        .jumptable JT: a, 7
+        .func other
+            r0 = 1
+            exit
+        ",
+    )
+    .log("points outside of the subprog [0,7], it spans multiple subprogs")
+    .fixed_by(UNKNOWN_EDGE)
+    .into()
+}
+
+/// The branch predictor may go to any target with what another one expects.
+fn barriers() -> Case {
+    accepts(
+        "gotox/barrier_at_targets_without_perfmon",
+        "without CAP_PERFMON the processor is stopped at each target",
+        format!(
+            "
+            .prog main socket
+            {}
+            a:
+                r0 = 1
+                exit
+            b:
+                r0 = 2
+                exit
+            .jumptable JT: a, b
+            ",
+            dispatch("JT", 1).replace("u64 *)(r1", "u32 *)(r1")
+        ),
+    )
+    .without_caps(&[cap::SYS_ADMIN, cap::PERFMON])
+    .run_packet(frame(64, 0), 1)
+    .run_packet(frame(65, 0), 2)
+    .xlated("nospec\nr0 = 1\n")
+    .xlated("nospec\nr0 = 2\n")
+    .fixed_by(BARRIER)
     .into()
 }

@@ -27,12 +27,14 @@ enum Branch {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Symbols(BTreeMap<u64, String>);
 
-/// Starts of the names of thunks that branch indirectly (`arch/x86/lib/retpoline.S`).
-const INDIRECT: [&str; 4] = [
+/// Starts of the names of thunks that branch indirectly (`arch/x86/lib/retpoline.S`). The paranoid one,
+/// which goes on only if a compare in front of it has found two hashes equal, is never the right one.
+const INDIRECT: [&str; 5] = [
     "__x86_indirect_thunk_",
     "__x86_indirect_jump_thunk_",
     "__x86_indirect_call_thunk_",
     "__x86_indirect_its_thunk_",
+    "__x86_indirect_paranoid_thunk_",
 ];
 
 impl Symbols {

@@ -8,6 +8,7 @@ use super::*;
 const AT: u64 = 0xffff_ffff_a000_0000;
 const THUNK_RAX: u64 = 0xffff_ffff_8100_0000;
 const ITS_RAX: u64 = 0xffff_ffff_8100_1000;
+const PARANOID_RAX: u64 = ITS_RAX - 2;
 
 const ENDBR64: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa];
 const JMP_RAX: &[u8] = &[0xff, 0xe0];
@@ -39,6 +40,7 @@ fn emission(config: &str, says: &[(&str, &str)]) -> Emission {
         (THUNK_RAX, "__x86_indirect_thunk_array"),
         (THUNK_RAX, "__x86_indirect_thunk_rax"),
         (ITS_RAX, "__x86_indirect_its_thunk_rax"),
+        (PARANOID_RAX, "__x86_indirect_paranoid_thunk_rax"),
         (0xffff_ffff_8100_2000, "memcpy"),
     ];
     let symbols: Symbols =

@@ -1,5 +1,7 @@
 //! Functions that read-only data points to: tables, operation structs, vtables.
 
+use bpf_object::BtfUse;
+
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s, load_flag};
 use crate::callx::shape::element;
@@ -376,7 +378,7 @@ fn layout() -> Vec<Case> {
         .into(),
         accepts(
             "callx/number_that_is_an_offset",
-            "nothing marks a pointer: a number that is a function's byte offset is one",
+            "without types nothing marks a pointer: a number that is a function's byte offset is one",
             "
                 r1 = *(u64 *)(r1 +0)
                 r2 = T ll
@@ -391,6 +393,7 @@ fn layout() -> Vec<Case> {
             .data T .rodata: u64 64
             ",
         )
+        .btf(BtfUse::Never)
         .runs(&[(5, 7)])
         .into(),
         accepts(

@@ -185,6 +185,7 @@ pub(super) fn cases() -> Vec<Case> {
             ",
         )
         .flags(load_flag::TEST_STATE_FREQ)
+        .errno(errno::EACCES)
         .log("R7 has type scalar, expected func")
         .into(),
     ]

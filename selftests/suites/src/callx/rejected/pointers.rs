@@ -68,6 +68,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "what arithmetic and partial copies make of a pointer is a number",
                 changed(change),
             )
+            .errno(errno::EACCES)
             .log("R2 has type scalar, expected func")
             .into()
         }),

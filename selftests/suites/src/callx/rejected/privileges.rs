@@ -40,8 +40,8 @@ pub(super) fn cases() -> Vec<Case> {
             ",
         )
         .without_caps(&no_perfmon)
-        .errno(errno::EACCES)
-        .log("reading a pointer to a function requires CAP_PERFMON")
+        .errno(errno::EINVAL)
+        .log("is not searched for pointers to functions, which requires CAP_PERFMON")
         .into(),
         rejects(
             "callx/pointer_returned_to_user",

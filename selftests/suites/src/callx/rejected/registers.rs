@@ -77,6 +77,7 @@ fn wrong_types() -> Vec<Case> {
             "the register must hold a function",
             format!("{load}\n{table}\ncallx r2\nexit\n{functions}{more}"),
         )
+        .errno(errno::EACCES)
         .log(format!("R2 has type {found}, expected func"))
         .into()
     })
@@ -87,6 +88,7 @@ fn wrong_types() -> Vec<Case> {
             "what a look-up gives is no function, checked for null or not",
             format!("{look_up}callx r0\nexit\n{functions}{map}"),
         )
+        .errno(errno::EACCES)
         .log("R0 has type map_value_or_null, expected func")
         .into(),
         rejects(
@@ -97,6 +99,7 @@ fn wrong_types() -> Vec<Case> {
                  {functions}{map}"
             ),
         )
+        .errno(errno::EACCES)
         .log("R2 has type scalar, expected func")
         .into(),
         rejects(
@@ -104,6 +107,7 @@ fn wrong_types() -> Vec<Case> {
             "nor is a pointer to a packet",
             ".prog main xdp\nr2 = *(u32 *)(r1 +0)\ncallx r2\nexit\n.func f\nr0 = 0\nexit",
         )
+        .errno(errno::EACCES)
         .log("R2 has type pkt, expected func")
         .into(),
     ])

@@ -19,8 +19,9 @@ const FIRST: &str = "
 ";
 
 fn number(name: &str, about: &str, data: &str, change: Option<fn(&mut LoadPlan)>) -> Case {
-    let case =
-        rejects(name, about, format!("{FIRST}{data}")).log("R2 has type scalar, expected func");
+    let case = rejects(name, about, format!("{FIRST}{data}"))
+        .errno(errno::EACCES)
+        .log("R2 has type scalar, expected func");
     match change {
         Some(change) => case.adjust(change).into(),
         None => case.into(),
@@ -116,6 +117,8 @@ pub(super) fn cases() -> Vec<Case> {
             .data T .rodata: g
             ",
         )
+        .errno(errno::EACCES)
+        .log("the number of g(), which is global: make it static to call it by pointer")
         .log("R2 has type scalar, expected func")
         .into(),
         rejects(

@@ -265,31 +265,7 @@ fn reach() -> Vec<Case> {
 }
 
 fn limits() -> Vec<Case> {
-    let targets: String = (0..8194).map(|i| format!("t{i}:\n r0 = {i}\n exit\n")).collect();
-    let labels: Vec<String> = (0..8194).map(|i| format!("t{i}")).collect();
     vec![
-        rejects(
-            "gotox/too_many_targets",
-            "8,194 different targets: 8,193 states would have to wait, one more than \
-             BPF_COMPLEXITY_LIMIT_JMP_SEQ (push_stack)",
-            format!(
-                "
-                r2 = *(u64 *)(r1 +0)
-                if r2 > 8193 goto t0
-                r2 <<= 3
-                r3 = JT ll
-                r3 += r2
-                r3 = *(u64 *)(r3 +0)
-                gotox r3
-                {targets}
-                .jumptable JT: {}
-                ",
-                labels.join(", ")
-            ),
-        )
-        .errno(errno::E2BIG)
-        .log("The sequence of 8193 jumps is too complex.")
-        .into(),
         rejects(
             "gotox/too_many_tables",
             "65 tables are one more than the maps that a program may use",
