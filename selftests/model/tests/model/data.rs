@@ -85,8 +85,13 @@ fn what_is_no_pointer_is_a_number() {
         );
     };
     let code = format!("r2 = T ll\n{CALL}");
-    // b is at slot 6, a at slot 9; a number that happens to be a function's offset points to it.
-    assert_eq!(r0(&compiled(&code, "48, b, a")), 107);
+    // b is at slot 6, a at slot 9. A number that happens to be a function's offset points to it only
+    // where no type of the data says otherwise.
+    let chance = compiled(&code, "48, b, a");
+    scalar(&chance);
+    let mut untyped = chance;
+    untyped.maps[0].types = None;
+    assert_eq!(r0(&untyped), 107);
     for items in ["0, b, a", "47, b, a", "56, b, a", "96, b, a", "-8, b, a"] {
         scalar(&compiled(&code, items));
     }

@@ -216,6 +216,9 @@ fn without_callx_only_what_code_names_is_laid_out() {
 
 /// Kind and name of the functions in BTF, by type id.
 fn functions(btf: &[u8]) -> Vec<(u32, u32, String)> {
+    if btf.is_empty() {
+        return Vec::new();
+    }
     let word = |at: usize| u32::from_le_bytes(*btf[at..].first_chunk().unwrap());
     let (types, strings) = (word(12) as usize, 24 + word(16) as usize);
     let (mut at, mut id, mut found) = (24, 1, Vec::new());
@@ -228,7 +231,9 @@ fn functions(btf: &[u8]) -> Vec<(u32, u32, String)> {
         }
         at += match info >> 24 {
             1 => 16,
-            12 => 12,
+            2 | 12 => 12,
+            3 => 24,
+            4 => 12 + 12 * (info & 0xffff) as usize,
             13 => 12 + 8 * (info & 0xffff) as usize,
             other => panic!("kind {other}"),
         };
@@ -261,10 +266,7 @@ fn programs_that_need_it_get_btf() {
         let plan = compile_with(source, btf).unwrap();
         let expected: Vec<_> =
             expected.iter().map(|&(slot, linkage, name)| (slot, linkage, name.into())).collect();
-        assert_eq!(plan.btf.is_empty(), expected.is_empty(), "{source}");
-        if !expected.is_empty() {
-            assert_eq!(described(&plan, 0), expected, "{source}");
-        }
+        assert_eq!(described(&plan, 0), expected, "{source}");
     };
     expect(&format!("{MAIN}{table}"), BtfUse::Auto, &[(0, 1, "main"), (5, 0, "f")]);
     expect(&format!("{MAIN}{table}"), BtfUse::Never, &[]);

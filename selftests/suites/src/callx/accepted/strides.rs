@@ -37,7 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
             ),
             (
                 "spilled_in_32_bits",
-                "if r6 > 2 goto out\nr6 *= 24\n*(u32 *)(r10 -8) = r6\nw8 = *(u32 *)(r10 -8)\nr7 = T ll\nr7 += r8",
+                "if r6 > 2 goto out\nr6 *= 24\n*(u32 *)(r10 -8) = r6\nr8 = *(u32 *)(r10 -8)\nr7 = T ll\nr7 += r8",
                 "r7 +8",
             ),
             (

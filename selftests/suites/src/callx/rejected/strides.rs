@@ -17,12 +17,12 @@ pub(super) fn cases() -> Vec<Case> {
         (
             "cut_by_spill",
             "r8 = 0x300000000 ll\nif r6 > r8 goto out\nr6 *= 24\n*(u64 *)(r10 -8) = r6\n\
-             w6 = *(u32 *)(r10 -8)"
+             r6 = *(u32 *)(r10 -8)"
                 .to_owned(),
         ),
         (
             "cut_by_narrow_spill",
-            "if r6 > 15 goto out\nr6 *= 24\n*(u8 *)(r10 -8) = r6\nw6 = *(u8 *)(r10 -8)".to_owned(),
+            "if r6 > 15 goto out\nr6 *= 24\n*(u8 *)(r10 -8) = r6\nr6 = *(u8 *)(r10 -8)".to_owned(),
         ),
         ("masked", "if r6 > 15 goto out\nr6 *= 24\nr6 &= 0x38".to_owned()),
         ("exclusive_or", "if r6 > 2 goto out\nr6 *= 24\nr6 ^= 8".to_owned()),
