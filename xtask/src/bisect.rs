@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::exit::Stop;
-use crate::ui::errln;
+use harness_host::exit::Stop;
+use harness_host::ui::errln;
 use history::History;
 pub(crate) use report::{Answer, Ending};
 use search::{Found, Side, search};

@@ -4,11 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use bpf_wire::Mode;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
-use crate::exit::Status;
-use crate::kernel::series::Selection;
+use harness_host::exit::Status;
+use harness_kernel::bases;
+use harness_kernel::build::KernelRequest;
+use harness_kernel::series::Selection;
+use harness_report::files::{FORMATS, Files, Format};
+use harness_suites::start::On;
+use harness_vm::accel::Choice;
 
 /// Tests BPF's indirect jump and call in a real kernel.
 ///
@@ -79,14 +85,11 @@ impl Command {
     }
 }
 
-/// The base where the command line names none.
-pub(crate) const DEFAULT_BASE: &str = "7.3.4";
-
 /// Which kernel to build.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct KernelArgs {
     /// Base of the kernel, a name in kernel-patches/bases.toml.
-    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE, conflicts_with = "linux")]
+    #[arg(long, value_name = "VERSION", default_value_t = bases::default_name(), conflicts_with = "linux")]
     pub(crate) base: String,
     /// Build this kernel tree as it is; with --series, a copy of it with the series on top.
     #[arg(long, value_name = "DIR")]
@@ -99,9 +102,14 @@ pub(crate) struct KernelArgs {
     pub(crate) config: Vec<String>,
 }
 
-impl Default for KernelArgs {
-    fn default() -> Self {
-        Self { base: DEFAULT_BASE.to_owned(), linux: None, series: None, config: Vec::new() }
+impl From<&KernelArgs> for KernelRequest {
+    fn from(args: &KernelArgs) -> Self {
+        Self {
+            linux: args.linux.clone(),
+            selection: args.series,
+            config: args.config.clone(),
+            ..Self::of_base(&args.base)
+        }
     }
 }
 
@@ -118,9 +126,13 @@ pub(crate) struct GuestArgs {
 }
 
 impl GuestArgs {
-    /// The default kernel.
-    pub(crate) fn default_on(host: HostArgs) -> Self {
-        Self { accel: AccelChoice::Auto, kernel: KernelArgs::default(), host }
+    /// What they ask for.
+    pub(crate) fn on(&self) -> On {
+        On {
+            install_deps: self.host.install_deps,
+            accel: self.accel.into(),
+            kernel: KernelRequest::from(&self.kernel),
+        }
     }
 }
 
@@ -144,26 +156,65 @@ pub(crate) enum AccelChoice {
     Tcg,
 }
 
-/// [`Mode`] on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ModeArg {
-    /// The interpreter.
-    Interp,
-    /// The JIT.
-    Jit,
-    /// The JIT with constant blinding.
-    JitHardened,
-    /// The JIT with constant blinding of what is loaded without CAP_BPF; kernel/test_bpf alone.
-    JitHardenedUnpriv,
+impl From<AccelChoice> for Choice {
+    fn from(choice: AccelChoice) -> Self {
+        match choice {
+            AccelChoice::Auto => Self::Auto,
+            AccelChoice::Kvm => Self::Kvm,
+            AccelChoice::Tcg => Self::Tcg,
+        }
+    }
 }
 
-impl From<ModeArg> for Mode {
-    fn from(mode: ModeArg) -> Self {
-        match mode {
-            ModeArg::Interp => Self::Interp,
-            ModeArg::Jit => Self::Jit,
-            ModeArg::JitHardened => Self::JitHardened,
-            ModeArg::JitHardenedUnpriv => Self::JitHardenedUnpriv,
-        }
+/// Reads a [`Mode`] by its name in the table, with what the table says of it in the help.
+pub(crate) fn mode() -> impl TypedValueParser<Value = Mode> {
+    let value = |mode: &Mode| PossibleValue::new(mode.name()).help(mode.row().about);
+    PossibleValuesParser::new(Mode::EVERY.iter().map(value))
+        .try_map(|name| Mode::named(&name).ok_or_else(|| format!("no mode is called {name}")))
+}
+
+/// A command as these words on its command line make it: its options and what they are without being
+/// given stand in the grammar alone.
+///
+/// # Errors
+///
+/// When the words are not understood.
+pub(crate) fn parsed<T: Args>(words: &[&str]) -> Result<T> {
+    let command = T::augment_args(clap::Command::new("xtask").no_binary_name(true));
+    Ok(T::from_arg_matches(&command.try_get_matches_from(words)?)?)
+}
+
+/// Where to write what was found: an option for each of [`FORMATS`].
+#[derive(Clone, Debug)]
+pub(crate) struct ReportArgs(pub(crate) Files);
+
+impl FromArgMatches for ReportArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let asked = |format: &'static Format| {
+            Some((format.name, matches.get_one::<PathBuf>(format.name)?.clone()))
+        };
+        Ok(Self(Files::new(FORMATS.iter().filter_map(asked))))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for ReportArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(FORMATS.iter().map(|format| {
+            Arg::new(format.name)
+                .long(format.name)
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help(format.about)
+                .help_heading("Reports")
+        }))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
     }
 }

@@ -14,6 +14,4 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod shell;
 pub(crate) mod show;
-pub(crate) mod start;
 pub(crate) mod test;
-mod verifier;

@@ -7,7 +7,7 @@ use clap::Parser;
 use regex::Regex;
 
 use crate::cli::Cli;
-use crate::paths;
+use harness_host::paths;
 
 /// The pages with their text.
 fn pages() -> Vec<(PathBuf, String)> {

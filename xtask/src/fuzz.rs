@@ -12,9 +12,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::exit::{Status, Stop};
-use crate::interrupt::Group;
-use crate::{paths, ui};
+use harness_host::exit::{Status, Stop};
+use harness_host::interrupt::Group;
+use harness_host::{paths, ui};
 
 /// Target of the build. That it is named keeps the flags away from build scripts.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -174,7 +174,7 @@ impl Campaign {
         command.arg(format!("-timeout={TIMEOUT}")).arg(format!("-rss_limit_mb={MEMORY}"));
         command.arg(input);
         let status = Group::spawn(&mut command, Stdio::null())?.wait()?;
-        Ok(if status.success() { Status::Held } else { Status::CaseFailed })
+        Ok(if status.success() { Status::Passed } else { Status::CaseFailed })
     }
 
     fn binary(&self, target: &str) -> PathBuf {

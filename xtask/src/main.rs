@@ -2,32 +2,19 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-mod annotated;
 mod bisect;
 mod cli;
 mod commands;
-mod debug;
 #[cfg(test)]
 mod docs;
-mod exit;
 mod fuzz;
-mod host;
-mod image;
-mod interrupt;
-mod kernel;
 mod mutants;
-mod paths;
-mod recorded;
-mod report;
-mod run;
-mod terminal;
-mod ui;
-mod vm;
 mod workflow;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use harness_host::{exit, interrupt, ui};
 
 fn main() -> ExitCode {
     interrupt::install();
@@ -40,7 +27,7 @@ fn main() -> ExitCode {
     };
     if let Some(error) = ui::lost_output() {
         ui::errln!("error: failed to write to standard output: {error}");
-        if status == exit::Status::Held {
+        if status == exit::Status::Passed {
             status = exit::Status::of_io(error);
         }
     }

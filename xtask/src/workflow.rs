@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::exit::Stop;
-use crate::interrupt::{self, Group};
-use crate::paths;
+use harness_host::exit::Stop;
+use harness_host::interrupt::{self, Group};
+use harness_host::paths;
 
 /// The linter's package and version.
 const LINTER: (&str, &str) = ("action-validator", "0.9.0");

@@ -2,8 +2,10 @@
 
 mod frame;
 mod message;
+mod mode;
 
 pub use frame::{
     DecodeError, Decoder, EncodeError, HEADER_LEN, MAGIC, MAX_PAYLOAD, Record, encode,
 };
 pub use message::*;
+pub use mode::{Mode, Row};

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::mode::Mode;
+
 /// Bumped whenever a message changes shape; host and agent must agree on it.
 pub const PROTOCOL_VERSION: u32 = 6;
 
@@ -113,48 +115,6 @@ pub struct Resources {
     pub vmalloc_kib: u64,
     /// `Percpu`: per-CPU maps, statistics of programs.
     pub percpu_kib: u64,
-}
-
-/// How the kernel executes programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Mode {
-    /// `net.core.bpf_jit_enable=0`.
-    Interp,
-    /// `net.core.bpf_jit_enable=1`, `net.core.bpf_jit_harden=0`.
-    Jit,
-    /// `net.core.bpf_jit_enable=1`, `net.core.bpf_jit_harden=2`: constants are blinded.
-    JitHardened,
-    /// `net.core.bpf_jit_enable=1`, `net.core.bpf_jit_harden=1`: constants are blinded in what is
-    /// loaded without `CAP_BPF` (`include/linux/filter.h`, `bpf_jit_blinding_enabled()`).
-    JitHardenedUnpriv,
-}
-
-impl Mode {
-    /// Every mode in which cases run, in their order. [`Mode::JitHardenedUnpriv`] is none of them:
-    /// a case cannot do without `CAP_BPF`.
-    pub const ALL: [Self; 3] = [Self::Interp, Self::Jit, Self::JitHardened];
-
-    /// The mode's name on the command line and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Interp => "interp",
-            Self::Jit => "jit",
-            Self::JitHardened => "jit-hardened",
-            Self::JitHardenedUnpriv => "jit-hardened-unpriv",
-        }
-    }
-
-    /// `net.core.bpf_jit_enable` and `net.core.bpf_jit_harden`.
-    ///
-    /// Hardening has no say in the interpreter, where it is off so that a mode has one meaning.
-    pub fn sysctls(self) -> (u32, u32) {
-        match self {
-            Self::Interp => (0, 0),
-            Self::Jit => (1, 0),
-            Self::JitHardened => (1, 2),
-            Self::JitHardenedUnpriv => (1, 1),
-        }
-    }
 }
 
 /// What the marker of a case says after `bpf-indirect: case `: `<name> <mode>`, without what would not

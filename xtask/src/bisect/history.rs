@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::exit::Stop;
-use crate::kernel::git::Git;
+use harness_host::exit::Stop;
+use harness_kernel::git::Git;
 
 /// A repository below the cache with the history of another one.
 #[derive(Clone, Debug)]

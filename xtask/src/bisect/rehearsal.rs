@@ -3,13 +3,13 @@
 use anyhow::{Context, Result};
 
 use super::history::History;
-use crate::exit::Stop;
-use crate::kernel::build::BaseTree;
-use crate::kernel::git::Git;
-use crate::kernel::patch;
-use crate::kernel::series::Series;
 use crate::mutants::mutant::{self, Mutant};
-use crate::paths;
+use harness_host::exit::Stop;
+use harness_host::paths;
+use harness_kernel::build::BaseTree;
+use harness_kernel::git::Git;
+use harness_kernel::patch;
+use harness_kernel::series::Series;
 
 /// The commits on top of the series.
 const COMMITS: usize = 18;

@@ -118,7 +118,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::kernel::git::Git;
+    use harness_kernel::git::Git;
 
     /// A repository with so many commits, and their hashes, the first first.
     fn repository(dir: &Path, count: usize) -> Vec<String> {
@@ -209,6 +209,9 @@ mod tests {
         let commits = repository(dir.path(), 3);
         let history = History::open(&dir.path().join("history"), dir.path()).unwrap();
         let error = history.between(&commits[2], &commits[0]).unwrap_err();
-        assert!(matches!(error.downcast_ref(), Some(crate::exit::Stop::Usage(_))), "{error}");
+        assert!(
+            matches!(error.downcast_ref(), Some(harness_host::exit::Stop::Usage(_))),
+            "{error}"
+        );
     }
 }

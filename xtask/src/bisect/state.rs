@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::step::Judged;
-use crate::kernel::cache::write_whole;
+use harness_host::files::write_whole;
 
 /// Version of the file's shape.
 const VERSION: u32 = 1;

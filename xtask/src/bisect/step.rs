@@ -7,12 +7,12 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::exit::Stop;
-use crate::kernel::config::DroppedOptions;
-use crate::kernel::make::MakeFailed;
-use crate::kernel::patch::DoesNotApply;
-use crate::report::record::{Counts, Record, Verdict};
-use crate::vm::GuestFailure;
+use harness_host::exit::Stop;
+use harness_kernel::config::DroppedOptions;
+use harness_kernel::make::MakeFailed;
+use harness_kernel::patch::DoesNotApply;
+use harness_results::record::{Counts, Record, Verdict};
+use harness_vm::GuestFailure;
 
 /// What a commit does with the cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,12 +79,12 @@ fn answer(workshop: &mut dyn Workshop, repeat: u32) -> Result<(Option<Class>, St
     let mut failed = failures(&first)?;
     if failed.is_empty() {
         let counts = Counts::of(&first);
-        if counts.held == 0 {
+        if counts.passed == 0 {
             let reason = first.iter().find_map(|record| record.problems.first());
             let reason = reason.map_or("no case ran", String::as_str);
-            return Ok((Some(Class::Lacks), format!("unsupported: {reason}")));
+            return Ok((Some(Class::Lacks), format!("skipped: {reason}")));
         }
-        return Ok((Some(Class::Holds), format!("{} held", counts.held)));
+        return Ok((Some(Class::Holds), format!("{} passed", counts.passed)));
     }
     let all = failed.len();
     let (shown, problem) =
@@ -125,7 +125,7 @@ fn failures(records: &[Record]) -> Result<BTreeMap<(String, &'static str), Strin
         let problem =
             || record.problems.first().map_or("", |text| text.lines().next().unwrap_or(""));
         match record.verdict {
-            Verdict::Held | Verdict::Unsupported => {}
+            Verdict::Passed | Verdict::Skipped => {}
             Verdict::Failed => {
                 failed.insert((record.name.clone(), record.mode), problem().to_owned());
             }
@@ -142,7 +142,7 @@ fn failures(records: &[Record]) -> Result<BTreeMap<(String, &'static str), Strin
 fn says_of_kernel(error: anyhow::Error) -> Result<String> {
     for cause in error.chain() {
         if let Some(failed) = cause.downcast_ref::<MakeFailed>() {
-            return Ok(format!("does not build: {}", last_line(&failed.error)));
+            return Ok(format!("does not build: {}", error_line(&failed.error)));
         }
         if let Some(failed) = cause.downcast_ref::<DoesNotApply>() {
             return Ok(format!("the series does not apply: {}", first_line(&failed.to_string())));
@@ -164,8 +164,8 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// The compiler's message stands in the first line that has one.
-fn last_line(text: &str) -> &str {
+/// The first line with an error: what the compiler or make complains of first.
+fn error_line(text: &str) -> &str {
     text.lines().find(|line| line.contains("rror")).unwrap_or_else(|| first_line(text))
 }
 
@@ -206,29 +206,29 @@ mod tests {
         (judge(&mut workshop, "c", 3), workshop)
     }
 
-    use Verdict::{Broken, Failed, Held, Unsupported};
+    use Verdict::{Broken, Failed, Passed, Skipped};
 
     #[test]
     fn cases_that_hold_are_run_once() {
-        let (judged, workshop) = judged(&[&[("a", Held), ("b", Unsupported)]]);
+        let (judged, workshop) = judged(&[&[("a", Passed), ("b", Skipped)]]);
         let judged = judged.unwrap();
-        assert_eq!((judged.class, judged.text.as_str()), (Some(Class::Holds), "1 held"));
+        assert_eq!((judged.class, judged.text.as_str()), (Some(Class::Holds), "1 passed"));
         assert_eq!(workshop.asked, [None]);
     }
 
     #[test]
     fn a_kernel_without_the_opcode_is_a_class_of_its_own() {
-        let (judged, _) = judged(&[&[("a", Unsupported)]]);
+        let (judged, _) = judged(&[&[("a", Skipped)]]);
         let judged = judged.unwrap();
         assert_eq!(judged.class, Some(Class::Lacks));
-        assert!(judged.text.starts_with("unsupported: Unsupported of a"), "{}", judged.text);
+        assert!(judged.text.starts_with("skipped: Skipped of a"), "{}", judged.text);
     }
 
     #[test]
     fn what_fails_every_time_counts() {
         let (judged, workshop) = judged(&[
-            &[("a", Held), ("b", Failed), ("c", Failed)],
-            &[("b", Failed), ("c", Held)],
+            &[("a", Passed), ("b", Failed), ("c", Failed)],
+            &[("b", Failed), ("c", Passed)],
             &[("b", Failed)],
         ]);
         let judged = judged.unwrap();
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_fails_now_and_then_is_no_answer() {
-        let (judged, _) = judged(&[&[("a", Failed)], &[("a", Failed)], &[("a", Held)]]);
+        let (judged, _) = judged(&[&[("a", Failed)], &[("a", Failed)], &[("a", Passed)]]);
         let judged = judged.unwrap();
         assert_eq!(judged.class, None);
         assert!(judged.text.starts_with("flaky: a (jit) failed"), "{}", judged.text);

@@ -6,8 +6,8 @@ use bpf_wire::Mode;
 
 use super::state::{Question, Subject};
 use super::*;
-use crate::kernel::git::Git;
-use crate::report::record::{Record, Verdict};
+use harness_kernel::git::Git;
+use harness_results::record::{Record, Verdict};
 
 /// Commits whose kernel does this with the one case; `None` breaks the host.
 struct Fake {
@@ -91,14 +91,14 @@ impl Ground {
 fn the_commit_that_broke_a_case_is_found_with_what_both_sides_do() {
     let ground = Ground::new(18);
     let (answer, builds) =
-        ground.bisect(|at| Some(if at < 11 { Verdict::Held } else { Verdict::Failed })).unwrap();
+        ground.bisect(|at| Some(if at < 11 { Verdict::Passed } else { Verdict::Failed })).unwrap();
     assert_eq!(answer.endings.len(), 1);
     assert_eq!(answer.endings[0].commit, ground.commits[11]);
     assert_eq!((answer.steps, answer.builds), (builds, builds));
     let text = answer.text(|commit| format!("test {commit}"));
     for line in [
         format!("{} is the first bad commit\n  commit 11\n", ground.commits[11]),
-        "  good  before it  1 held\n".to_owned(),
+        "  good  before it  1 passed\n".to_owned(),
         "  bad   with it    1 of 1 failed: t/case (jit): Failed\n".to_owned(),
         format!("  see it again: test {}\n", ground.commits[11]),
     ] {
@@ -110,9 +110,8 @@ fn the_commit_that_broke_a_case_is_found_with_what_both_sides_do() {
 #[test]
 fn the_commit_that_brought_a_case_is_found_as_well() {
     let ground = Ground::new(9);
-    let (answer, _) = ground
-        .bisect(|at| Some(if at < 4 { Verdict::Unsupported } else { Verdict::Held }))
-        .unwrap();
+    let (answer, _) =
+        ground.bisect(|at| Some(if at < 4 { Verdict::Skipped } else { Verdict::Passed })).unwrap();
     assert_eq!(answer.endings[0].commit, ground.commits[4]);
 }
 
@@ -122,8 +121,8 @@ fn a_commit_that_does_as_neither_end_is_skipped() {
     let (answer, _) = ground
         .bisect(|at| {
             Some(match at {
-                ..4 => Verdict::Held,
-                4 => Verdict::Unsupported,
+                ..4 => Verdict::Passed,
+                4 => Verdict::Skipped,
                 _ => Verdict::Failed,
             })
         })
@@ -132,13 +131,13 @@ fn a_commit_that_does_as_neither_end_is_skipped() {
     assert_eq!(candidates.len(), 2, "{candidates:?}");
     let text = answer.text(|_| String::new());
     assert!(text.starts_with("the first bad commit is one of these"), "{text}");
-    assert!(text.contains("commit 4: unsupported: Unsupported"), "{text}");
+    assert!(text.contains("commit 4: skipped: Skipped"), "{text}");
 }
 
 #[test]
 fn ends_that_do_the_same_are_wrong_usage() {
     let ground = Ground::new(5);
-    let error = ground.bisect(|_| Some(Verdict::Held)).unwrap_err();
+    let error = ground.bisect(|_| Some(Verdict::Passed)).unwrap_err();
     assert!(matches!(error.downcast_ref(), Some(Stop::Usage(_))), "{error}");
     assert!(error.to_string().contains("the cases hold"), "{error}");
 }
@@ -147,7 +146,7 @@ fn ends_that_do_the_same_are_wrong_usage() {
 fn trouble_of_the_hosts_stops_it_and_it_goes_on_where_it_was() {
     let ground = Ground::new(18);
     let error = ground.bisect(|at| match at {
-        0 => Some(Verdict::Held),
+        0 => Some(Verdict::Passed),
         17 => Some(Verdict::Failed),
         _ => None,
     });
@@ -155,7 +154,7 @@ fn trouble_of_the_hosts_stops_it_and_it_goes_on_where_it_was() {
 
     let mut state = State::load(&ground.path()).unwrap();
     assert_eq!(state.judged.len(), 2);
-    let mut fake = ground.fake(|at| Some(if at < 7 { Verdict::Held } else { Verdict::Failed }));
+    let mut fake = ground.fake(|at| Some(if at < 7 { Verdict::Passed } else { Verdict::Failed }));
     let answer = run(&mut state, &ground.path(), &ground.history, &mut fake).unwrap();
     assert_eq!(answer.endings[0].commit, ground.commits[7]);
     // The ends were not looked at again.

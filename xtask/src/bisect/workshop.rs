@@ -9,16 +9,17 @@ use bpf_wire::Mode;
 
 use super::history::History;
 use super::step::Workshop;
-use crate::kernel::build::{self, BuiltKernel, KernelRequest};
-use crate::kernel::series::Selection;
-use crate::report::record::{Record, Verdict};
-use crate::run::consoles;
-use crate::run::guest::Guest;
-use crate::run::session::{self, Prepared, Rules};
-use crate::ui::Progress;
-use crate::vm::MachineConfig;
-use crate::vm::accel::Decision;
-use crate::{image, interrupt};
+use harness_host::interrupt;
+use harness_host::ui::Progress;
+use harness_kernel::build::{self, BuiltKernel, KernelRequest};
+use harness_kernel::series::Selection;
+use harness_results::record::{Record, Verdict};
+use harness_suites::consoles;
+use harness_suites::guest::Guest;
+use harness_suites::session::{self, Prepared, Rules};
+use harness_vm::MachineConfig;
+use harness_vm::accel::Decision;
+use harness_vm::image;
 
 /// Where the kernel of a commit comes from.
 #[derive(Clone, Debug)]
@@ -73,14 +74,10 @@ impl Guests {
             }
         };
         Ok(KernelRequest {
-            base: self.base.clone(),
             linux,
             selection,
             config: self.config.clone(),
-            series: None,
-            cache: None,
-            fragments: None,
-            mutant: None,
+            ..KernelRequest::of_base(&self.base)
         })
     }
 

@@ -9,7 +9,7 @@ mod verifier;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::exit::Status;
+use harness_host::exit::Status;
 
 /// Options of `bench`.
 #[derive(Debug, Args)]

@@ -14,17 +14,19 @@ use crate::bisect::state::{Question, State, Subject};
 use crate::bisect::step::{self, Class, Judged};
 use crate::bisect::workshop::{Guests, Origin};
 use crate::bisect::{self, Answer};
-use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs, ModeArg};
-use crate::exit::{Status, Stop};
-use crate::kernel::build::BaseTree;
-use crate::kernel::cache::Lock;
-use crate::kernel::linux;
-use crate::kernel::series::{Selection, Series};
-use crate::report::json;
-use crate::run::select::select;
-use crate::ui::{errln, out, outln};
-use crate::vm::accel;
-use crate::{host, paths};
+use crate::cli::{self, AccelChoice, HostArgs};
+use harness_host::exit::{Status, Stop};
+use harness_host::files::Lock;
+use harness_host::ui::{errln, out, outln};
+use harness_host::{needs, paths};
+use harness_kernel::bases;
+use harness_kernel::build::BaseTree;
+use harness_kernel::linux;
+use harness_kernel::series::{Selection, Series};
+use harness_report::json;
+use harness_report::repeat::Setting;
+use harness_suites::select::select;
+use harness_vm::accel;
 
 /// Options of `bisect`.
 #[derive(Debug, Args)]
@@ -72,10 +74,10 @@ pub(crate) struct Bisect {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
     /// Run only in this mode; may be repeated.
-    #[arg(long, value_enum)]
-    mode: Vec<ModeArg>,
+    #[arg(long, value_parser = cli::mode())]
+    mode: Vec<Mode>,
     /// Base whose series is meant.
-    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE)]
+    #[arg(long, value_name = "VERSION", default_value_t = bases::default_name())]
     base: String,
     /// Further config of images/kernel, by name; may be repeated.
     #[arg(long, value_name = "NAME")]
@@ -112,32 +114,9 @@ impl Bisect {
             return forget();
         }
         self.bisect().map(|answer| match answer.endings.len() {
-            0 | 1 => Status::Held,
+            0 | 1 => Status::Passed,
             _ => Status::CaseFailed,
         })
-    }
-
-    /// The rehearsal, as `check --full` runs it.
-    pub(crate) fn rehearsal(host: HostArgs) -> Self {
-        Self {
-            filters: Vec::new(),
-            linux: None,
-            series: None,
-            good: None,
-            bad: None,
-            term_old: "good".to_owned(),
-            term_new: "bad".to_owned(),
-            repeat: 2,
-            mode: Vec::new(),
-            base: DEFAULT_BASE.to_owned(),
-            config: Vec::new(),
-            forget: true,
-            rehearse: true,
-            step: false,
-            json: None,
-            accel: AccelChoice::Auto,
-            host,
-        }
     }
 
     fn rehearse(self) -> Result<Status> {
@@ -154,7 +133,7 @@ impl Bisect {
         let found: Vec<&str> = answer.endings.iter().map(|end| end.commit.as_str()).collect();
         rehearsal.check(&found)?;
         outln!("that is the commit with the fault: the rehearsal succeeded");
-        Ok(Status::Held)
+        Ok(Status::Passed)
     }
 
     fn bisect(self) -> Result<Answer> {
@@ -166,7 +145,7 @@ impl Bisect {
             fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
         }
         let mut state = self.state(&path)?;
-        host::ensure(&self.host)?;
+        needs::ensure(self.host.install_deps)?;
         let (history, origin) = material(&dir, &state.question)?;
         let Question { filters, modes, base, config, .. } = &state.question;
         let resumed = Self { base: base.clone(), config: config.clone(), ..self };
@@ -255,7 +234,7 @@ impl Bisect {
     }
 
     fn modes(&self) -> Vec<String> {
-        self.mode.iter().map(|mode| Mode::from(*mode).name().to_owned()).collect()
+        self.mode.iter().map(|mode| mode.name().to_owned()).collect()
     }
 
     /// What builds and runs; the cases are those of `filters`, in the modes of these names.
@@ -268,7 +247,7 @@ impl Bisect {
             )
             .into());
         }
-        let decision = accel::decide(self.accel)?;
+        let decision = accel::decide(self.accel.into())?;
         if let Some(note) = &decision.note {
             errln!("{note}");
         }
@@ -289,7 +268,7 @@ impl Bisect {
             Ok(judged) => {
                 outln!("{}", judged.text);
                 match judged.class {
-                    Some(Class::Holds) => Status::Held,
+                    Some(Class::Holds) => Status::Passed,
                     Some(Class::Fails) => Status::CaseFailed,
                     Some(Class::Lacks) | None => Status::CannotJudge,
                 }
@@ -302,7 +281,7 @@ impl Bisect {
     }
 
     fn judge_tree(&self) -> Result<Judged> {
-        host::ensure(&self.host)?;
+        needs::ensure(self.host.install_deps)?;
         let dir = self.linux.clone().context("--step without --linux")?;
         let origin = Origin::AsIs { dir, series: self.series };
         let mut guests = self.guests(origin, &self.filters, &self.modes())?;
@@ -317,7 +296,7 @@ fn forget() -> Result<Status> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", path.display()))
         }
-        _ => Ok(Status::Held),
+        _ => Ok(Status::Passed),
     }
 }
 
@@ -364,31 +343,19 @@ fn material(dir: &Path, question: &Question) -> Result<(History, Origin)> {
 
 /// The commands that show a commit's failure again.
 fn again(question: &Question, commit: &str, origin: &Origin) -> String {
-    let mut command = match origin {
-        Origin::Series(patches) => {
+    let (base, series, checkout) = match (origin, &question.subject) {
+        (Origin::Series(patches), _) => {
             let count = patches.get(commit).copied().unwrap_or_default();
-            format!("cargo xtask test --series {count}")
+            (question.base.clone(), count.to_string(), String::new())
         }
-        Origin::Tree { .. } | Origin::AsIs { .. } => {
-            let (dir, series) = match &question.subject {
-                Subject::Linux { dir, series } => (dir.display().to_string(), series.as_deref()),
-                Subject::Series => (String::new(), None),
-            };
-            let series = series.map_or_else(String::new, |series| format!(" --series {series}"));
-            format!(
-                "git -C {dir} checkout {} && cargo xtask test --linux {dir}{series}",
-                &commit[..commit.len().min(12)]
-            )
+        (_, Subject::Linux { dir, series }) => {
+            let commit = &commit[..commit.len().min(12)];
+            let checkout = format!("git -C {} checkout {commit} && ", dir.display());
+            let series = series.clone().unwrap_or_else(|| "none".to_owned());
+            (dir.display().to_string(), series, checkout)
         }
+        (_, Subject::Series) => (question.base.clone(), "all".to_owned(), String::new()),
     };
-    for config in &question.config {
-        command += &format!(" --config {config}");
-    }
-    for mode in &question.modes {
-        command += &format!(" --mode {mode}");
-    }
-    for filter in &question.filters {
-        command += &format!(" '{filter}'");
-    }
-    command
+    let setting = Setting { base, series, configs: question.config.clone(), accel: None };
+    checkout + &setting.filters(&question.filters, question.modes.iter().map(String::as_str))
 }

@@ -11,16 +11,23 @@ use super::bisect::Bisect;
 use super::fuzz::Fuzz;
 use super::mutate::{self, Mutate};
 use super::patches;
-use super::test::Test;
-use crate::annotated::{compile, suite};
-use crate::cli::{self, HostArgs, KernelArgs};
-use crate::exit::{Status, Stop};
-use crate::interrupt::Group;
-use crate::kernel::build::{self, KernelRequest};
-use crate::report::{json, kunit};
-use crate::ui::{out, outln};
-use crate::vm::console::golden;
-use crate::{host, interrupt, paths, workflow};
+use super::test::SHOWN_STEPS;
+use crate::cli::{self, HostArgs};
+use crate::workflow;
+use harness_host::exit::{Status, Stop};
+use harness_host::interrupt::Group;
+use harness_host::ui::{out, outln};
+use harness_host::{interrupt, needs, paths};
+use harness_kernel::bases;
+use harness_kernel::build::{self, KernelRequest};
+use harness_report::files::Files;
+use harness_report::live::Live;
+use harness_report::{json, kunit};
+use harness_suites::job::Job;
+use harness_suites::start::On;
+use harness_suites::verifier::{compile, suite};
+use harness_vm::accel::Choice;
+use harness_vm::console::golden;
 
 /// Options of `check`.
 #[derive(Debug, Args)]
@@ -30,7 +37,7 @@ pub(crate) struct Check {
     /// verifier, rehearse a bisection, run the fuzz targets and the mutants.
     #[arg(long)]
     full: bool,
-    /// Rewrite what the console watcher must find in the golden logs (xtask/src/vm/console/golden)
+    /// Rewrite what the console watcher must find in the golden logs (xtask/vm/src/console/golden)
     /// with what it finds now, show what changed, and check nothing. A log that was copied there as it
     /// is gets its first lines that way.
     #[arg(long, conflicts_with = "full")]
@@ -77,8 +84,7 @@ const CARGO_STEPS: [CargoStep; 6] = [
 /// silent; Ctrl-C; what becomes of a case's instructions; gdb.
 const REAL_GUESTS: &[&str] = &[
     "test",
-    "--package",
-    "xtask",
+    "--workspace",
     "--locked",
     "--quiet",
     "real_guest",
@@ -90,7 +96,7 @@ const REAL_GUESTS: &[&str] = &[
 /// Of these tests those that need one more program: the program, what is in their names, and the
 /// package that brings the program.
 const NEED_MORE: [(&str, &str, &str); 2] =
-    [(host::GDB, "in_gdb", "gdb"), (host::BUSYBOX, "with_busybox", "busybox-static")];
+    [(needs::GDB, "in_gdb", "gdb"), (needs::BUSYBOX, "with_busybox", "busybox-static")];
 
 /// The tests that are ignored elsewhere because they need a mount namespace, for a small disk.
 const FULL_DISK: &[&str] =
@@ -98,12 +104,28 @@ const FULL_DISK: &[&str] =
 
 /// The test that is ignored elsewhere because it needs the kernel's own parser: that it sees a report
 /// which is wrong.
-const KUNIT: &[&str] =
-    &["test", "--package", "xtask", "--locked", "--quiet", "the_kernels_parser", "--", "--ignored"];
+const KUNIT: &[&str] = &[
+    "test",
+    "--package",
+    "harness-report",
+    "--locked",
+    "--quiet",
+    "the_kernels_parser",
+    "--",
+    "--ignored",
+];
 
 /// The test that is ignored elsewhere because it needs a browser.
-const BROWSER: &[&str] =
-    &["test", "--package", "xtask", "--locked", "--quiet", "real_browser", "--", "--ignored"];
+const BROWSER: &[&str] = &[
+    "test",
+    "--package",
+    "harness-report",
+    "--locked",
+    "--quiet",
+    "real_browser",
+    "--",
+    "--ignored",
+];
 
 /// The configurations besides the default one, see images/kernel.
 const CONFIGS: [&[&str]; 5] = [
@@ -115,107 +137,165 @@ const CONFIGS: [&[&str]; 5] = [
 ];
 
 /// How long each fuzz target runs.
-const FUZZ_SECONDS: u32 = 20;
+const FUZZ_SECONDS: &str = "20";
 
 impl Check {
-    /// Runs the steps in order and stops at the first one that does not hold. What the host could
-    /// not run is said once more in the end.
+    /// Runs the steps in order and stops at the first one that fails. What the host could not run is
+    /// said once more in the end; the closing line counts the steps.
     pub(crate) fn run(self) -> Result<Status> {
         if self.bless {
             return bless();
         }
-        let mut skipped = Vec::new();
-        let status = self.steps(&mut skipped)?;
-        for what in skipped {
+        let mut steps = Steps::default();
+        let status = self.steps(&mut steps);
+        for what in &steps.skipped {
             outln!("SKIPPED {what}");
+        }
+        let failed = match &status {
+            Ok(status) => *status != Status::Passed,
+            Err(error) => Status::of(error) != Status::Interrupted,
+        };
+        let failed = usize::from(failed);
+        outln!("{} passed, {failed} failed, {} skipped", steps.passed, steps.skipped.len());
+        status
+    }
+
+    fn steps(&self, steps: &mut Steps) -> Result<Status> {
+        needs::ensure(self.host.install_deps)?;
+        for (name, args, environment) in CARGO_STEPS {
+            interrupt::check()?;
+            steps.run(name, || cargo(args, environment))?;
+        }
+        let full = self.full;
+        steps.run("kernel series", || patches::check::check(&bases::default_name(), full))?;
+        steps.run("mutants", || mutate::check(&bases::default_name()))?;
+        interrupt::check()?;
+        match workflow::linter(self.host.install_deps)? {
+            Some(linter) => steps.run("CI workflow", || workflow::lint(&linter))?,
+            None => steps.skip("CI workflow", &workflow::how_to_install()),
+        }
+        let request = KernelRequest::of_base(&bases::default_name());
+        let built = stage("kernel", || build::build(&request))?;
+        let vmlinux = built.vmlinux.display().to_string();
+        let mut tests = REAL_GUESTS.to_vec();
+        for (program, name, package) in NEED_MORE {
+            if needs::find_program(program).is_none() {
+                steps.skip(name, &format!("apt-get install {package}"));
+                tests.extend(["--skip", name]);
+            }
+        }
+        steps.run("guests that fail, guests in gdb and with a shell", || {
+            cargo(&tests, &[("BPF_INDIRECT_VMLINUX", vmlinux.as_str())])
+        })?;
+        if needs::has_mount_namespaces() {
+            steps.run("a full disk", || cargo(FULL_DISK, &[]))?;
+        } else {
+            let how = "unshare --user --map-root-user --mount must work for this user";
+            steps.skip("a full disk", how);
+        }
+        interrupt::check()?;
+        let reports = tempfile::tempdir().context("making a directory for the report")?;
+        let report = reports.path().join("report.json");
+        let mut status = steps.status("cases in the guest", || {
+            self.session(&[], &[], Files::new([("json", report.clone())]))
+        })?;
+        if needs::find_program("python3").is_some() {
+            steps.run("KTAP, by the kernel's own parser", || {
+                kunit::Parser::of_base(&bases::default_name())?.check(&json::read(&report)?)?;
+                cargo(KUNIT, &[])
+            })?;
+        } else {
+            steps.skip("KTAP, by the kernel's own parser", "apt-get install python3");
+        }
+        if !full || status != Status::Passed {
+            return Ok(status);
+        }
+        if needs::find_program(needs::BROWSER).is_some() {
+            steps.run("HTML, in a real browser", || cargo(BROWSER, &[]))?;
+        } else {
+            steps.skip("HTML, in a real browser", "apt-get install chromium");
+        }
+        for config in CONFIGS {
+            let name = format!("cases in the guest, config {}", config.join(" and "));
+            status = steps.status(&name, || self.session(config, &[], Files::default()))?;
+            if status != Status::Passed {
+                return Ok(status);
+            }
+        }
+        let name = "the kernel's own tests of the verifier";
+        match compile::ensure() {
+            Err(lacking) => steps.skip(name, &lacking.to_string()),
+            Ok(()) => {
+                let session = || self.session(&[], &[suite::NAME], Files::default());
+                status = steps.status(name, session)?;
+            }
+        }
+        let install_deps: &[&str] = if self.host.install_deps { &["--install-deps"] } else { &[] };
+        type Last<'a> = (&'a str, &'a dyn Fn() -> Result<Status>);
+        let last: [Last<'_>; 3] = [
+            ("a bisection whose answer is known", &|| {
+                let words = [&["--rehearse", "--repeat", "2"], install_deps].concat();
+                cli::parsed::<Bisect>(&words)?.run()
+            }),
+            ("fuzz targets", &|| cli::parsed::<Fuzz>(&["--time", FUZZ_SECONDS])?.run()),
+            ("mutants in the guest", &|| cli::parsed::<Mutate>(install_deps)?.run()),
+        ];
+        for (name, run) in last {
+            if status != Status::Passed {
+                return Ok(status);
+            }
+            status = steps.status(name, run)?;
         }
         Ok(status)
     }
 
-    fn steps(self, skipped: &mut Vec<String>) -> Result<Status> {
-        host::ensure(&self.host)?;
-        for (name, args, environment) in CARGO_STEPS {
-            interrupt::check()?;
-            step(name, || cargo(args, environment))?;
-        }
-        let full = self.full;
-        step("kernel series", || patches::check::check(cli::DEFAULT_BASE, full))?;
-        step("mutants", || mutate::check(cli::DEFAULT_BASE))?;
-        interrupt::check()?;
-        match workflow::linter(self.host.install_deps)? {
-            Some(linter) => step("CI workflow", || workflow::lint(&linter))?,
-            None => skip("CI workflow", &workflow::how_to_install(), skipped),
-        }
-        outln!("==> kernel");
-        let built = build::build(&KernelRequest::from(&KernelArgs::default()))?;
-        let vmlinux = built.vmlinux.display().to_string();
-        let mut tests = REAL_GUESTS.to_vec();
-        for (program, name, package) in NEED_MORE {
-            if host::find_program(program).is_none() {
-                skip(name, &format!("apt-get install {package}"), skipped);
-                tests.extend(["--skip", name]);
-            }
-        }
-        step("guests that fail, guests in gdb and with a shell", || {
-            cargo(&tests, &[("BPF_INDIRECT_VMLINUX", vmlinux.as_str())])
-        })?;
-        if host::has_mount_namespaces() {
-            step("a full disk", || cargo(FULL_DISK, &[]))?;
-        } else {
-            let how = "unshare --user --map-root-user --mount must work for this user";
-            skip("a full disk", how, skipped);
-        }
-        interrupt::check()?;
-        outln!("==> cases in the guest");
-        let reports = tempfile::tempdir().context("making a directory for the report")?;
-        let report = reports.path().join("report.json");
-        let cases = Test::everything_reported(report.clone(), self.host.clone()).run()?;
-        if host::find_program("python3").is_some() {
-            step("KTAP, by the kernel's own parser", || {
-                kunit::Parser::of_base(cli::DEFAULT_BASE)?.check(&json::read(&report)?)?;
-                cargo(KUNIT, &[])
-            })?;
-        } else {
-            skip("KTAP, by the kernel's own parser", "apt-get install python3", skipped);
-        }
-        if !full || cases != Status::Held {
-            return Ok(cases);
-        }
-        if host::find_program(host::BROWSER).is_some() {
-            step("HTML, in a real browser", || cargo(BROWSER, &[]))?;
-        } else {
-            skip("HTML, in a real browser", "apt-get install chromium", skipped);
-        }
-        for config in CONFIGS {
-            outln!("==> cases in the guest, config {}", config.join(" and "));
-            let status = Test::everything_on(config, self.host.clone()).run()?;
-            if status != Status::Held {
-                return Ok(status);
-            }
-        }
-        outln!("==> the kernel's own tests of the verifier");
-        match compile::ensure() {
-            Err(lacking) => outln!("    unsupported: {lacking}"),
-            Ok(()) => {
-                let status = Test::only(suite::NAME, self.host.clone()).run()?;
-                if status != Status::Held {
-                    return Ok(status);
-                }
-            }
-        }
-        outln!("==> a bisection whose answer is known");
-        let status = Bisect::rehearsal(self.host.clone()).run()?;
-        if status != Status::Held {
-            return Ok(status);
-        }
-        outln!("==> fuzz targets");
-        let status = Fuzz::everything(FUZZ_SECONDS).run()?;
-        if status != Status::Held {
-            return Ok(status);
-        }
-        outln!("==> mutants in the guest");
-        Mutate::everything(self.host).run()
+    /// What filters select, or everything, on the default base with further configs.
+    fn session(&self, config: &[&str], filters: &[&str], mut files: Files) -> Result<Status> {
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let base = bases::default_name();
+        let kernel = KernelRequest { config: owned(config), ..KernelRequest::of_base(&base) };
+        let on = On { install_deps: self.host.install_deps, accel: Choice::Auto, kernel };
+        let job = Job { filters: owned(filters), ..Job::everything(on) };
+        job.run(vec![&mut Live::new(SHOWN_STEPS, false), &mut files])
     }
+}
+
+/// What the steps came to.
+#[derive(Default)]
+struct Steps {
+    passed: usize,
+    /// Those that the host could not run, and what it takes.
+    skipped: Vec<String>,
+}
+
+impl Steps {
+    fn run(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        stage(name, work).with_context(|| format!("check: {name}"))?;
+        self.passed += 1;
+        Ok(())
+    }
+
+    fn status(&mut self, name: &str, work: impl FnOnce() -> Result<Status>) -> Result<Status> {
+        let status = stage(name, work)?;
+        self.passed += usize::from(status == Status::Passed);
+        Ok(status)
+    }
+
+    /// Says that a step is left out, now and in the end.
+    fn skip(&mut self, name: &str, how: &str) {
+        outln!("==> {name}");
+        outln!("    SKIPPED: the host lacks what it takes: {how}");
+        self.skipped.push(format!("{name}: {how}"));
+    }
+}
+
+/// Says what is done, and how long it took.
+fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    outln!("==> {name}");
+    let start = Instant::now();
+    let result = work()?;
+    outln!("    {name}: {:.1} s", start.elapsed().as_secs_f64());
+    Ok(result)
 }
 
 fn bless() -> Result<Status> {
@@ -225,23 +305,11 @@ fn bless() -> Result<Status> {
         out!("{change}");
     }
     outln!("{} golden logs changed", changes.len());
-    Ok(Status::Held)
+    Ok(Status::Passed)
 }
 
-/// Says that a step is left out, now and in the end.
-fn skip(name: &str, how: &str, skipped: &mut Vec<String>) {
-    outln!("==> {name}");
-    outln!("    SKIPPED: the host lacks what it takes: {how}");
-    skipped.push(format!("{name}: {how}"));
-}
-
-fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-    outln!("==> {name}");
-    let start = Instant::now();
-    work().with_context(|| format!("check: {name}"))?;
-    outln!("    ok, {:.1} s", start.elapsed().as_secs_f64());
-    Ok(())
-}
+/// How the variables begin that `cargo run` sets for the program that it runs.
+const SET_BY_CARGO_RUN: [&str; 3] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_"];
 
 fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let shell = Shell::new()?;
@@ -249,7 +317,15 @@ fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let command = cmd!(shell, "{program} {args...}").envs(environment.iter().copied());
     let line = command.to_string();
-    let status = Group::spawn(&mut Command::from(command), Stdio::null())
+    let mut command = Command::from(command);
+    // Build scripts that ask for what `cargo run` has set for this program would run again now, and
+    // once more at the next `cargo xtask`.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| SET_BY_CARGO_RUN.iter().any(|p| name.starts_with(p))) {
+            command.env_remove(name);
+        }
+    }
+    let status = Group::spawn(&mut command, Stdio::null())
         .with_context(|| format!("failed to start `{line}`"))?
         .wait()?;
     if !status.success() {

@@ -9,21 +9,21 @@ use anyhow::{Context, Result};
 use bpf_wire::Mode;
 use clap::Args;
 
-use super::start::{Started, start};
-use crate::cli::{GuestArgs, ModeArg};
-use crate::debug::gdb::Meeting;
-use crate::exit::{Status, Stop};
-use crate::host;
-use crate::kernel::build;
-use crate::report::record::{Counts, Record, Verdict};
-use crate::report::terminal;
-use crate::run::guest::Guest;
-use crate::run::select;
-use crate::run::session::{self, Prepared, Rules};
-use crate::ui::{errln, out, outln};
-
-/// Steps of the model that are shown of a case that failed, as `test` shows them.
-const SHOWN_STEPS: usize = 20;
+use super::test::SHOWN_STEPS;
+use crate::cli::{self, GuestArgs};
+use harness_host::exit::{Status, Stop};
+use harness_host::needs;
+use harness_host::ui::{errln, out, outln};
+use harness_inspect::gdb::Meeting;
+use harness_kernel::build;
+use harness_report::repeat::Setting;
+use harness_report::terminal;
+use harness_results::record::{Counts, Record};
+use harness_suites::guest::Guest;
+use harness_suites::select;
+use harness_suites::session::{self, Prepared, Rules};
+use harness_suites::start::{Started, start};
+use harness_suites::subject::subject;
 
 /// Options of `debug`.
 #[derive(Debug, Args)]
@@ -48,8 +48,8 @@ pub(crate) struct Debug {
     #[arg(value_name = "CASE")]
     case: String,
     /// How it is executed.
-    #[arg(long, value_enum, default_value = "jit")]
-    mode: ModeArg,
+    #[arg(long, value_parser = cli::mode(), default_value = "jit")]
+    mode: Mode,
     /// Start gdb in this terminal.
     #[arg(long)]
     gdb: bool,
@@ -64,14 +64,15 @@ impl Debug {
         if self.gdb && !stdin().is_terminal() {
             return Err(Stop::Usage("--gdb needs a terminal; leave it out".to_owned()).into());
         }
-        let Started { built, mut guest, console, .. } = start(&self.on)?;
+        let Started { built, mut guest, console, accel, .. } = start(&self.on.on())?;
+        let setting = Setting::new(&built, accel);
         if self.gdb {
-            host::require(host::GDB)?;
+            needs::require(needs::GDB)?;
         }
         let meeting = Meeting::prepare(&built.vmlinux)?;
         guest.debug_over(meeting.socket());
         let prepared = session::prepare(case);
-        let mode = Mode::from(self.mode);
+        let mode = self.mode;
         let start = Instant::now();
         let records = attended(&meeting, self.gdb, || {
             let patches = match self.on.kernel.linux {
@@ -79,40 +80,33 @@ impl Debug {
                 None => Some(build::subjects(&built)?),
             };
             let emission = guest.emission(&built)?;
-            let rules = Rules { patches, emission, ..rules(mode) };
-            let records = run(&prepared, &rules, &mut guest)?;
+            let rules = Rules { patches, emission, ..Rules::alone(mode) };
+            let records = run(&prepared, &rules, &mut guest, &setting)?;
             guest.end()?;
             Ok(records)
         })?;
         let counts = Counts::of(&records);
-        out!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
         if counts.failed + counts.broken > 0 {
             outln!("consoles: {}", console.display());
         }
+        out!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
         Ok(counts.status())
     }
 }
 
-/// One mode, and nothing that loads another program: no probes.
-pub(crate) fn rules(mode: Mode) -> Rules {
-    Rules {
-        modes: vec![mode],
-        fail_fast: true,
-        probe: false,
-        too_strict: false,
-        declared: false,
-        patches: None,
-        emission: crate::run::jit_image::Emission::default(),
-    }
-}
-
 /// Runs the case, and says what is wrong with it.
-pub(crate) fn run(prepared: &Prepared, rules: &Rules, guest: &mut Guest) -> Result<Vec<Record>> {
+fn run(
+    prepared: &Prepared,
+    rules: &Rules,
+    guest: &mut Guest,
+    setting: &Setting,
+) -> Result<Vec<Record>> {
     session::run(std::slice::from_ref(prepared), rules, guest, |prepared, records| {
-        let bad = |record: &Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+        let bad = |record: &Record| record.is_bad();
         if records.iter().any(bad) {
             let plan = prepared.plan.as_ref().ok();
-            errln!("{}", terminal::failure(&prepared.case, plan, records, SHOWN_STEPS));
+            let subject = subject(&prepared.case, plan);
+            errln!("{}", terminal::failure(&subject, records, SHOWN_STEPS, setting));
         }
     })
 }
@@ -130,7 +124,7 @@ fn attended<T>(meeting: &Meeting, gdb: bool, work: impl FnOnce() -> Result<T>) -
             }
             let command = meeting.command().join(" ");
             errln!("the machine waits for gdb; in another terminal:\n  {command}");
-            if host::find_program(host::GDB).is_none() {
+            if needs::find_program(needs::GDB).is_none() {
                 errln!("the host lacks gdb; install with:\n  apt-get install -y gdb");
             }
             Ok(())

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::exit::Status;
-use crate::ui::outln;
-use crate::vm::accel;
-use crate::{host, paths};
+use harness_host::exit::Status;
+use harness_host::ui::outln;
+use harness_host::{needs, paths};
+use harness_vm::accel;
 
 /// Options of `doctor`.
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ impl Doctor {
     /// required is missing.
     pub(crate) fn run(self) -> Result<Status> {
         let mut lacking = Vec::new();
-        for need in host::NEEDS {
+        for need in needs::NEEDS {
             match need.find() {
                 Some(path) => outln!("ok       {:<20} {}", need.name, path.display()),
                 None => {
@@ -27,8 +27,8 @@ impl Doctor {
                 }
             }
         }
-        let required = host::NEEDS.iter().any(|need| !need.optional && need.find().is_none());
-        if host::find_program("qemu-system-x86_64").is_some() {
+        let required = needs::NEEDS.iter().any(|need| !need.optional && need.find().is_none());
+        if needs::find_program("qemu-system-x86_64").is_some() {
             match accel::verdict()? {
                 Ok(()) => outln!("ok       {:<20} a guest runs under it", "KVM"),
                 Err(reason) => outln!("optional {:<20} {reason}; guests run under TCG", "KVM"),
@@ -36,12 +36,12 @@ impl Doctor {
         }
         outln!("cache    {}", paths::cache()?.display());
         if lacking.is_empty() {
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         lacking.sort_unstable();
         lacking.dedup();
         outln!("install what is missing with: apt-get install -y {}", lacking.join(" "));
         outln!("or let `cargo xtask test --install-deps` do it");
-        Ok(if required { Status::HostLacks } else { Status::Held })
+        Ok(if required { Status::HostLacks } else { Status::Passed })
     }
 }

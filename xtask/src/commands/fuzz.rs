@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use crate::exit::{Status, Stop};
 use crate::fuzz::{self, Campaign};
-use crate::host;
-use crate::interrupt;
-use crate::ui::outln;
+use harness_host::exit::{Status, Stop};
+use harness_host::interrupt;
+use harness_host::needs;
+use harness_host::ui::outln;
 
 /// Options of `fuzz`.
 #[derive(Debug, Args)]
@@ -30,20 +30,15 @@ pub(crate) struct Fuzz {
 }
 
 impl Fuzz {
-    /// All targets, for this many seconds each.
-    pub(crate) fn everything(time: u32) -> Self {
-        Self { targets: Vec::new(), time, input: None, list: false }
-    }
-
     /// Runs the command. [`Status::CaseFailed`] when a target has found something.
     pub(crate) fn run(self) -> Result<Status> {
         let all = fuzz::targets()?;
         if self.list {
             all.iter().for_each(|name| outln!("{name}"));
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         let targets = select(all, &self.targets)?;
-        host::require("c++")?;
+        needs::require("c++")?;
         let campaign = Campaign::build(&targets)?;
         if let Some(input) = self.input {
             let [target] = &targets[..] else {
@@ -52,11 +47,11 @@ impl Fuzz {
             return campaign.reproduce(target, &input);
         }
         campaign.make_seeds()?;
-        let mut status = Status::Held;
+        let mut status = Status::Passed;
         for target in &targets {
             interrupt::check()?;
             match campaign.run(target, self.time)? {
-                Ok(done) => outln!("held      {target:<12} {done}"),
+                Ok(done) => outln!("passed    {target:<12} {done}"),
                 Err(finding) => {
                     outln!("{finding}");
                     status = Status::CaseFailed;

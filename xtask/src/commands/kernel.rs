@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::cli::KernelArgs;
-use crate::exit::Status;
-use crate::kernel::build::{self, KernelRequest};
-use crate::ui::outln;
+use harness_host::exit::Status;
+use harness_host::ui::outln;
+use harness_kernel::build::{self, KernelRequest};
 
 /// Options of `kernel`.
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ impl Kernel {
         let request = KernelRequest::from(&self.kernel);
         if self.print_key {
             outln!("{}", build::inputs_key(&request)?);
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         let built = build::build(&request)?;
         let made = if built.from_cache { "from the cache" } else { "built" };
@@ -43,6 +43,6 @@ impl Kernel {
         }
         outln!("config   {}", built.config.display());
         outln!("log      {}", built.log.display());
-        Ok(Status::Held)
+        Ok(Status::Passed)
     }
 }

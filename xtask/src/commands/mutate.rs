@@ -8,25 +8,26 @@ use anyhow::{Context, Result};
 use bpf_wire::Mode;
 use clap::Args;
 
-use crate::cli::{AccelChoice, DEFAULT_BASE, HostArgs};
-use crate::exit::{Status, Stop};
-use crate::kernel::bases;
-use crate::kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
-use crate::kernel::series::{Patch, Selection, Series};
+use crate::cli::{AccelChoice, HostArgs};
 use crate::mutants::campaign::{self, Lab};
 use crate::mutants::mutant::{self, Mutant};
 use crate::mutants::refresh;
 use crate::mutants::report::{self, Counts, Report, SCHEMA};
-use crate::report::json;
-use crate::report::record::{Record, Verdict};
-use crate::run::consoles;
-use crate::run::guest::Guest;
-use crate::run::select::select;
-use crate::run::session::{self, Prepared, Rules};
-use crate::ui::{Progress, errln, out, outln};
-use crate::vm::MachineConfig;
-use crate::vm::accel::{self, Accel};
-use crate::{host, image, interrupt, paths};
+use harness_host::exit::{Status, Stop};
+use harness_host::ui::{Progress, errln, out, outln};
+use harness_host::{interrupt, needs, paths};
+use harness_kernel::bases;
+use harness_kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
+use harness_kernel::series::{Patch, Selection, Series};
+use harness_report::json;
+use harness_results::record::{Record, Verdict};
+use harness_suites::consoles;
+use harness_suites::guest::Guest;
+use harness_suites::select::select;
+use harness_suites::session::{self, Prepared, Rules};
+use harness_vm::MachineConfig;
+use harness_vm::accel::{self, Accel};
+use harness_vm::image;
 
 /// Options of `mutate`.
 #[derive(Debug, Args)]
@@ -73,29 +74,13 @@ pub(crate) struct Mutate {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Base of the kernel, a name in kernel-patches/bases.toml.
-    #[arg(long, value_name = "VERSION", default_value = DEFAULT_BASE)]
+    #[arg(long, value_name = "VERSION", default_value_t = bases::default_name())]
     base: String,
     #[command(flatten)]
     host: HostArgs,
 }
 
 impl Mutate {
-    /// Every mutant of the default base: what `check --full` runs in the end.
-    pub(crate) fn everything(host: HostArgs) -> Self {
-        Self {
-            filters: Vec::new(),
-            list: false,
-            check: false,
-            refresh: false,
-            all: false,
-            cases: Vec::new(),
-            accel: AccelChoice::Auto,
-            json: None,
-            base: DEFAULT_BASE.to_owned(),
-            host,
-        }
-    }
-
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
         let (series, mutants) = load(&self.base)?;
@@ -104,7 +89,7 @@ impl Mutate {
             for Mutant { name, fault, attacks, .. } in &mutants {
                 outln!("{name}: {fault} (attacks \"{attacks}\")");
             }
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         if self.refresh {
             return self.refresh(&series, &mutants);
@@ -112,7 +97,7 @@ impl Mutate {
         check_headers(&series, &mutants)?;
         if self.check {
             check_patches(&self.base, &series, &mutants)?;
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         self.campaign(&series, &mutants)
     }
@@ -130,14 +115,14 @@ impl Mutate {
         if done.written.is_empty() && done.left.is_empty() {
             outln!("{} mutants fit the series as they are", mutants.len());
         }
-        Ok(if done.left.is_empty() { Status::Held } else { Status::CaseFailed })
+        Ok(if done.left.is_empty() { Status::Passed } else { Status::CaseFailed })
     }
 
     fn campaign(&self, series: &Series, mutants: &[Mutant]) -> Result<Status> {
         let cases = select(bpf_suites::all(), &self.cases)?.cases;
-        host::ensure(&self.host)?;
+        needs::ensure(self.host.install_deps)?;
         let initramfs = image::build()?;
-        let decision = accel::decide(self.accel)?;
+        let decision = accel::decide(self.accel.into())?;
         if let Some(note) = &decision.note {
             errln!("{note}");
         }
@@ -176,7 +161,7 @@ impl Mutate {
 /// A survivor outweighs a mutant that could not be judged: it is the finding.
 fn status(counts: Counts) -> Status {
     match (counts.survived, counts.trouble) {
-        (0, 0) => Status::Held,
+        (0, 0) => Status::Passed,
         (0, _) => Status::Harness,
         _ => Status::CaseFailed,
     }
@@ -241,14 +226,11 @@ struct Guests {
 impl Lab for Guests {
     fn build(&mut self, config: &[String], mutant: Option<&Mutant>) -> Result<PathBuf> {
         let request = KernelRequest {
-            base: self.base.clone(),
-            linux: None,
             selection: Some(Selection::All),
             config: config.to_vec(),
             series: Some(self.series.clone()),
-            cache: None,
-            fragments: None,
             mutant: mutant.map(Mutant::patch),
+            ..KernelRequest::of_base(&self.base)
         };
         let built = build::build(&request)?;
         interrupt::check()?;
@@ -313,14 +295,14 @@ mod tests {
     #[test]
     fn a_survivor_outweighs_trouble() {
         let counts = |survived, trouble| Counts { killed: 3, survived, trouble };
-        assert_eq!(status(counts(0, 0)), Status::Held);
+        assert_eq!(status(counts(0, 0)), Status::Passed);
         assert_eq!(status(counts(0, 1)), Status::Harness);
         assert_eq!(status(counts(1, 1)), Status::CaseFailed);
     }
 
     #[test]
     fn the_headers_of_the_repositorys_mutants_are_right() {
-        let (series, mutants) = load(DEFAULT_BASE).unwrap();
+        let (series, mutants) = load(&bases::default_name()).unwrap();
         check_headers(&series, &mutants).unwrap();
         assert!(!mutants.is_empty());
     }

@@ -10,16 +10,16 @@ use bpf_wire::Mode;
 use clap::Args;
 use serde::Serialize;
 
-use super::start::{Started, start};
-use crate::annotated::object::{Annotated, Rules};
-use crate::cli::{GuestArgs, ModeArg};
-use crate::exit::{Status, Stop};
-use crate::report::record::{Counts, Record, Verdict};
-use crate::report::{object as shown, terminal};
-use crate::run::guest::Guest;
-use crate::run::object::{self, Execution, Options};
-use crate::ui;
-use crate::ui::{errln, out};
+use crate::cli::{self, GuestArgs};
+use harness_host::exit::{Status, Stop};
+use harness_host::ui;
+use harness_host::ui::{errln, out};
+use harness_report::{object as shown, terminal};
+use harness_results::record::{Counts, Record, Verdict};
+use harness_suites::guest::Guest;
+use harness_suites::object::{self, Execution, Options};
+use harness_suites::start::{Started, start};
+use harness_suites::verifier::object::{Annotated, Rules};
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ Examples:
   cargo xtask run prog.o --mode jit --log 2         with all that the verifier has to say
   cargo xtask run --annotated verifier_gotox.o      judged by its own annotations
 
-Exit status: 0 the program ran and all executions agree, or every annotated test held; 1 the kernel
+Exit status: 0 the program ran and all executions agree, or every annotated test passed; 1 the kernel
 refused it, executions differ, or a test failed; 2 wrong usage or no object that can be linked;
 69 the host lacks something; 70 the harness itself failed.")]
 pub(crate) struct Run {
@@ -49,8 +49,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "HEX|@FILE", value_parser = bytes, conflicts_with = "annotated")]
     packet: Option<Bytes>,
     /// Run only in this mode; may be repeated.
-    #[arg(long, value_enum)]
-    mode: Vec<ModeArg>,
+    #[arg(long, value_parser = cli::mode())]
+    mode: Vec<Mode>,
     /// Show the verifier's log whole, of accepted programs too: 1, 2 for every state, 4 for figures.
     #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u32).range(1..=7))]
     log: Option<u32>,
@@ -91,7 +91,7 @@ impl Run {
     pub(crate) fn run(self) -> Result<Status> {
         let modes: Vec<Mode> = match self.mode.as_slice() {
             [] => Mode::ALL.to_vec(),
-            some => some.iter().map(|mode| Mode::from(*mode)).collect(),
+            some => some.to_vec(),
         };
         if self.annotated { self.annotated(&modes) } else { self.plain(&modes) }
     }
@@ -102,7 +102,7 @@ impl Run {
             let plan = bpf_object::link(&read(file)?).map_err(|error| refused(file, error))?;
             plans.extend(self.programs(file, &plan)?.into_iter().map(|plan| (file, plan)));
         }
-        let Started { mut guest, .. } = start(&self.on)?;
+        let Started { mut guest, .. } = start(&self.on.on())?;
         let mut results = Vec::new();
         for (file, plan) in &plans {
             let result = self.program(file, plan, modes, &mut guest)?;
@@ -124,8 +124,8 @@ impl Run {
         if self.json {
             print_json(&results)?;
         }
-        let held = results.iter().all(|result| result.problems.is_empty());
-        Ok(if held { Status::Held } else { Status::CaseFailed })
+        let passed = results.iter().all(|result| result.problems.is_empty());
+        Ok(if passed { Status::Passed } else { Status::CaseFailed })
     }
 
     /// A plan for each program that was asked for, with the program first.
@@ -198,7 +198,7 @@ impl Run {
                 objects.iter().flat_map(|it| (0..it.programs()).filter_map(|at| it.program(at)));
             return Err(self.no_program(&self.files[0], has));
         }
-        let Started { mut guest, .. } = start(&self.on)?;
+        let Started { mut guest, .. } = start(&self.on.on())?;
         let clock = std::time::Instant::now();
         let rules = Rules { prefix: "", modes };
         let mut records: Vec<Record> = Vec::new();
@@ -226,7 +226,7 @@ impl Run {
             let seconds = clock.elapsed().as_secs_f64();
             out!("{}", terminal::summary(&records, counts, seconds));
         }
-        Ok(terminal_status(counts))
+        Ok(counts.status())
     }
 
     fn wanted<'a>(&'a self, object: &'a Annotated) -> impl Iterator<Item = usize> + 'a {
@@ -237,31 +237,23 @@ impl Run {
     }
 }
 
-/// One test: a line where it held in all modes, else its problems.
+/// One test: a line where it passed in all modes, else its problems.
 fn annotated(records: &[Record]) -> String {
     let Some(first) = records.first() else { return String::new() };
-    let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+    let bad = |record: &&Record| record.is_bad();
     if records.iter().any(|record| bad(&record)) {
         return shown::annotated(&first.name, records);
     }
     let modes: Vec<&str> = records.iter().map(|record| record.mode).collect();
     let verdict = match first.verdict {
-        Verdict::Unsupported => "skipped",
-        _ => "held   ",
+        Verdict::Skipped => "skipped",
+        _ => "passed ",
     };
     let notes = match first.notes.as_slice() {
         [] => String::new(),
         notes => format!(" ({})", notes.join(", ")),
     };
     format!("{verdict} {} in {}{notes}\n", first.name, modes.join(", "))
-}
-
-fn terminal_status(counts: Counts) -> Status {
-    match (counts.failed, counts.broken) {
-        (0, 0) => Status::Held,
-        (0, _) => Status::Harness,
-        _ => Status::CaseFailed,
-    }
 }
 
 /// One program, first in its plan, with those that the prog arrays it uses hold.
@@ -361,10 +353,10 @@ mod tests {
     #[test]
     fn a_test_that_held_is_one_line() {
         let records = [Record::new("f/t", Mode::Interp), Record::new("f/t", Mode::Jit)];
-        assert_eq!(annotated(&records), "held    f/t in interp, jit\n");
+        assert_eq!(annotated(&records), "passed  f/t in interp, jit\n");
         let mut failed = records.clone();
         failed[1].verdict = Verdict::Failed;
         failed[1].problems.push("why".to_owned());
-        assert_eq!(annotated(&failed), "FAILED f/t\n  interp: held\n  jit: failed\n    why\n");
+        assert_eq!(annotated(&failed), "FAILED f/t\n  interp: passed\n  jit: failed\n    why\n");
     }
 }

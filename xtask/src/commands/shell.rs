@@ -5,14 +5,15 @@ use std::io::{IsTerminal, Write, stdin, stdout};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::start::ready;
 use crate::cli::GuestArgs;
-use crate::debug::userland::{self, Tree};
-use crate::exit::{Status, Stop};
-use crate::run::consoles;
-use crate::ui::errln;
-use crate::vm::shell::ShellMachine;
-use crate::{host, image, ui};
+use harness_host::exit::{Status, Stop};
+use harness_host::ui::errln;
+use harness_host::{needs, ui};
+use harness_inspect::shell::ShellMachine;
+use harness_inspect::userland::{self, Tree};
+use harness_suites::consoles;
+use harness_suites::start::ready;
+use harness_vm::image;
 
 /// Options of `shell`.
 #[derive(Debug, Args)]
@@ -50,8 +51,8 @@ impl Shell {
             )
             .into());
         }
-        let (built, accel) = ready(&self.on)?;
-        host::require(host::BUSYBOX)?;
+        let (built, accel) = ready(&self.on.on())?;
+        needs::require(needs::BUSYBOX)?;
         let mut tree = Tree::default();
         userland::busybox(&mut tree)?;
         if let Some(missing) = userland::bpftool(&mut tree)? {
@@ -76,7 +77,7 @@ impl Shell {
         if self.command.is_empty() {
             errln!("`exit` or Ctrl-D ends the guest; Ctrl-A X kills it");
             machine.in_terminal()?;
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         let console = consoles::folder()?.join("console.log");
         let mut failed = None;
@@ -90,7 +91,7 @@ impl Shell {
             Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 Err(error).context("failed to write to standard output")
             }
-            _ if status == 0 => Ok(Status::Held),
+            _ if status == 0 => Ok(Status::Passed),
             _ => Ok(Status::OfCommand(status)),
         }
     }

@@ -6,15 +6,15 @@ use anyhow::{Context, Result};
 use bpf_wire::Mode;
 use clap::Args;
 
-use super::start::{Started, start};
-use crate::cli::{GuestArgs, ModeArg};
-use crate::debug::columns::{self, Style};
-use crate::debug::image;
-use crate::debug::listing::{self, Listing};
-use crate::debug::symbols::Symbols;
-use crate::exit::{Status, Stop};
-use crate::run::select;
-use crate::ui::{self, out, outln};
+use crate::cli::{self, GuestArgs};
+use harness_host::exit::{Status, Stop};
+use harness_host::ui::{self, out, outln};
+use harness_inspect::columns::{self, Style};
+use harness_inspect::image;
+use harness_inspect::listing::{self, Listing};
+use harness_inspect::symbols::Symbols;
+use harness_suites::select;
+use harness_suites::start::{Started, start};
 
 /// Options of `show`.
 #[derive(Debug, Args)]
@@ -39,8 +39,8 @@ pub(crate) struct Show {
     #[arg(value_name = "CASE")]
     case: String,
     /// How it is executed, jit without; may be repeated.
-    #[arg(long, value_enum, conflicts_with = "no_guest")]
-    mode: Vec<ModeArg>,
+    #[arg(long, value_parser = cli::mode(), conflicts_with = "no_guest")]
+    mode: Vec<Mode>,
     /// Only what is known without a kernel: source and what is loaded.
     #[arg(long)]
     no_guest: bool,
@@ -62,11 +62,11 @@ impl Show {
         if self.no_guest {
             return self.print(&[before]);
         }
-        let Started { built, mut guest, .. } = start(&self.on)?;
+        let Started { built, mut guest, .. } = start(&self.on.on())?;
         let symbols = Symbols::of(&built.vmlinux)?;
         let modes: Vec<Mode> = match self.mode.as_slice() {
             [] => vec![Mode::Jit],
-            some => some.iter().map(|mode| Mode::from(*mode)).collect(),
+            some => some.to_vec(),
         };
         let mut listings = Vec::new();
         for mode in modes {
@@ -81,13 +81,13 @@ impl Show {
         if self.json {
             let text = serde_json::to_string_pretty(listings).context("failed to make JSON")?;
             outln!("{text}");
-            return Ok(Status::Held);
+            return Ok(Status::Passed);
         }
         let width = stdout().is_terminal().then(|| ui::stdout_size().1.into());
         let style = Style { width, colour: ui::stdout_coloured() };
         let texts: Vec<String> =
             listings.iter().map(|listing| columns::render(listing, style)).collect();
         out!("{}", texts.join("\n"));
-        Ok(Status::Held)
+        Ok(Status::Passed)
     }
 }

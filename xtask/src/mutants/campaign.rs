@@ -10,10 +10,10 @@ use regex::RegexSet;
 
 use super::mutant::Mutant;
 use super::report::{Killer, MutantRecord, Outcome};
-use crate::exit::Stop;
-use crate::report::record::{Record, Verdict};
-use crate::run::session::Prepared;
-use crate::vm::FailureKind;
+use harness_host::exit::Stop;
+use harness_results::record::{Record, Verdict};
+use harness_suites::session::Prepared;
+use harness_vm::FailureKind;
 
 /// Red cases of the series without a fault that the error names.
 const SHOWN_RED: usize = 5;
@@ -87,7 +87,7 @@ fn baseline(config: &[String], cases: &[Prepared], lab: &mut dyn Lab) -> Result<
     let records = lab
         .run(None, &kernel, cases, false)
         .context("running the cases on the series without a mutant")?;
-    let bad = |record: &&Record| matches!(record.verdict, Verdict::Failed | Verdict::Broken);
+    let bad = |record: &&Record| record.is_bad();
     let red: Vec<&Record> = records.iter().filter(bad).collect();
     if red.is_empty() {
         return Ok(kernel);
@@ -177,7 +177,7 @@ fn doubt(
     lab: &mut dyn Lab,
 ) -> Result<Option<&'static str>> {
     let mut holds = |mutant, kernel| match lab.run(mutant, kernel, slice::from_ref(case), true) {
-        Ok(results) => Ok(results.iter().all(|result| result.verdict == Verdict::Held)),
+        Ok(results) => Ok(results.iter().all(|result| result.verdict == Verdict::Passed)),
         Err(error) => stopping(error).map(|_| false),
     };
     if !holds(None, clean)? {
@@ -209,7 +209,7 @@ fn stop_of(error: &anyhow::Error) -> Option<&Stop> {
 
 /// What the cases say of a mutant.
 fn verdict(results: &[Record], expected: &RegexSet, record: &mut MutantRecord) {
-    let ran = results.iter().filter(|result| result.verdict != Verdict::Unsupported);
+    let ran = results.iter().filter(|result| result.verdict != Verdict::Skipped);
     record.cases = ran.map(|result| &result.name).collect::<BTreeSet<_>>().len();
     for result in results.iter().filter(|result| result.verdict == Verdict::Failed) {
         match record.by.iter_mut().find(|killer| killer.case == result.name) {

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use regex::RegexSet;
 use thiserror::Error;
 
-use crate::exit::Stop;
-use crate::kernel::series::{Patch, Series, patch_files};
-use crate::paths;
+use harness_host::exit::Stop;
+use harness_host::paths;
+use harness_kernel::series::{Patch, Series, patch_files};
 
 /// The keys of a header.
 const FAULT: &str = "Fault";
@@ -234,7 +234,7 @@ pub(crate) fn select(mutants: Vec<Mutant>, filters: &[String]) -> Result<Vec<Mut
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::series_of;
+    use harness_kernel::testing::series_of;
 
     const DIFF: &str = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::mutant::{self, Mutant};
-use crate::kernel::cache::write_whole;
-use crate::kernel::series::Series;
-use crate::kernel::tree::Tree;
+use harness_host::files::write_whole;
+use harness_kernel::series::Series;
+use harness_kernel::tree::Tree;
 
 /// What keeps mutants from applying to the series, a line or more for each that does not.
 ///
@@ -24,7 +24,7 @@ pub(crate) fn objections(
     let mut objections = Vec::new();
     for mutant in mutants {
         if let Err(error) = tree.apply(base, &mutant.on(series)) {
-            let error = error.downcast::<crate::kernel::patch::DoesNotApply>()?;
+            let error = error.downcast::<harness_kernel::patch::DoesNotApply>()?;
             objections.push(error.to_string());
         }
     }
@@ -76,7 +76,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::kernel::testing::{diff, series_of};
+    use harness_kernel::testing::{diff, series_of};
 
     const OLD: &str = "one\ntwo\nthree\n";
 

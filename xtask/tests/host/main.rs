@@ -8,6 +8,3 @@ mod disk;
 mod output;
 mod stopped;
 mod world;
-
-#[path = "../../src/kernel/testing/fake_kernel.rs"]
-mod fake_kernel;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::fake_kernel::fake_kernel;
+use harness_kernel::testing::fake_kernel;
 
 /// How long anything that is waited for may take, on the slowest of machines.
 const PATIENCE: Duration = Duration::from_secs(120);

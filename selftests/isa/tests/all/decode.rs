@@ -29,7 +29,7 @@ fn reserved_fields_are_named() {
         (slot(0x07, 1, 0, 1, 0), "BPF_ALU uses reserved fields"),
         (slot(0x3f, 1, 2, 2, 0), "BPF_ALU uses reserved fields"),
         (slot(0x0f, 1, 2, 0, 1), "BPF_ALU uses reserved fields"),
-        (slot(0x0f, 1, 2, 0, 1), "BPF_ALU uses reserved fields"),
+        (slot(0x0f, 1, 2, 1, 0), "BPF_ALU uses reserved fields"),
         (slot(0x05, 1, 0, 0, 0), "BPF_JA uses reserved fields"),
         (slot(0x05, 0, 0, 0, 1), "BPF_JA uses reserved fields"),
         (slot(0x06, 0, 0, 1, 0), "BPF_JA uses reserved fields"),

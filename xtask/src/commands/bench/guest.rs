@@ -18,15 +18,15 @@ use serde::Serialize;
 
 use super::processor;
 use crate::cli::GuestArgs;
-use crate::commands::start::{Started, start};
-use crate::exit::{Status, Stop};
-use crate::interrupt;
-use crate::report::record::Verdict;
-use crate::run::guest;
-use crate::run::lower::lower;
-use crate::run::select::select;
-use crate::run::session::{self, Prepared, Rules};
-use crate::ui::{Progress, out};
+use harness_host::exit::{Status, Stop};
+use harness_host::interrupt;
+use harness_host::ui::{Progress, out};
+use harness_results::record::Verdict;
+use harness_suites::guest;
+use harness_suites::lower::lower;
+use harness_suites::select::select;
+use harness_suites::session::{self, Prepared, Rules};
+use harness_suites::start::{Started, start};
 
 /// Batches of a loop that the guest is sent at once: what it takes has to end before the deadline.
 const CHUNK: usize = 32;
@@ -98,7 +98,7 @@ impl Guest {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
         let subjects = self.subjects()?;
-        let Started { built, mut guest, accel, .. } = start(&self.on)?;
+        let Started { built, mut guest, accel, .. } = start(&self.on.on())?;
         let rules = Rules {
             modes: Mode::ALL.to_vec(),
             fail_fast: false,
@@ -148,7 +148,7 @@ impl Guest {
             std::fs::write(path, text)
                 .with_context(|| format!("failed to write {}", path.display()))?;
         }
-        Ok(Status::Held)
+        Ok(Status::Passed)
     }
 
     fn subjects(&self) -> Result<Vec<Subject>> {
@@ -220,7 +220,7 @@ fn harness(subjects: &[Subject], rules: &Rules, guest: &mut guest::Guest) -> Res
     let started = Instant::now();
     let records = session::run(&cases, rules, guest, |_, _| {})?;
     let took = started.elapsed();
-    let red = records.iter().find(|record| record.verdict != Verdict::Held);
+    let red = records.iter().find(|record| record.verdict != Verdict::Passed);
     ensure!(
         red.is_none(),
         "{} does not hold, so its time says nothing",

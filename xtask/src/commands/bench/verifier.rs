@@ -10,15 +10,15 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::GuestArgs;
-use crate::commands::start::start;
-use crate::exit::{Status, Stop};
-use crate::interrupt;
-use crate::kernel::series::Selection;
-use crate::run::guest;
-use crate::run::lower::lower;
-use crate::run::select::select;
-use crate::run::session::{Answer, Executor};
-use crate::ui::{Progress, out};
+use harness_host::exit::{Status, Stop};
+use harness_host::interrupt;
+use harness_host::ui::{Progress, out};
+use harness_kernel::series::Selection;
+use harness_suites::executor::{Answer, Executor};
+use harness_suites::guest::Guest;
+use harness_suites::lower::lower;
+use harness_suites::select::select;
+use harness_suites::start::start;
 
 /// `BPF_LOG_STATS` (`include/linux/bpf_verifier.h`): the numbers alone.
 const LOG_STATS: u32 = 4;
@@ -110,7 +110,7 @@ impl Verifier {
             std::fs::write(path, text)
                 .with_context(|| format!("failed to write {}", path.display()))?;
         }
-        Ok(if rows.iter().any(Row::is_dearer) { Status::CaseFailed } else { Status::Held })
+        Ok(if rows.iter().any(Row::is_dearer) { Status::CaseFailed } else { Status::Passed })
     }
 
     fn cases(&self) -> Result<Vec<Case>> {
@@ -135,8 +135,8 @@ impl Verifier {
     /// What each case takes on the kernel with so much of the series.
     fn measure(&self, cases: &[Case], series: Selection) -> Result<Vec<Option<Cost>>> {
         let is_base = matches!(series, Selection::None);
-        let mut on = self.on.clone();
-        on.kernel.series = Some(series);
+        let mut on = self.on.on();
+        on.kernel.selection = Some(series);
         let mut guest = start(&on)?.guest;
         guest.wait_longer(PATIENCE);
         let progress = Progress::count(cases.len() as u64, "cases");
@@ -155,7 +155,7 @@ impl Verifier {
 }
 
 /// Loads the programs of a case.
-fn cost(case: &Case, guest: &mut guest::Guest) -> Result<Option<Cost>> {
+fn cost(case: &Case, guest: &mut Guest) -> Result<Option<Cost>> {
     let plan = case.plan().with_context(|| format!("failed to compile {}", case.name))?;
     let loads = lower(case, &plan).steps.into_iter().filter_map(|step| match step {
         Step::LoadProgram(load) => {

@@ -5,13 +5,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::exit::Stop;
-use crate::interrupt;
-use crate::kernel::build::{self, BaseTree, KernelRequest};
-use crate::kernel::make::MakeFailed;
-use crate::kernel::patch::DoesNotApply;
-use crate::kernel::series::{Patch, Selection, Series};
-use crate::ui::outln;
+use harness_host::exit::Stop;
+use harness_host::interrupt;
+use harness_host::ui::outln;
+use harness_kernel::build::{self, BaseTree, KernelRequest};
+use harness_kernel::make::MakeFailed;
+use harness_kernel::patch::DoesNotApply;
+use harness_kernel::series::{Patch, Selection, Series};
 
 /// Checks the series of the base `name`; `full` also builds each prefix of it.
 ///

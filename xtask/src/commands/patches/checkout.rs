@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::export;
-use crate::exit::Stop;
-use crate::kernel::git::Git;
-use crate::kernel::series::Series;
-use crate::kernel::tree::Tree;
+use harness_host::exit::Stop;
+use harness_kernel::git::Git;
+use harness_kernel::series::Series;
+use harness_kernel::tree::Tree;
 
 /// Makes `dir` a linked work tree of `tree`'s repository, on a branch of its own with the series in
 /// `series_dir` on the commit `base`. Gives the number of patches.

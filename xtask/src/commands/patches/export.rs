@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::exit::Stop;
-use crate::kernel::git::Git;
-use crate::kernel::series::{self, LIST, Patch};
-use crate::ui::outln;
+use harness_host::exit::Stop;
+use harness_host::ui::outln;
+use harness_kernel::git::Git;
+use harness_kernel::series::{self, LIST, Patch};
 
 /// Everything that the user's git or another version of git could do differently is said here, so
 /// that the files change only when the patches do.

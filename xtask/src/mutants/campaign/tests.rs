@@ -6,8 +6,8 @@ use bpf_suites::builder::accepts;
 use bpf_wire::Mode;
 
 use super::*;
-use crate::kernel::make::MakeFailed;
-use crate::run::session::prepare;
+use harness_kernel::make::MakeFailed;
+use harness_suites::session::prepare;
 
 /// What the lab does with one kernel.
 enum Does {
@@ -71,9 +71,9 @@ impl Lab for Fake {
                     Does::Fails(list) if list.contains(&(name.as_str(), mode)) => Verdict::Failed,
                     Does::Silent(silent) if silent == name => Verdict::Failed,
                     Does::Breaks(broken) if broken == name => Verdict::Broken,
-                    _ => Verdict::Held,
+                    _ => Verdict::Passed,
                 };
-                stop |= verdict != Verdict::Held;
+                stop |= verdict != Verdict::Passed;
                 let problems = vec![format!("{name} is red\nand more")];
                 let guest = matches!(does, Does::Silent(_)).then_some(FailureKind::Silent);
                 records.push(Record {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::super::checkout::checkout;
 use super::*;
-use crate::kernel::series::{COVER_LETTER, Series};
-use crate::kernel::testing::{diff, fake_kernel, series_of};
-use crate::kernel::tree::Tree;
+use harness_kernel::series::{COVER_LETTER, Series};
+use harness_kernel::testing::{diff, fake_kernel, series_of};
+use harness_kernel::tree::Tree;
 
 struct Place {
     dir: tempfile::TempDir,

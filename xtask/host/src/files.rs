@@ -1,0 +1,153 @@
+//! Files that several processes share: written whole or not at all, and locks.
+
+use std::fs::{File, TryLockError};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::interrupt;
+use crate::ui::errln;
+
+/// Writes a file that is either all there or not there, even after a power failure.
+///
+/// # Errors
+///
+/// When the file's directory does not exist or cannot be written to.
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    write_with(path, |file| Ok(file.write_all(content)?))
+}
+
+/// Likewise, with what `content` writes. If that fails, nothing is left and an older file stays.
+///
+/// # Errors
+///
+/// As [`write_whole`], and the error of `content`.
+pub fn write_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let context = || format!("writing {}", path.display());
+    let temporary = tempfile::NamedTempFile::new_in(directory(path)).with_context(context)?;
+    let mut writer = BufWriter::new(temporary.as_file());
+    content(&mut writer).and_then(|()| Ok(writer.flush()?)).with_context(context)?;
+    drop(writer);
+    temporary.as_file().sync_all().with_context(context)?;
+    temporary.persist(path).with_context(context)?;
+    Ok(())
+}
+
+/// The directory that a file is in.
+pub fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// A lock that other processes respect; dropping it, or the process's end, gives it back.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Lock {
+    /// Takes the lock file `path`, waiting for as long as it takes; `what` is in use meanwhile, and a
+    /// line says so.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened or locked, or when the user stops the wait.
+    pub fn take(path: &Path, what: &str) -> Result<Self> {
+        interrupt::install();
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .with_context(|| format!("opening the lock {}", path.display()))?;
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("locking {}", path.display()));
+                }
+            }
+            if !told {
+                errln!("waiting for another process that is using {what}");
+                told = true;
+            }
+            interrupt::check()?;
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// A handle for a child to hold: the lock is given back when the child has ended, too. A make
+    /// that outlives this process, because that was killed, keeps others out of its directory.
+    pub fn share(&self) -> Result<File> {
+        self.0.try_clone().context("sharing a lock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_fails_keeps_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write_whole(&path, b"old").unwrap();
+        let error = write_with(&path, |file| {
+            file.write_all(b"half")?;
+            anyhow::bail!("no more")
+        });
+        assert_eq!(
+            format!("{:#}", error.unwrap_err()),
+            format!("writing {}: no more", path.display())
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn holders_never_overlap() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let inside = Arc::new(AtomicUsize::new(0));
+        let holders: Vec<_> = (0..4)
+            .map(|_| {
+                let (path, inside) = (path.clone(), inside.clone());
+                thread::spawn(move || {
+                    let _lock = Lock::take(&path, "x").unwrap();
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    thread::sleep(Duration::from_millis(20));
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                })
+            })
+            .collect();
+        for holder in holders {
+            holder.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_child_that_outlives_the_holder_keeps_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = Lock::take(&path, "x").unwrap();
+        let mut child =
+            Command::new("sleep").arg("1000").stdin(lock.share().unwrap()).spawn().unwrap();
+        drop(lock);
+        let file = File::open(&path).unwrap();
+        assert!(matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        file.try_lock().unwrap();
+    }
+}

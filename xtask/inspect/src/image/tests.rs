@@ -1,0 +1,194 @@
+//! What is asked of the kernel, by executors that answer as it would; and, where asked for, what a
+//! real one makes of every case.
+
+use std::env;
+
+use bpf_suites::builder::accepts;
+use bpf_wire::{BatchReport, Failure};
+
+use super::*;
+use crate::listing::{Listing, before_load};
+use crate::symbols::Symbols;
+use harness_kernel::boot::BootOptions;
+use harness_suites::guest::Guest;
+use harness_vm::MachineConfig;
+use harness_vm::accel::Accel;
+
+/// Answers loads with what it is made of: the plain one, then that with lines. Keeps what was asked.
+struct Kernel {
+    answers: Vec<Result<Output, Failure>>,
+    asked: Vec<Vec<Step>>,
+}
+
+impl Executor for Kernel {
+    fn execute(&mut self, _: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
+        let answer = self.answers.remove(0);
+        let mut outcomes = Vec::new();
+        for step in &steps {
+            outcomes.push(match step {
+                Step::LoadProgram(_) => answer.clone(),
+                Step::DescribeProgram { .. } => {
+                    Ok(Output::Described { lines: Vec::new(), maps: vec![1] })
+                }
+                _ => Ok(Output::Done),
+            });
+            if outcomes.last().is_some_and(Result::is_err) {
+                break;
+            }
+        }
+        self.asked.push(steps);
+        let (jit_enable, jit_harden) = mode.sysctls();
+        let report = BatchReport { steps: outcomes, jit_enable, jit_harden };
+        Ok(Answer::Report { report, splats: Vec::new() })
+    }
+}
+
+fn loaded(code: u8) -> Result<Output, Failure> {
+    Ok(Output::Loaded {
+        log: String::new(),
+        jited_len: 0,
+        xlated_len: 8,
+        verified_insns: 1,
+        xlated: Insn { code, ..Insn::default() }.to_bytes().to_vec(),
+        jited: Vec::new(),
+        jited_funcs: Vec::new(),
+    })
+}
+
+fn refused() -> Result<Output, Failure> {
+    Err(Failure { errno: 22, log: "first\nthe reason\n".to_owned() })
+}
+
+fn asked(btf: BtfUse, answers: Vec<Result<Output, Failure>>) -> (Found, Vec<Vec<Step>>) {
+    let source = "r1 = 7 ll\ncall there\nexit\n.func there\nexit";
+    let case: Case = accepts("t/one", "x", source).btf(btf).run(vec![], 0).into();
+    let plan = case.plan().unwrap();
+    let mut kernel = Kernel { answers, asked: Vec::new() };
+    let found = of(&case, &plan, Mode::Jit, &mut kernel).unwrap();
+    (found, kernel.asked)
+}
+
+fn unaligned(found: &Found) -> Option<&str> {
+    match found {
+        Found::Loaded(image) => image.unaligned.as_deref(),
+        Found::Refused { .. } => panic!("it was loaded: {found:?}"),
+    }
+}
+
+#[test]
+fn the_second_load_has_a_line_for_each_instruction() {
+    let (found, asked) = asked(BtfUse::Auto, vec![loaded(0x95), loaded(0x95)]);
+    assert_eq!(unaligned(&found), None);
+    let [Step::LoadBtf { .. }, Step::LoadProgram(load), ..] = &asked[1][..] else {
+        panic!("{asked:?}");
+    };
+    let words: Vec<u32> =
+        load.line_info.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+    // Slot 1 is the second half of the first instruction.
+    let line = |slot: u32| [slot, 0, 0, (slot + 1) << 10];
+    assert_eq!(words, [line(0), line(2), line(3), line(4)].concat());
+    assert_eq!((load.btf, load.func_info.len()), (Some(0), 16));
+    // A case is run by `test`, not here.
+    assert!(!asked.iter().flatten().any(|step| matches!(step, Step::TestRun { .. })));
+}
+
+#[test]
+fn lines_that_change_the_program_are_not_believed() {
+    let (found, _) = asked(BtfUse::Auto, vec![loaded(0x95), loaded(0x05)]);
+    assert!(unaligned(&found).unwrap().contains("something else"));
+    let (found, _) = asked(BtfUse::Auto, vec![loaded(0x95), refused()]);
+    let reason = unaligned(&found).unwrap();
+    assert!(reason.ends_with("fails with EINVAL (22): the reason"), "{reason}");
+}
+
+#[test]
+fn a_case_without_btf_gets_none() {
+    let (found, asked) = asked(BtfUse::Never, vec![loaded(0x95)]);
+    assert!(unaligned(&found).unwrap().contains("without BTF"));
+    assert_eq!(asked.len(), 1);
+}
+
+#[test]
+fn a_refusal_ends_it_and_keeps_the_log() {
+    let (found, asked) = asked(BtfUse::Auto, vec![refused()]);
+    let Found::Refused { step, errno, log } = found else { panic!("{found:?}") };
+    assert_eq!((step.as_str(), errno.as_str()), ("BPF_PROG_LOAD of program 0", "EINVAL (22)"));
+    assert_eq!((log.as_str(), asked.len()), ("first\nthe reason\n", 1));
+}
+
+#[test]
+#[ignore = "starts QEMU with the kernel that BPF_INDIRECT_VMLINUX names"]
+fn a_real_guests_programs_are_aligned() {
+    let vmlinux = env::var_os("BPF_INDIRECT_VMLINUX").expect("BPF_INDIRECT_VMLINUX names a kernel");
+    let dir = tempfile::tempdir().unwrap();
+    let initramfs = harness_vm::image::build().unwrap();
+    let log = dir.path().join("console.log");
+    let config = MachineConfig::new(vmlinux.clone().into(), initramfs, Accel::Tcg, log);
+    let mut guest = Guest::new(config, &BootOptions::default());
+    let symbols = Symbols::of(vmlinux.as_ref()).unwrap();
+    let mut list = |case: &Case, mode| -> Option<Listing> {
+        let plan = case.plan().unwrap();
+        let before = before_load(case, &plan).unwrap();
+        let found = of(case, &plan, mode, &mut guest).unwrap();
+        let loaded = matches!(found, Found::Loaded(_));
+        loaded.then(|| before.with(&plan, mode, &found, &symbols))
+    };
+
+    let source = "
+        .map numbers array key=4 value=8 entries=1
+        *(u32 *)(r10 -4) = 0
+        r9 = 1
+        if r9 == 1 goto alive
+        r9 = 0x1122334455667788 ll
+    alive:
+        r2 = r10
+        r2 += -4
+        r1 = map numbers ll
+        call map_lookup_elem
+        call there
+        exit
+    .func there
+        r0 = 4
+        exit
+    ";
+    let case = accepts("t/aligned", "x", source).run(vec![], 4).into();
+    let listing = list(&case, Mode::Jit).unwrap();
+    assert!(listing.aligned, "{:?}", listing.notes);
+    let row = |text: &str| {
+        let source = |row: &&crate::listing::Row| {
+            row.source.as_ref().is_some_and(|line| line.text.trim() == text)
+        };
+        listing.programs[0].rows.iter().find(source).unwrap()
+    };
+    assert!(row("r9 = 0x1122334455667788 ll").xlated.is_empty());
+    assert!(row("r1 = map numbers ll").xlated[0].text.ends_with("r1 = map[numbers]"));
+    // The look-up is inlined: several instructions, and no call.
+    assert!(row("call map_lookup_elem").xlated.len() > 2);
+    assert!(row("call there").xlated[0].text.ends_with("#there"));
+    assert!(row("call there").jited.iter().any(|code| code.text == "call there"));
+    assert!(row("r0 = 4").jited.iter().any(|code| code.text == "mov eax, 4"));
+
+    let mut aligned = 0;
+    // Each load is two, and each load of hundreds of cases takes its time under TCG: a part of them.
+    for (number, case) in bpf_suites::all().into_iter().enumerate().step_by(10) {
+        for mode in [Mode::ALL[number % Mode::ALL.len()]] {
+            let Some(listing) = list(&case, mode) else { continue };
+            aligned += usize::from(listing.aligned);
+            let why = format!("{} in {}: {:?}", case.name, mode.name(), listing.notes);
+            for program in &listing.programs {
+                let loose = program.xlated.len() + program.jited.len();
+                assert!(!listing.aligned || loose == 0, "{why}: {loose} instructions left over");
+                // What the kernel keeps it keeps in order.
+                let slots: Vec<usize> = program
+                    .rows
+                    .iter()
+                    .flat_map(|row| row.xlated.iter().map(|slot| slot.slot))
+                    .collect();
+                assert!(slots.is_sorted(), "{why}: {slots:?}");
+            }
+        }
+    }
+    // Most are; those that are not say why.
+    assert!(aligned > 20, "only {aligned} aligned");
+    guest.end().unwrap();
+}

@@ -1,0 +1,275 @@
+//! What is said of an object's programs: a line for each execution, and the verifier's log with the
+//! line that decided.
+
+use std::fmt::Write;
+
+use bpf_model::Input;
+use bpf_object::ProgramPlan;
+
+use super::terminal;
+use harness_results::notation::hex;
+use harness_suites::object::{Execution, Options, Outcome, Ran};
+
+/// Lines of a log that are shown before those that decided.
+const SHOWN_BEFORE: usize = 20;
+
+/// Bytes of memory that are shown.
+const SHOWN_BYTES: usize = 64;
+
+/// Elements of a map that are shown.
+const SHOWN_ELEMENTS: usize = 8;
+
+/// `enum bpf_prog_type` of `include/uapi/linux/bpf.h`, in lower case.
+const TYPES: [&str; 33] = [
+    "unspec",
+    "socket_filter",
+    "kprobe",
+    "sched_cls",
+    "sched_act",
+    "tracepoint",
+    "xdp",
+    "perf_event",
+    "cgroup_skb",
+    "cgroup_sock",
+    "lwt_in",
+    "lwt_out",
+    "lwt_xmit",
+    "sock_ops",
+    "sk_skb",
+    "cgroup_device",
+    "sk_msg",
+    "raw_tracepoint",
+    "cgroup_sock_addr",
+    "lwt_seg6local",
+    "lirc_mode2",
+    "sk_reuseport",
+    "flow_dissector",
+    "cgroup_sysctl",
+    "raw_tracepoint_writable",
+    "cgroup_sockopt",
+    "tracing",
+    "struct_ops",
+    "ext",
+    "lsm",
+    "sk_lookup",
+    "syscall",
+    "netfilter",
+];
+
+/// One program: what each execution gave, and what is wrong with that.
+pub fn program(
+    plan: &ProgramPlan,
+    executions: &[Execution],
+    problems: &[String],
+    options: &Options,
+    colour: bool,
+) -> String {
+    let whole_log = options.log_level > 0;
+    let number = plan.prog_type;
+    let name = TYPES.get(number as usize).copied().unwrap_or("unknown type");
+    let functions = match plan.functions.len() {
+        1 => "1 function".to_owned(),
+        count => format!("{count} functions"),
+    };
+    let mut text = format!("{}: {name}, {} slots, {functions}\n", plan.name, plan.insns.len());
+    let mut shown: Vec<&str> = Vec::new();
+    for execution in executions {
+        let _ = writeln!(text, "  {:<13} {}", execution.by, said(execution));
+        let refused = matches!(execution.outcome, Outcome::Refused { load: true, .. });
+        let log = execution.log.trim_end();
+        // The modes mostly say the same.
+        if !log.is_empty() && (refused || whole_log) && !shown.contains(&log) {
+            shown.push(log);
+            self::log(log, refused, whole_log, colour, &mut text);
+        }
+    }
+    if let Some(ran) = executions.iter().find_map(ran) {
+        memory(&ran, &options.input, &mut text);
+    }
+    // What is wrong with one execution stands in its line.
+    let of_one = |execution: &Execution| format!("{}: {}", execution.by, said(execution));
+    let of_one: Vec<String> = executions.iter().map(of_one).collect();
+    for problem in problems.iter().filter(|problem| !of_one.contains(problem)) {
+        let _ = writeln!(text, "  {}", painted(problem, "1;31", colour));
+    }
+    text
+}
+
+fn ran(execution: &Execution) -> Option<Ran> {
+    match &execution.outcome {
+        Outcome::Ran(ran) => Some(ran.clone()),
+        _ => None,
+    }
+}
+
+fn said(execution: &Execution) -> String {
+    let machine_code = match execution.jited_len {
+        0 => String::new(),
+        len => format!(", {len} bytes of machine code"),
+    };
+    match &execution.outcome {
+        Outcome::Ran(Ran { returned, kernels_choice, .. }) => {
+            let choice = match kernels_choice {
+                true => ", which depends on an address or on time: not compared",
+                false => "",
+            };
+            format!("returned {returned:#x} ({}){machine_code}{choice}", returned.cast_signed())
+        }
+        Outcome::Loaded { reason } => format!("loaded{machine_code}; not run: {reason}"),
+        Outcome::Refused { what, .. } => what.clone(),
+        Outcome::Trapped { why, unsound: true } => format!("trapped: {why}"),
+        Outcome::Trapped { why, unsound: false } => format!("says nothing: {why}"),
+        Outcome::Died { why } => why.clone(),
+    }
+}
+
+/// A log, from some lines before the ones that decided, with those marked.
+fn log(log: &str, refused: bool, whole: bool, colour: bool, text: &mut String) {
+    let lines: Vec<&str> = log.lines().collect();
+    let decide = if refused { deciding(&lines) } else { Vec::new() };
+    let from = match decide.first() {
+        Some(first) if !whole => first.saturating_sub(SHOWN_BEFORE),
+        _ => 0,
+    };
+    if from > 0 {
+        let _ =
+            writeln!(text, "    | … {from} lines of the verifier log left out; --log 1 shows all");
+    }
+    for (number, line) in lines.iter().enumerate().skip(from) {
+        let _ = match decide.contains(&number) {
+            true => writeln!(text, "    > {}", painted(line, "1;31", colour)),
+            false => writeln!(text, "    | {line}"),
+        };
+    }
+}
+
+/// The lines that say why a program was refused: the last one that is no statistics, and the
+/// headline where the verifier explains itself behind that.
+fn deciding(lines: &[&str]) -> Vec<usize> {
+    const EXPLAINED: &str = "Verification failed:";
+    const STATISTICS: [&str; 5] =
+        ["processed ", "verification time ", "stack depth ", "mark_precise:", "[the log has"];
+    let headline = lines.iter().rposition(|line| line.starts_with(EXPLAINED));
+    let message = lines[..headline.unwrap_or(lines.len())].iter().rposition(|line| {
+        !line.trim().is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start))
+    });
+    message.into_iter().chain(headline).collect()
+}
+
+/// What a run left: context and packet where it changed them, and the maps.
+fn memory(ran: &Ran, input: &Input, text: &mut String) {
+    let mut region = |what: &str, bytes: &[u8], before: &[u8]| {
+        if bytes != before && !bytes.is_empty() {
+            let more = if bytes.len() > SHOWN_BYTES { " …" } else { "" };
+            let start = &bytes[..bytes.len().min(SHOWN_BYTES)];
+            let _ = writeln!(text, "  {what:<13} {}{more}", hex(start));
+        }
+    };
+    region("context", &ran.ctx, &input.ctx);
+    region("packet", &ran.packet, &input.packet);
+    for map in &ran.maps {
+        let _ = writeln!(text, "  map {} ({} elements)", map.name, map.elements.len());
+        for (key, value) in map.elements.iter().take(SHOWN_ELEMENTS) {
+            let more = if value.len() > SHOWN_BYTES { " …" } else { "" };
+            let value = &value[..value.len().min(SHOWN_BYTES)];
+            let _ = writeln!(text, "    {}: {}{more}", hex(key), hex(value));
+        }
+        if map.elements.len() > SHOWN_ELEMENTS {
+            let _ = writeln!(text, "    … {} more", map.elements.len() - SHOWN_ELEMENTS);
+        }
+    }
+}
+
+fn painted(line: &str, style: &str, colour: bool) -> String {
+    if colour { format!("\x1b[{style}m{line}\x1b[0m") } else { line.to_owned() }
+}
+
+/// An annotated test that did not hold: its records, with the log's end.
+pub fn annotated(name: &str, records: &[harness_results::record::Record]) -> String {
+    let mut text = format!("FAILED {name}\n");
+    for record in records {
+        terminal::verdict(record, &mut text);
+        terminal::log_of(record, &mut text);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "0: R1=ctx() R10=fp0\n0: (8d) callx r1\nR1 type=ctx expected=func\n\
+                       processed 1 insns (limit 1000000)\n";
+
+    fn refused() -> Execution {
+        Execution {
+            by: "jit",
+            outcome: Outcome::Refused { what: "BPF_PROG_LOAD failed".to_owned(), load: true },
+            jited_len: 0,
+            log: LOG.to_owned(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn shown(executions: &[Execution], whole: bool, colour: bool) -> String {
+        let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
+        let options = Options { log_level: whole.into(), ..Options::default() };
+        let problems = ["jit: BPF_PROG_LOAD failed".to_owned(), "jit and model differ".to_owned()];
+        program(&plan.programs[0], executions, &problems, &options, colour)
+    }
+
+    #[test]
+    fn the_deciding_line_stands_out() {
+        let text = shown(&[refused(), refused()], false, false);
+        assert!(text.starts_with("main: syscall, 2 slots, 1 function\n"), "{text}");
+        assert!(
+            text.contains("    | 0: (8d) callx r1\n    > R1 type=ctx expected=func\n"),
+            "{text}"
+        );
+        assert_eq!(text.matches("expected=func").count(), 1, "{text}");
+        let text = shown(&[refused()], false, true);
+        assert!(text.contains("    > \x1b[1;31mR1 type=ctx expected=func\x1b[0m\n"), "{text}");
+    }
+
+    #[test]
+    fn what_one_execution_says_is_not_said_again() {
+        let text = shown(&[refused()], false, false);
+        assert_eq!(text.matches("BPF_PROG_LOAD failed").count(), 1, "{text}");
+        assert!(text.ends_with("\n  jit and model differ\n"), "{text}");
+    }
+
+    #[test]
+    fn statistics_decide_nothing_and_an_explanation_has_its_headline() {
+        let decides = |log: &str| deciding(&log.lines().collect::<Vec<_>>());
+        assert_eq!(decides("why\nverification time 3 usec\nstack depth 0\nprocessed 1"), [0]);
+        assert!(decides("processed 1 insns").is_empty() && decides("").is_empty());
+        let explained =
+            "0: exit\nR0 !read_ok\n\nVerification failed: x\n\nAt:\n  insn 0\nprocessed 1";
+        assert_eq!(decides(explained), [1, 3]);
+    }
+
+    #[test]
+    fn a_long_log_is_cut_unless_asked_for() {
+        let mut execution = refused();
+        execution.log = (0..100).map(|line| format!("line {line}\n")).collect();
+        let text = shown(std::slice::from_ref(&execution), false, false);
+        assert!(text.contains("79 lines of the verifier log left out"), "{text}");
+        assert!(!text.contains("line 78\n") && text.contains("    > line 99\n"), "{text}");
+        assert!(shown(&[execution], true, false).contains("| line 0\n"));
+    }
+
+    #[test]
+    fn a_run_shows_what_it_returned_and_left() {
+        let ran = Ran { returned: u32::MAX, ctx: vec![1, 2], ..Ran::default() };
+        let execution = Execution {
+            by: "jit",
+            outcome: Outcome::Ran(ran),
+            jited_len: 9,
+            log: String::new(),
+            problems: Vec::new(),
+        };
+        let text = shown(&[execution], false, false);
+        assert!(text.contains("returned 0xffffffff (-1), 9 bytes of machine code\n"), "{text}");
+        assert!(text.contains("context       01 02\n"), "{text}");
+    }
+}

@@ -1,0 +1,274 @@
+//! A session from its kernel to its reports: what `cargo xtask test` and `check` run.
+//!
+//! However a session ends, its reporters are told what was found until then.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use bpf_wire::Mode;
+
+use crate::guest::Guest;
+use crate::helpers::{self, Helpers};
+use crate::inputs;
+use crate::partition::Partition;
+use crate::recorded::MadeWith;
+use crate::select::{Selected, select};
+use crate::session::{self, Prepared, Rules};
+use crate::start::{On, Started, start};
+use crate::subject::subject;
+use crate::test_bpf::recorded::Recorded;
+use crate::test_bpf::{self, Reference};
+use crate::verifier::{compile, run::Suite};
+use harness_host::exit::{Status, Stop};
+use harness_host::ui::errln;
+use harness_kernel::build::{self, BuiltKernel};
+use harness_kernel::series::Selection;
+use harness_results::event::{Event, Finished, Reporter, SessionFacts, Sort, Stream};
+use harness_results::facts::{HostFacts, KernelFacts, Times};
+use harness_results::record::{Record, Verdict};
+
+/// What to run, and on what.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Regular expressions over names; everything without.
+    pub filters: Vec<String>,
+    /// Modes; every one without.
+    pub modes: Vec<Mode>,
+    /// The shard, if not all of it.
+    pub partition: Option<Partition>,
+    /// Guests that run cases at the same time; as many as pay without.
+    pub jobs: Option<usize>,
+    /// Whether to stop at the first failure.
+    pub fail_fast: bool,
+    /// Whether to record what the kernel's own suites give as that of the base.
+    pub bless: bool,
+    /// The kernel, and how its guests are started.
+    pub on: On,
+}
+
+impl Job {
+    /// Everything on a kernel, in as many guests as pay.
+    pub fn everything(on: On) -> Self {
+        Self {
+            filters: Vec::new(),
+            modes: Vec::new(),
+            partition: None,
+            jobs: None,
+            fail_fast: false,
+            bless: false,
+            on,
+        }
+    }
+
+    /// What is selected.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Usage`] as of [`select`].
+    pub fn selected(&self) -> Result<Selected, Stop> {
+        let mut selected = select(bpf_suites::all(), &self.filters)?;
+        if let Some(partition) = self.partition {
+            selected.keep(partition);
+        }
+        Ok(selected)
+    }
+
+    /// Runs it and tells the reporters.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stands in the way of the kernel, the guests or the reports; Ctrl-C.
+    pub fn run(&self, reporters: Vec<&mut dyn Reporter>) -> Result<Status> {
+        let mut selected = self.selected()?;
+        if self.bless
+            && (self.on.kernel.selection != Some(Selection::None) || !self.modes.is_empty())
+        {
+            return Err(Stop::Usage(
+                "--bless records what the base gives in every mode: it goes with --series none, \
+                 and without --mode"
+                    .to_owned(),
+            )
+            .into());
+        }
+        let started =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if selected.verifier.is_some() {
+            compile::ensure()?;
+        }
+        let Started { built, mut guest, console, accel, qemu } = start(&self.on)?;
+        let jobs = match self.jobs {
+            Some(jobs) => {
+                helpers::fit(jobs, guest.memory_mib())?;
+                jobs
+            }
+            None => helpers::most(guest.memory_mib(), selected.cases.len()),
+        };
+        let helpers = Helpers::new(&guest, jobs);
+        let kernel = built.facts(built.release.clone())?;
+        let host = HostFacts::new(accel, &qemu, inputs::SEED);
+        let start = Instant::now();
+        let cases: Vec<Prepared> =
+            std::mem::take(&mut selected.cases).into_iter().map(session::prepare).collect();
+        let mut stream = Stream::new(reporters);
+        stream.tell(&Event::Started { kernel: &kernel, host: &host });
+        let mut parts = Parts { job: self, built: &built, guest: &mut guest, stream: &mut stream };
+        let ran = parts.run(&cases, &selected, &helpers, &console);
+        let times =
+            Times { started, build_ms: built.took.map(millis), cases_ms: millis(start.elapsed()) };
+        // How a guest ends tells nothing more once the session stopped.
+        let ended = if ran.is_ok() { guest.end() } else { Ok(()) };
+        let release = guest.info().map_or_else(String::new, |info| info.kernel_release.clone());
+        let facts = SessionFacts {
+            kernel: KernelFacts { release, ..kernel },
+            host,
+            times,
+            guests: [guest.facts(), &helpers.facts()].concat(),
+            stopped: ran.as_ref().err().map(|error| format!("{error:#}")),
+        };
+        let told = stream.end(facts, &console);
+        if let (Err(_), Err(error)) = (&ran, &told) {
+            errln!("error: {error:#}");
+        }
+        ran?;
+        let status = told?.status();
+        match ended.and_then(|()| helpers.ended()) {
+            // What broke before says more.
+            Err(error) if status == Status::Harness => {
+                errln!("error: {error:#}");
+                Ok(Status::Harness)
+            }
+            ended => ended.map(|()| status),
+        }
+    }
+
+    /// Those of `all` that are asked for.
+    fn modes(&self, all: &[Mode]) -> Vec<Mode> {
+        let asked = |mode: &Mode| self.modes.is_empty() || self.modes.contains(mode);
+        all.iter().copied().filter(asked).collect()
+    }
+}
+
+/// The parts of a session, one after the other in the same guest.
+struct Parts<'a, 'r> {
+    job: &'a Job,
+    built: &'a BuiltKernel,
+    guest: &'a mut Guest,
+    stream: &'a mut Stream<'r>,
+}
+
+impl Parts<'_, '_> {
+    fn run(
+        &mut self,
+        cases: &[Prepared],
+        selected: &Selected,
+        helpers: &Helpers,
+        console: &std::path::Path,
+    ) -> Result<()> {
+        self.cases(cases, helpers)?;
+        let job = self.job;
+        if selected.test_bpf && !self.stops() {
+            self.test_bpf(console)?;
+        }
+        if let Some(wanted) = &selected.verifier
+            && !self.stops()
+        {
+            let suite = Suite {
+                kernel: &job.on.kernel,
+                built: self.built,
+                modes: job.modes(&Mode::ALL),
+                wanted,
+                bless: job.bless,
+                fail_fast: job.fail_fast,
+            };
+            suite.run(self.guest, self.stream)?;
+        }
+        Ok(())
+    }
+
+    fn stops(&self) -> bool {
+        self.job.fail_fast && self.stream.any_failed()
+    }
+
+    fn cases(&mut self, cases: &[Prepared], helpers: &Helpers) -> Result<()> {
+        let rules = self.rules()?;
+        let order: HashMap<&str, usize> =
+            cases.iter().enumerate().map(|(at, case)| (case.case.name.as_str(), at)).collect();
+        let stream = &mut *self.stream;
+        stream.tell(&Event::Part { name: "cases", total: Some(cases.len() as u64) });
+        let mut done = 0;
+        session::run_with(cases, &rules, self.guest, helpers, |prepared, records| {
+            done += 1;
+            stream.tell(&Event::Progress(done));
+            let Prepared { case, plan } = prepared;
+            let bad = records.iter().any(Record::is_bad);
+            stream.finished(Finished {
+                order: order.get(case.name.as_str()).copied().unwrap_or_default(),
+                sort: Sort::Case(bad.then(|| subject(case, plan.as_ref().ok()))),
+                records: records.to_vec(),
+            });
+        })?;
+        self.stream.tell(&Event::PartEnded);
+        Ok(())
+    }
+
+    /// The module `test_bpf`, in the modes that were asked for.
+    fn test_bpf(&mut self, consoles: &std::path::Path) -> Result<()> {
+        let job = self.job;
+        let reference = match &job.on.kernel.linux {
+            Some(_) => Reference::None,
+            None if job.bless => Reference::None,
+            None => Recorded::load(&self.built.base)?.map_or(Reference::Missing, Reference::Base),
+        };
+        let mut passed = true;
+        let mut counts = BTreeMap::new();
+        for mode in job.modes(Mode::EVERY) {
+            let name = format!("{} {}", test_bpf::NAME, mode.name());
+            self.stream.tell(&Event::Part { name: &name, total: reference.tests(mode) });
+            let module = self.built.test_bpf.as_deref();
+            let mut log = String::new();
+            let ran = test_bpf::run(module, mode, &reference, self.guest, &mut |tests, text| {
+                self.stream.tell(&Event::Progress(tests.into()));
+                log.push_str(text);
+            });
+            let path = consoles.with_file_name(format!("test_bpf.{}.log", mode.name()));
+            std::fs::write(&path, log)
+                .with_context(|| format!("failed to write {}", path.display()))?;
+            let (record, printed) = ran?;
+            self.stream.tell(&Event::PartEnded);
+            passed &= record.verdict == Verdict::Passed;
+            let order = self.stream.next_order();
+            self.stream.finished(Finished { order, sort: Sort::Module, records: vec![record] });
+            counts.insert(mode.name().to_owned(), printed.tallies);
+            if self.stops() {
+                break;
+            }
+        }
+        if job.bless && passed {
+            let (base, patches) = (self.built.base.clone(), self.built.patches_applied);
+            let made_with = MadeWith { base, patches, key: self.built.key.clone() };
+            let path = Recorded { made_with, modes: counts }.store()?;
+            self.stream.tell(&Event::Note(&format!("recorded in {}\n", path.display())));
+        }
+        Ok(())
+    }
+
+    fn rules(&mut self) -> Result<Rules> {
+        let (job, built) = (self.job, self.built);
+        let linux = job.on.kernel.linux.is_some();
+        let emission = self.guest.emission(built)?;
+        Ok(Rules {
+            modes: job.modes(&Mode::ALL),
+            fail_fast: job.fail_fast,
+            probe: true,
+            too_strict: true,
+            declared: !linux && built.series == Selection::All && built.patches_applied > 0,
+            patches: if linux { None } else { Some(build::subjects(built)?) },
+            emission,
+        })
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,75 @@
+//! What a judge looks at and what it finds wrong.
+
+use bpf_object::LoadPlan;
+use bpf_suites::Case;
+use bpf_wire::{BatchReport, Mode};
+
+use super::explore::Finding;
+use super::lower::Lowered;
+use super::model::Expected;
+use harness_results::record::{Difference, FailureClass};
+
+/// What is wrong with a case in one mode. Nothing is wrong when there are none.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// What it is about.
+    pub class: FailureClass,
+    /// One line: what was expected and what came.
+    pub text: String,
+    /// The verifier's log, where it has something to say.
+    pub log: String,
+    /// The first byte that is another one, where bytes were compared.
+    pub difference: Option<Difference>,
+    /// The run of the model that shows it.
+    pub evidence: Option<Evidence>,
+}
+
+impl Problem {
+    /// One without log, difference and evidence.
+    pub fn new(class: FailureClass, text: impl Into<String>) -> Self {
+        Self { class, text: text.into(), log: String::new(), difference: None, evidence: None }
+    }
+
+    /// What the kernel gave is not what was expected.
+    pub fn result(text: impl Into<String>) -> Self {
+        Self::new(FailureClass::Result, text)
+    }
+
+    /// Shown by the run of the case with this index.
+    pub fn of_run(self, run: usize) -> Self {
+        Self { evidence: Some(Evidence::Run(run)), ..self }
+    }
+}
+
+/// Everything that a verdict depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// Its plan.
+    pub plan: &'a LoadPlan,
+    /// The mode that was asked for.
+    pub mode: Mode,
+    /// What the agent was to do.
+    pub lowered: &'a Lowered,
+    /// What came of it.
+    pub report: &'a BatchReport,
+    /// What the model computed.
+    pub expected: &'a Expected,
+}
+
+/// The run of the model that shows a problem.
+#[derive(Clone, Debug)]
+pub enum Evidence {
+    /// The run of the case with this index, of program 0.
+    Run(usize),
+    /// What was found on inputs that the case does not state.
+    Found {
+        /// The program that was run.
+        program: usize,
+        /// Whether prog arrays were filled.
+        linked: bool,
+        /// What was found.
+        finding: Box<Finding>,
+    },
+}
