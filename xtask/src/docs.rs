@@ -1,4 +1,4 @@
-//! Tests of what is written for users: README.md and the pages under docs/.
+//! Tests of what is written for people: the pages at the top of the repository and those under docs/.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,8 @@ use harness_host::paths;
 
 /// The pages with their text.
 fn pages() -> Vec<(PathBuf, String)> {
-    let mut pages = vec![paths::repository().join("README.md")];
+    let top = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+    let mut pages = top.map(|page| paths::repository().join(page)).to_vec();
     let docs = fs::read_dir(paths::repository().join("docs")).unwrap();
     pages.extend(docs.map(|entry| entry.unwrap().path()));
     pages.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
@@ -37,6 +38,23 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(links > 10, "only {links} links");
+}
+
+/// The files and folders that the pages for contributors name are there.
+#[test]
+fn every_place_exists() {
+    let place =
+        Regex::new(r"`((?:selftests|xtask|kernel-patches|images|ci|fuzz|docs)(?:/[\w.-]+)+)`")
+            .unwrap();
+    let mut places = 0;
+    for page in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(paths::repository().join(page)).unwrap();
+        for found in place.captures_iter(&text) {
+            assert!(paths::repository().join(&found[1]).exists(), "{page}: {}", &found[1]);
+            places += 1;
+        }
+    }
+    assert!(places > 30, "only {places} places");
 }
 
 /// Every command in a page's code blocks is one that this program takes.
