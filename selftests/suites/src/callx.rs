@@ -2,6 +2,7 @@
 
 mod accepted;
 mod analyses;
+mod attacks_addresses;
 mod barriers;
 mod base_faults;
 mod chains;
@@ -21,6 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(barriers::cases());
     cases.extend(base_faults::cases());
     cases.extend(chains::cases());
+    cases.extend(attacks_addresses::cases());
     for case in &mut cases {
         case.needs.push(Feature::Callx);
     }

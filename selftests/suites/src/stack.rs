@@ -1,5 +1,6 @@
 //! Suite `stack`: what a program takes of the kernel's stack, with the frames around its BPF stack.
 
+mod attacks;
 mod deep;
 mod limits;
 
@@ -11,5 +12,6 @@ use crate::Case;
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = limits::cases();
     cases.extend(deep::cases());
+    cases.extend(attacks::cases());
     cases
 }
