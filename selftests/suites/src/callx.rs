@@ -3,6 +3,7 @@
 mod accepted;
 mod analyses;
 mod attacks_addresses;
+mod attacks_choice;
 mod barriers;
 mod base_faults;
 mod chains;
@@ -23,6 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(base_faults::cases());
     cases.extend(chains::cases());
     cases.extend(attacks_addresses::cases());
+    cases.extend(attacks_choice::cases());
     for case in &mut cases {
         case.needs.push(Feature::Callx);
     }

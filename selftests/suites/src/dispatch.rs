@@ -3,6 +3,8 @@
 //!
 //! What matters is what they cost the verifier. [`program`] writes them for benches as well.
 
+mod attacks_cost;
+
 use std::fmt::Write as _;
 
 use crate::builder::{accepts, ctx_u64s, errno, rejects};
@@ -232,6 +234,7 @@ pub(crate) fn cases() -> Vec<Case> {
             }
         }
     }
+    cases.extend(attacks_cost::cases());
     cases
 }
 

@@ -1,6 +1,7 @@
 //! Suite `gotox`: the indirect jump (0x0d) through `BPF_MAP_TYPE_INSN_ARRAY`.
 
 mod accepted;
+mod attacks_values;
 mod base_faults;
 mod fixes;
 mod narrowing;
@@ -19,6 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(base_faults::cases());
     cases.extend(fixes::cases());
     cases.extend(narrowing::cases());
+    cases.extend(attacks_values::cases());
     for case in &mut cases {
         case.needs.push(Feature::Gotox);
     }
