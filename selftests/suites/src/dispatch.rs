@@ -4,6 +4,7 @@
 //! What matters is what they cost the verifier. [`program`] writes them for benches as well.
 
 mod attacks_cost;
+mod machines;
 
 use std::fmt::Write as _;
 
@@ -235,6 +236,7 @@ pub(crate) fn cases() -> Vec<Case> {
         }
     }
     cases.extend(attacks_cost::cases());
+    cases.extend(machines::cases());
     cases
 }
 
