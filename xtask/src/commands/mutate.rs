@@ -14,17 +14,20 @@ use crate::mutants::mutant::{self, Mutant};
 use crate::mutants::refresh;
 use crate::mutants::report::{self, Counts, Report, SCHEMA};
 use harness_host::exit::{Status, Stop};
-use harness_host::ui::{Progress, errln, out, outln};
+use harness_host::ui::{errln, out, outln};
 use harness_host::{interrupt, needs, paths};
 use harness_kernel::bases;
 use harness_kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
 use harness_kernel::series::{Patch, Selection, Series};
 use harness_report::json;
+use harness_report::live::Bar;
+use harness_results::event::Stream;
 use harness_results::record::{Record, Verdict};
-use harness_suites::consoles;
-use harness_suites::guest::Guest;
+use harness_session::Alone;
+use harness_session::consoles;
+use harness_session::guest::Guest;
+use harness_suites::cases::{self, Prepared, Rules};
 use harness_suites::select::select;
-use harness_suites::session::{self, Prepared, Rules};
 use harness_vm::MachineConfig;
 use harness_vm::accel::{self, Accel};
 use harness_vm::image;
@@ -135,7 +138,7 @@ impl Mutate {
             built: BTreeMap::new(),
         };
         let start = Instant::now();
-        let prepared: Vec<Prepared> = cases.into_iter().map(session::prepare).collect();
+        let prepared: Vec<Prepared> = cases.into_iter().map(cases::prepare).collect();
         let records = campaign::run(mutants, prepared, self.all, &mut lab, |record| {
             out!("{}", report::lines(record));
         })?;
@@ -259,27 +262,18 @@ impl Lab for Guests {
             .with_context(|| format!("{} was not built here", kernel.display()))?;
         let mut guest = Guest::new(config, &built.boot);
         let rules = Rules {
-            modes: Mode::ALL.to_vec(),
             fail_fast,
             // The baseline has shown that the kernel supports everything; a mutant that it makes
             // fail has to be noticed by a case.
             probe: mutant.is_none(),
             declared: true,
-            too_strict: false,
             patches: Some(self.series.patches.iter().map(Patch::subject).collect()),
-            emission: guest.emission(built)?,
+            ..Rules::on(&mut guest, built, Mode::ALL.to_vec())?
         };
-        let progress = Progress::count(cases.len() as u64, format!("cases on {name}"));
-        let mut ran = 0;
-        let records = session::run(cases, &rules, &mut guest, |prepared, _| {
-            ran += 1;
-            progress.inc(1);
-            progress.detail(prepared.case.name.as_str());
-        })?;
-        if ran == cases.len() {
-            // Else the bar, dropped, leaves no line: finished, it would claim them all.
-            progress.finish();
-        }
+        let mut bar = Bar::default();
+        let mut stream = Stream::new(vec![&mut bar]);
+        let part = format!("cases on {name}");
+        let records = cases::run(&part, cases, &rules, &mut guest, &Alone, &mut stream)?;
         if records.iter().all(|record| record.verdict != Verdict::Failed) {
             // With a case that failed, how the guest ends tells nothing more.
             guest.end().with_context(|| format!("ending the guest of {name}"))?;

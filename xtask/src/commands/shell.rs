@@ -11,8 +11,8 @@ use harness_host::ui::errln;
 use harness_host::{needs, ui};
 use harness_inspect::shell::ShellMachine;
 use harness_inspect::userland::{self, Tree};
-use harness_suites::consoles;
-use harness_suites::start::ready;
+use harness_session::consoles;
+use harness_session::start::ready;
 use harness_vm::image;
 
 /// Options of `shell`.

@@ -13,8 +13,8 @@ use harness_inspect::columns::{self, Style};
 use harness_inspect::image;
 use harness_inspect::listing::{self, Listing};
 use harness_inspect::symbols::Symbols;
+use harness_session::start::{Started, start};
 use harness_suites::select;
-use harness_suites::start::{Started, start};
 
 /// Options of `show`.
 #[derive(Debug, Args)]

@@ -21,12 +21,14 @@ use crate::cli::GuestArgs;
 use harness_host::exit::{Status, Stop};
 use harness_host::interrupt;
 use harness_host::ui::{Progress, out};
+use harness_results::event::Stream;
 use harness_results::record::Verdict;
-use harness_suites::guest;
+use harness_session::Alone;
+use harness_session::guest;
+use harness_session::start::{Started, start};
+use harness_suites::cases::{self, Prepared, Rules};
 use harness_suites::lower::lower;
 use harness_suites::select::select;
-use harness_suites::session::{self, Prepared, Rules};
-use harness_suites::start::{Started, start};
 
 /// Batches of a loop that the guest is sent at once: what it takes has to end before the deadline.
 const CHUNK: usize = 32;
@@ -100,13 +102,10 @@ impl Guest {
         let subjects = self.subjects()?;
         let Started { built, mut guest, accel, .. } = start(&self.on.on())?;
         let rules = Rules {
-            modes: Mode::ALL.to_vec(),
-            fail_fast: false,
             declared: true,
-            patches: None,
             probe: false,
             too_strict: true,
-            emission: guest.emission(&built)?,
+            ..Rules::on(&mut guest, &built, Mode::ALL.to_vec())?
         };
         let progress = Progress::count(u64::from(self.rounds) * 8, "rounds");
         // Both ways once, to warm up.
@@ -156,7 +155,7 @@ impl Guest {
         cases.retain(runs_everywhere);
         let mut subjects = Vec::new();
         for case in evenly(cases, self.cases as usize) {
-            let prepared = session::prepare(case);
+            let prepared = cases::prepare(case);
             let plan = prepared.plan.as_ref().map_err(|error| {
                 anyhow::anyhow!("failed to compile {}: {error}", prepared.case.name)
             })?;
@@ -218,7 +217,8 @@ fn bare(subjects: &[Subject], modes: &[Mode], guest: &mut guest::Guest) -> Resul
 fn harness(subjects: &[Subject], rules: &Rules, guest: &mut guest::Guest) -> Result<Duration> {
     let cases: Vec<Prepared> = subjects.iter().map(|subject| subject.prepared.clone()).collect();
     let started = Instant::now();
-    let records = session::run(&cases, rules, guest, |_, _| {})?;
+    let mut stream = Stream::new(Vec::new());
+    let records = cases::run("cases", &cases, rules, guest, &Alone, &mut stream)?;
     let took = started.elapsed();
     let red = records.iter().find(|record| record.verdict != Verdict::Passed);
     ensure!(
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn the_quicker_half_is_that_of_the_bare_loop() {
         let subject = |name| Subject {
-            prepared: session::prepare(accepts(name, "7", "r0 = 7\nexit").run(vec![], 7).into()),
+            prepared: cases::prepare(accepts(name, "7", "r0 = 7\nexit").run(vec![], 7).into()),
             steps: Vec::new(),
         };
         let subjects = ["a", "b", "c"].map(subject);

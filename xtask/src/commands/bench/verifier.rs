@@ -14,11 +14,11 @@ use harness_host::exit::{Status, Stop};
 use harness_host::interrupt;
 use harness_host::ui::{Progress, out};
 use harness_kernel::series::Selection;
-use harness_suites::executor::{Answer, Executor};
-use harness_suites::guest::Guest;
+use harness_session::guest::Guest;
+use harness_session::start::start;
+use harness_session::{Answer, Executor};
 use harness_suites::lower::lower;
 use harness_suites::select::select;
-use harness_suites::start::start;
 
 /// `BPF_LOG_STATS` (`include/linux/bpf_verifier.h`): the numbers alone.
 const LOG_STATS: u32 = 4;
@@ -169,8 +169,8 @@ fn cost(case: &Case, guest: &mut Guest) -> Result<Option<Cost>> {
         _ => None,
     });
     Ok(match guest.execute(&case.name, Mode::Jit, loads.collect())? {
-        Answer::Report { report, .. } => sum(&report),
         Answer::Dead(_) => None,
+        answer => sum(&answer.into_report()?.0),
     })
 }
 

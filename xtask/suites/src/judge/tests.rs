@@ -50,7 +50,7 @@ fn judged(case: impl Into<Case>, kernel: Kernel<'_>) -> Judged {
         case: &case,
         plan: &plan,
         mode,
-        lowered: &lowered,
+        roles: &lowered.roles,
         report: &report,
         expected: &expected,
     };
