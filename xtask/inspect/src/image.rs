@@ -6,10 +6,10 @@
 //! more with a line for each instruction. Only what came out the same that way is aligned by it.
 
 use anyhow::{Result, bail};
+use bpf_case::Case;
 use bpf_isa::{Insn, MAP_TYPE_INSN_ARRAY};
 use bpf_object::btf::{Btf, Linkage};
 use bpf_object::{BtfUse, LoadPlan, ProgramPlan};
-use bpf_suites::Case;
 use bpf_wire::{Mode, Output, ProgramLine, Step};
 
 use super::names::width;

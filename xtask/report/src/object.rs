@@ -235,23 +235,20 @@ mod tests {
     }
 
     #[test]
-    fn the_deciding_line_stands_out() {
-        let text = shown(&[refused(), refused()], false, false);
-        assert!(text.starts_with("main: syscall, 2 slots, 1 function\n"), "{text}");
-        assert!(
-            text.contains("    | 0: (8d) callx r1\n    > R1 type=ctx expected=func\n"),
-            "{text}"
-        );
-        assert_eq!(text.matches("expected=func").count(), 1, "{text}");
-        let text = shown(&[refused()], false, true);
-        assert!(text.contains("    > \x1b[1;31mR1 type=ctx expected=func\x1b[0m\n"), "{text}");
-    }
-
-    #[test]
-    fn what_one_execution_says_is_not_said_again() {
-        let text = shown(&[refused()], false, false);
-        assert_eq!(text.matches("BPF_PROG_LOAD failed").count(), 1, "{text}");
-        assert!(text.ends_with("\n  jit and model differ\n"), "{text}");
+    fn the_deciding_line_stands_out_and_nothing_is_said_twice() {
+        let of = |line: &str, differ: &str| {
+            format!(
+                "main: syscall, 2 slots, 1 function\n  jit           BPF_PROG_LOAD failed\n    | \
+                 0: R1=ctx() R10=fp0\n    | 0: (8d) callx r1\n    > {line}\n    | processed 1 \
+                 insns (limit 1000000)\n  {differ}\n"
+            )
+        };
+        let (decides, differ) = ("R1 type=ctx expected=func", "jit and model differ");
+        assert_eq!(shown(&[refused()], false, false), of(decides, differ));
+        let red = |text| format!("\x1b[1;31m{text}\x1b[0m");
+        assert_eq!(shown(&[refused()], false, true), of(&red(decides), &red(differ)));
+        let twice = shown(&[refused(), refused()], false, false);
+        assert_eq!(twice.matches("expected=func").count(), 1, "{twice}");
     }
 
     #[test]
@@ -285,8 +282,12 @@ mod tests {
             problems: Vec::new(),
         };
         let text = shown(&[execution], false, false);
-        assert!(text.contains("returned 0xffffffff (-1), 9 bytes of machine code\n"), "{text}");
-        assert!(text.contains("context       01 02\n"), "{text}");
+        assert_eq!(
+            text,
+            "main: syscall, 2 slots, 1 function\n  jit           returned 0xffffffff (-1), 9 bytes \
+             of machine code\n  context       01 02\n  jit: BPF_PROG_LOAD failed\n  jit and model \
+             differ\n"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use bpf_suites::Case;
+use bpf_case::Case;
 use bpf_wire::Mode;
 
 use super::history::History;
@@ -13,9 +13,7 @@ use harness_host::interrupt;
 use harness_kernel::build::{self, BuiltKernel, KernelRequest};
 use harness_kernel::series::Selection;
 use harness_report::live::Bar;
-use harness_results::event::Stream;
-use harness_results::record::{Record, Verdict};
-use harness_session::Alone;
+use harness_results::record::Record;
 use harness_session::consoles;
 use harness_session::guest::Guest;
 use harness_suites::cases::{self, Prepared, Rules};
@@ -113,16 +111,10 @@ impl Workshop for Guests {
         let initramfs = image::build()?;
         let config =
             MachineConfig::new(built.vmlinux.clone(), initramfs, self.accel.accel, self.console()?);
-        let mut guest = Guest::new(config, &built.boot);
         let patches = self.patches(built)?;
-        let rules = Rules { patches, ..Rules::on(&mut guest, built, self.modes.clone())? };
-        let mut bar = Bar::default();
-        let mut stream = Stream::new(vec![&mut bar]);
-        let records = cases::run("cases", &cases, &rules, &mut guest, &Alone, &mut stream)?;
-        if records.iter().all(|record| record.verdict != Verdict::Failed) {
-            // With a case that failed, how the guest ends tells nothing more.
-            guest.end()?;
-        }
-        Ok(records)
+        let rules = |guest: &mut Guest| {
+            Ok(Rules { patches, ..Rules::on(guest, built, self.modes.clone())? })
+        };
+        cases::run_alone("cases", &cases, config, built, rules, &mut Bar::default())
     }
 }

@@ -21,9 +21,7 @@ use harness_kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
 use harness_kernel::series::{Patch, Selection, Series};
 use harness_report::json;
 use harness_report::live::Bar;
-use harness_results::event::Stream;
-use harness_results::record::{Record, Verdict};
-use harness_session::Alone;
+use harness_results::record::Record;
 use harness_session::consoles;
 use harness_session::guest::Guest;
 use harness_suites::cases::{self, Prepared, Rules};
@@ -260,25 +258,19 @@ impl Lab for Guests {
             .built
             .get(kernel)
             .with_context(|| format!("{} was not built here", kernel.display()))?;
-        let mut guest = Guest::new(config, &built.boot);
-        let rules = Rules {
-            fail_fast,
-            // The baseline has shown that the kernel supports everything; a mutant that it makes
-            // fail has to be noticed by a case.
-            probe: mutant.is_none(),
-            declared: true,
-            patches: Some(self.series.patches.iter().map(Patch::subject).collect()),
-            ..Rules::on(&mut guest, built, Mode::ALL.to_vec())?
+        let rules = |guest: &mut Guest| {
+            Ok(Rules {
+                fail_fast,
+                // The baseline has shown that the kernel supports everything; a mutant that it makes
+                // fail has to be noticed by a case.
+                probe: mutant.is_none(),
+                declared: true,
+                patches: Some(self.series.patches.iter().map(Patch::subject).collect()),
+                ..Rules::on(guest, built, Mode::ALL.to_vec())?
+            })
         };
-        let mut bar = Bar::default();
-        let mut stream = Stream::new(vec![&mut bar]);
         let part = format!("cases on {name}");
-        let records = cases::run(&part, cases, &rules, &mut guest, &Alone, &mut stream)?;
-        if records.iter().all(|record| record.verdict != Verdict::Failed) {
-            // With a case that failed, how the guest ends tells nothing more.
-            guest.end().with_context(|| format!("ending the guest of {name}"))?;
-        }
-        Ok(records)
+        cases::run_alone(&part, cases, config, built, rules, &mut Bar::default())
     }
 }
 

@@ -2,8 +2,8 @@
 //! judges the kernel's answer.
 
 use anyhow::Result;
+use bpf_case::{Case, Feature};
 use bpf_object::LoadPlan;
-use bpf_suites::{Case, Feature};
 use bpf_wire::{Mode, Response};
 
 use super::explore::Explorer;
@@ -18,11 +18,12 @@ use super::subject::subject;
 use super::traces::Traces;
 use super::xlated;
 use harness_kernel::build::BuiltKernel;
-use harness_results::event::{Sort, Stream};
-use harness_results::record::{FailureClass, Record};
+use harness_results::event::{Reporter, Sort, Stream};
+use harness_results::record::{FailureClass, Record, Verdict};
 use harness_session::guest::Guest;
 use harness_session::test::{Found, Judge, Plan, Test, Unmet};
-use harness_session::{self as session, Crew, Executor, Part};
+use harness_session::{self as session, Alone, Crew, Executor, Part};
+use harness_vm::MachineConfig;
 
 /// How cases are run, and on what.
 #[derive(Clone, Debug)]
@@ -106,6 +107,30 @@ pub fn run(
     let tests: Vec<&dyn Test> = tests.iter().map(|test| test as &dyn Test).collect();
     let how = session::Rules { modes: rules.modes.clone(), fail_fast: rules.fail_fast };
     session::run(Part { name, total: None }, &tests, &how, executor, crew, stream)
+}
+
+/// Runs cases on a kernel, in one guest that is started for them, and ended in order unless one failed:
+/// then how it ends tells nothing more.
+///
+/// # Errors
+///
+/// As of [`run`]; when the guest does not end in order.
+pub fn run_alone(
+    name: &str,
+    cases: &[Prepared],
+    config: MachineConfig,
+    built: &BuiltKernel,
+    rules: impl FnOnce(&mut Guest) -> Result<Rules>,
+    reporter: &mut dyn Reporter,
+) -> Result<Vec<Record>> {
+    let mut guest = Guest::new(config, &built.boot);
+    let rules = rules(&mut guest)?;
+    let mut stream = Stream::new(vec![reporter]);
+    let records = run(name, cases, &rules, &mut guest, &Alone, &mut stream)?;
+    if records.iter().all(|record| record.verdict != Verdict::Failed) {
+        guest.end()?;
+    }
+    Ok(records)
 }
 
 /// A case on a kernel.

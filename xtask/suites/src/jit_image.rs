@@ -10,9 +10,9 @@ mod emission;
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
+use bpf_case::Case;
 use bpf_isa::Insn;
 use bpf_object::LoadPlan;
-use bpf_suites::Case;
 use bpf_wire::{BatchReport, Output};
 
 use super::lower::Role;

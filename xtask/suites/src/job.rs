@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use bpf_case::Case;
 use bpf_wire::Mode;
 
 use crate::cases::{self, Prepared, Rules};
@@ -18,7 +19,7 @@ use crate::recorded::MadeWith;
 use crate::select::{Selected, select};
 use crate::test_bpf::recorded::Recorded;
 use crate::test_bpf::{self, ModuleTest, Reference};
-use crate::verifier::{compile, run::Suite};
+use crate::verifier::{compile, run::Suite, suite::Wanted};
 use harness_host::exit::{Status, Stop};
 use harness_host::ui::errln;
 use harness_kernel::build::{self, BuiltKernel};
@@ -34,6 +35,8 @@ use harness_session::{self as session, Alone, Part};
 /// What to run, and on what.
 #[derive(Clone, Debug)]
 pub struct Job {
+    /// All cases there are.
+    pub cases: Vec<Case>,
     /// Regular expressions over names; everything without.
     pub filters: Vec<String>,
     /// Modes; every one without.
@@ -52,8 +55,9 @@ pub struct Job {
 
 impl Job {
     /// Everything on a kernel, in as many guests as pay.
-    pub fn everything(on: On) -> Self {
+    pub fn everything(cases: Vec<Case>, on: On) -> Self {
         Self {
+            cases,
             filters: Vec::new(),
             modes: Vec::new(),
             partition: None,
@@ -70,7 +74,7 @@ impl Job {
     ///
     /// [`Stop::Usage`] as of [`select`].
     pub fn selected(&self) -> Result<Selected, Stop> {
-        let mut selected = select(bpf_suites::all(), &self.filters)?;
+        let mut selected = select(self.cases.clone(), &self.filters)?;
         if let Some(partition) = self.partition {
             selected.keep(partition);
         }
@@ -104,6 +108,10 @@ impl Job {
             Some(jobs) => {
                 helpers::fit(jobs, guest.memory_mib())?;
                 jobs
+            }
+            // The kernel's tests of the verifier are thousands.
+            None if selected.verifier.as_ref().is_some_and(Wanted::is_all) => {
+                helpers::most(guest.memory_mib(), usize::MAX)
             }
             None => helpers::most(guest.memory_mib(), selected.cases.len()),
         };

@@ -1,6 +1,6 @@
 //! Compares what the kernel did with what the case states and what the model computed.
 
-use bpf_suites::{Blinding, Case, Expect, RejectedAt, Rejection, Run};
+use bpf_case::{Blinding, Case, Expect, RejectedAt, Rejection, Run};
 use bpf_wire::{BatchReport, Failure, Mode, Output};
 
 use super::checks::{held, one_check};

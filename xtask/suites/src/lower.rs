@@ -1,8 +1,8 @@
 //! Lowers a case and its load plan to the steps that the agent executes.
 
+use bpf_case::{Act, Case, Expect, Run};
 use bpf_isa::{MAP_TYPE_INSN_ARRAY, MAP_TYPE_PROG_ARRAY};
 use bpf_object::{LoadPlan, MapPlan, ProgramPlan};
-use bpf_suites::{Act, Case, Expect, Run};
 use bpf_wire::{MapBtf, ProgramLoad, Step};
 
 pub use harness_session::test::{Lowered, Role};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
+use bpf_case::{Blinding, Case, Expect, Feature, LoadOptions, Run, Source};
 use bpf_object::BtfUse;
-use bpf_suites::{Blinding, Case, Expect, Feature, LoadOptions, Run, Source};
 use bpf_wire::{Mode, Output};
 
 use super::lower::{Role, lower};

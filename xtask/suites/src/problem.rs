@@ -1,7 +1,7 @@
 //! What a judge looks at and what it finds wrong.
 
+use bpf_case::Case;
 use bpf_object::LoadPlan;
-use bpf_suites::Case;
 use bpf_wire::{BatchReport, Mode};
 
 use super::explore::Finding;

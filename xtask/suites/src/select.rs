@@ -1,6 +1,6 @@
 //! Which cases a command is about.
 
-use bpf_suites::Case;
+use bpf_case::Case;
 use regex::{Regex, RegexSet};
 
 use super::partition::Partition;
@@ -90,7 +90,7 @@ pub fn one(cases: Vec<Case>, text: &str) -> Result<Case, Stop> {
 
 #[cfg(test)]
 mod tests {
-    use bpf_suites::builder::accepts;
+    use bpf_case::builder::accepts;
 
     use super::*;
 

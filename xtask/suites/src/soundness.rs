@@ -6,8 +6,8 @@
 //!
 //! [`explore`]: super::explore
 
+use bpf_case::{Case, Expect};
 use bpf_model::Input;
-use bpf_suites::{Case, Expect};
 use bpf_wire::{Failure, Output};
 
 use super::explore::{Explorer, Finding};

@@ -1,10 +1,10 @@
 //! Checks the translated instructions that the kernel hands out: calls and loads of addresses are in
 //! the form in which a program is loaded, and none of them shows an address of the kernel.
 
+use bpf_case::{Case, TABLES_IN_DUMPS};
 use bpf_isa::opcode::{PSEUDO_FUNC, PSEUDO_MAP_VALUE};
 use bpf_isa::{Insn, MAP_TYPE_INSN_ARRAY};
 use bpf_object::{LoadPlan, ProgramPlan};
-use bpf_suites::{Case, TABLES_IN_DUMPS};
 use bpf_wire::{BatchReport, Mode, Output};
 
 use super::jit_image::Emission;

@@ -3,7 +3,7 @@
 
 use std::env;
 
-use bpf_suites::builder::accepts;
+use bpf_case::builder::accepts;
 use bpf_wire::{BatchReport, Failure, Request};
 
 use super::*;

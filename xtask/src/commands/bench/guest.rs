@@ -10,13 +10,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use bpf_suites::{Blinding, Case, Expect};
+use anyhow::{Result, ensure};
+use bpf_case::{Blinding, Case, Expect};
 use bpf_wire::{Mode, Step};
 use clap::Args;
 use serde::Serialize;
 
-use super::processor;
+use super::{Spread, processor, store};
 use crate::cli::GuestArgs;
 use harness_host::exit::{Status, Stop};
 use harness_host::interrupt;
@@ -82,13 +82,6 @@ struct Row {
     ratio: Spread,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-struct Spread {
-    min: f64,
-    median: f64,
-    max: f64,
-}
-
 /// A case and what the bare loop does of it.
 #[derive(Clone)]
 struct Subject {
@@ -142,11 +135,7 @@ impl Guest {
             rows,
         };
         out!("{}", table(&report));
-        if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(&report)? + "\n";
-            std::fs::write(path, text)
-                .with_context(|| format!("failed to write {}", path.display()))?;
-        }
+        store(&report, self.json.as_deref())?;
         Ok(Status::Passed)
     }
 
@@ -244,17 +233,10 @@ fn row(what: &'static str, modes: &[Mode], cases: usize, rounds: &[(Duration, Du
         what,
         mode: if let [mode] = modes { mode.name() } else { "each" },
         cases,
-        harness: spread(rounds.iter().map(|(harness, _)| rate(harness))),
-        bare: spread(rounds.iter().map(|(_, bare)| rate(bare))),
-        ratio: spread(rounds.iter().map(|(harness, bare)| rate(harness) / rate(bare))),
+        harness: Spread::of(rounds.iter().map(|(harness, _)| rate(harness))),
+        bare: Spread::of(rounds.iter().map(|(_, bare)| rate(bare))),
+        ratio: Spread::of(rounds.iter().map(|(harness, bare)| rate(harness) / rate(bare))),
     }
-}
-
-fn spread(values: impl Iterator<Item = f64>) -> Spread {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let at = |index: usize| values.get(index).copied().unwrap_or_default();
-    Spread { min: at(0), median: at(values.len() / 2), max: at(values.len().saturating_sub(1)) }
 }
 
 fn table(report: &Report) -> String {
@@ -275,7 +257,7 @@ fn table(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bpf_suites::builder::{accepts, errno, rejects};
+    use bpf_case::builder::{accepts, errno, rejects};
 
     use super::*;
 

@@ -4,11 +4,12 @@
 //! the time is the verifier's own. Programs are loaded, not run.
 
 use anyhow::{Context, Result};
-use bpf_suites::{Case, Feature};
+use bpf_case::{Case, Feature};
 use bpf_wire::{BatchReport, Mode, Output, Step};
 use clap::Args;
 use serde::Serialize;
 
+use super::store;
 use crate::cli::GuestArgs;
 use harness_host::exit::{Status, Stop};
 use harness_host::interrupt;
@@ -105,11 +106,7 @@ impl Verifier {
             })
             .collect();
         out!("{}", table(&rows, self.all));
-        if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(&rows)? + "\n";
-            std::fs::write(path, text)
-                .with_context(|| format!("failed to write {}", path.display()))?;
-        }
+        store(&rows, self.json.as_deref())?;
         Ok(if rows.iter().any(Row::is_dearer) { Status::CaseFailed } else { Status::Passed })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bpf_suites::builder::accepts;
+use bpf_case::builder::accepts;
 use bpf_wire::Mode;
 
 use super::*;

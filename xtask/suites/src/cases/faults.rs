@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use bpf_suites::builder::accepts;
+use bpf_case::builder::accepts;
 use bpf_wire::{Fault, Mode, Request, Response, Step, marker};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

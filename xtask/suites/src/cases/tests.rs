@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
-use bpf_suites::builder::{accepts, errno, rejects};
-use bpf_suites::{Case, Feature};
+use bpf_case::builder::{accepts, errno, rejects};
+use bpf_case::{Case, Feature};
 use bpf_wire::{Batch, BatchReport, Failure, Mode, Output, Request, Step};
 
 use super::{Emission, Prepared, Rules, prepare};
