@@ -52,8 +52,8 @@ impl Edit {
         for number in 1..=self.rounds {
             interrupt::check()?;
             edited.change(number)?;
-            let mut round = build()?;
-            round.extend(session(&case.name)?);
+            let (harness, mut round) = build()?;
+            round.extend(session(&harness, &case.name)?);
             rounds.push(round);
             progress.inc(1);
         }
@@ -134,8 +134,8 @@ fn cargo() -> Command {
     cargo
 }
 
-/// Builds the harness; what each crate took that was compiled.
-fn build() -> Result<Round> {
+/// Builds the harness: where it is, and what each crate took that was compiled.
+fn build() -> Result<(PathBuf, Round)> {
     let mut command = cargo();
     command.args(["build", "--quiet", "--package", "xtask", "--message-format=json"]);
     command.stdout(Stdio::piped());
@@ -143,8 +143,10 @@ fn build() -> Result<Round> {
     let mut group = Group::spawn(&mut command, Stdio::null()).context("failed to start cargo")?;
     let stdout = group.pipes().1.context("cargo has no output")?;
     let mut round = Round::new();
+    let mut harness = None;
     for line in BufReader::new(stdout).lines() {
         let message: Value = serde_json::from_str(&line?).context("failed to read from cargo")?;
+        harness = message["executable"].as_str().map(PathBuf::from).or(harness);
         if message["reason"] == "compiler-artifact" && message["fresh"] == false {
             let name = message["target"]["name"].as_str().unwrap_or_default();
             round.push((format!("compile {name}"), last.elapsed()));
@@ -154,18 +156,20 @@ fn build() -> Result<Round> {
     let status = group.wait()?;
     ensure!(status.success(), "cargo build failed: {status}");
     round.push(("cargo itself".to_owned(), last.elapsed()));
-    Ok(round)
+    Ok((harness.context("cargo does not say where the harness is")?, round))
 }
 
 /// Runs a case, which has to pass; what that took.
-fn session(name: &str) -> Result<Round> {
+fn session(harness: &Path, name: &str) -> Result<Round> {
     let folder = tempfile::tempdir().context("failed to create a temporary folder")?;
     let json = folder.path().join("report.json");
-    let mut command = Command::new(std::env::current_exe().context("failed to find the harness")?);
+    let mut command = Command::new(harness);
     command.args(["test", &format!("^{}$", name), "--jobs", "1", "--json"]).arg(&json);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let started = Instant::now();
-    let status = Group::spawn(&mut command, Stdio::null())?.wait()?;
+    let status = Group::spawn(&mut command, Stdio::null())
+        .with_context(|| format!("failed to start {}", harness.display()))?
+        .wait()?;
     let took = started.elapsed();
     interrupt::check()?;
     if !status.success() {
