@@ -11,3 +11,6 @@ pub use case::{
     Act, Blinding, Case, Check, Expect, Feature, LoadOptions, PlanError, RejectedAt, Rejection,
     Run, Source, TABLES_IN_DUMPS, Words,
 };
+
+/// A suite: the part of its cases' names before the `/`, and what makes the cases.
+pub type Suite = (&'static str, fn() -> Vec<Case>);

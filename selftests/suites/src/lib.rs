@@ -17,5 +17,5 @@ pub use bpf_case::{
     Act, Blinding, Case, Check, Expect, Feature, LoadOptions, PlanError, RejectedAt, Rejection,
     Run, Source, Words, builder,
 };
-pub use registry::all;
+pub use registry::{SUITES, all};
 pub use stack::{Deep, deepest};

@@ -255,7 +255,7 @@ impl Check {
         let base = bases::default_name();
         let kernel = KernelRequest { config: owned(config), ..KernelRequest::of_base(&base) };
         let on = On { install_deps: self.host.install_deps, accel: Choice::Auto, kernel };
-        let job = Job { filters: owned(filters), ..Job::everything(bpf_suites::all(), on) };
+        let job = Job { filters: owned(filters), ..Job::everything(crate::suites(), on) };
         job.run(vec![&mut Live::new(SHOWN_STEPS, false), &mut files])
     }
 }

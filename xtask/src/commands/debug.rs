@@ -61,7 +61,7 @@ pub(crate) struct Debug {
 impl Debug {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let case = select::one(bpf_suites::all(), &self.case)?;
+        let case = select::one(crate::suites(), &self.case)?;
         if self.gdb && !stdin().is_terminal() {
             return Err(Stop::Usage("--gdb needs a terminal; leave it out".to_owned()).into());
         }

@@ -25,7 +25,7 @@ use harness_results::record::Record;
 use harness_session::consoles;
 use harness_session::guest::Guest;
 use harness_suites::cases::{self, Prepared, Rules};
-use harness_suites::select::select;
+use harness_suites::select::{candidates, select};
 use harness_vm::MachineConfig;
 use harness_vm::accel::{self, Accel};
 use harness_vm::image;
@@ -120,7 +120,7 @@ impl Mutate {
     }
 
     fn campaign(&self, series: &Series, mutants: &[Mutant]) -> Result<Status> {
-        let cases = select(bpf_suites::all(), &self.cases)?.cases;
+        let cases = select(candidates(crate::suites(), &self.cases), &self.cases)?.cases;
         needs::ensure(self.host.install_deps)?;
         let initramfs = image::build()?;
         let decision = accel::decide(self.accel.into())?;
@@ -189,7 +189,7 @@ fn load(base: &str) -> Result<(Series, Vec<Mutant>)> {
 }
 
 fn check_headers(series: &Series, mutants: &[Mutant]) -> Result<()> {
-    let cases = bpf_suites::all();
+    let cases = candidates(crate::suites(), &[]);
     let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     let fragments = paths::repository().join("images/kernel");
     for mutant in mutants {

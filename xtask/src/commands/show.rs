@@ -54,7 +54,7 @@ pub(crate) struct Show {
 impl Show {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let case = select::one(bpf_suites::all(), &self.case)?;
+        let case = select::one(crate::suites(), &self.case)?;
         let plan = case.plan().map_err(|error| {
             Stop::CaseFailed(format!("the case {} does not compile: {error}", case.name))
         })?;

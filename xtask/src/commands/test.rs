@@ -77,7 +77,7 @@ impl Test {
     /// Runs the command.
     pub(crate) fn run(mut self) -> Result<Status> {
         let job = Job {
-            cases: bpf_suites::all(),
+            suites: crate::suites(),
             filters: self.filters,
             modes: self.mode,
             partition: self.partition,

@@ -9,17 +9,17 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use bpf_case::Case;
+use bpf_case::Suite;
 use bpf_wire::Mode;
 
 use crate::cases::{self, Prepared, Rules};
 use crate::inputs;
 use crate::partition::Partition;
 use crate::recorded::MadeWith;
-use crate::select::{Selected, select};
+use crate::select::{Selected, candidates, select};
 use crate::test_bpf::recorded::Recorded;
 use crate::test_bpf::{self, ModuleTest, Reference};
-use crate::verifier::{compile, run::Suite, suite::Wanted};
+use crate::verifier::{compile, run, suite::Wanted};
 use harness_host::exit::{Status, Stop};
 use harness_host::ui::errln;
 use harness_kernel::build::{self, BuiltKernel};
@@ -35,8 +35,8 @@ use harness_session::{self as session, Alone, Part};
 /// What to run, and on what.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// All cases there are.
-    pub cases: Vec<Case>,
+    /// The suites of cases there are.
+    pub suites: &'static [Suite],
     /// Regular expressions over names; everything without.
     pub filters: Vec<String>,
     /// Modes; every one without.
@@ -55,9 +55,9 @@ pub struct Job {
 
 impl Job {
     /// Everything on a kernel, in as many guests as pay.
-    pub fn everything(cases: Vec<Case>, on: On) -> Self {
+    pub fn everything(suites: &'static [Suite], on: On) -> Self {
         Self {
-            cases,
+            suites,
             filters: Vec::new(),
             modes: Vec::new(),
             partition: None,
@@ -74,7 +74,7 @@ impl Job {
     ///
     /// [`Stop::Usage`] as of [`select`].
     pub fn selected(&self) -> Result<Selected, Stop> {
-        let mut selected = select(self.cases.clone(), &self.filters)?;
+        let mut selected = select(candidates(self.suites, &self.filters), &self.filters)?;
         if let Some(partition) = self.partition {
             selected.keep(partition);
         }
@@ -185,7 +185,7 @@ impl Parts<'_, '_> {
         if let Some(wanted) = &selected.verifier
             && !self.stops()
         {
-            let suite = Suite {
+            let suite = run::Suite {
                 kernel: &job.on.kernel,
                 built: self.built,
                 modes: job.modes(&Mode::ALL),

@@ -43,7 +43,7 @@ type Round = Vec<(String, Duration)>;
 impl Edit {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let case = select::one(bpf_suites::all(), &self.case)?;
+        let case = select::one(crate::suites(), &self.case)?;
         let mut edited = Edited::find(&paths::repository().join(CASES), &case.about)?;
         // The first build after another one with other features says nothing.
         build()?;

@@ -28,7 +28,7 @@ use harness_session::guest;
 use harness_session::start::{Started, start};
 use harness_suites::cases::{self, Prepared, Rules};
 use harness_suites::lower::lower;
-use harness_suites::select::select;
+use harness_suites::select::{candidates, select};
 
 /// Batches of a loop that the guest is sent at once: what it takes has to end before the deadline.
 const CHUNK: usize = 32;
@@ -140,7 +140,7 @@ impl Guest {
     }
 
     fn subjects(&self) -> Result<Vec<Subject>> {
-        let mut cases = select(bpf_suites::all(), &self.filters)?.cases;
+        let mut cases = select(candidates(crate::suites(), &self.filters), &self.filters)?.cases;
         cases.retain(runs_everywhere);
         let mut subjects = Vec::new();
         for case in evenly(cases, self.cases as usize) {

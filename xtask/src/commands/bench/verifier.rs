@@ -19,7 +19,7 @@ use harness_session::guest::Guest;
 use harness_session::start::start;
 use harness_session::{Answer, Executor};
 use harness_suites::lower::lower;
-use harness_suites::select::select;
+use harness_suites::select::{candidates, select};
 
 /// `BPF_LOG_STATS` (`include/linux/bpf_verifier.h`): the numbers alone.
 const LOG_STATS: u32 = 4;
@@ -115,7 +115,7 @@ impl Verifier {
             [] => DEFAULT.map(str::to_owned).to_vec(),
             named => named.to_vec(),
         };
-        let all = bpf_suites::all();
+        let all = candidates(crate::suites(), &[]);
         // Not every default is in every tree.
         let known = |filter: &String| select(all.clone(), std::slice::from_ref(filter)).is_ok();
         let filters = match &self.filters[..] {
