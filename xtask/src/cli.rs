@@ -13,7 +13,7 @@ use harness_kernel::bases;
 use harness_kernel::build::KernelRequest;
 use harness_kernel::series::Selection;
 use harness_report::files::{FORMATS, Files, Format};
-use harness_suites::start::On;
+use harness_session::start::On;
 use harness_vm::accel::Choice;
 
 /// Tests BPF's indirect jump and call in a real kernel.

@@ -8,8 +8,6 @@ mod narrowing;
 mod rejected;
 mod shape;
 
-pub use base_faults::TABLES_IN_DUMPS;
-
 use crate::{Case, Feature};
 
 /// The cases of the suite: what must work first, then what must be refused, then what

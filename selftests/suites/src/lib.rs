@@ -3,9 +3,7 @@
 //! A case is a program, in the assembler's notation or in Rust, its inputs, and what must come of them.
 //! [`all`] lists every case; [`builder`] has the words that cases are written in.
 
-pub mod builder;
 mod callx;
-mod case;
 pub mod dispatch;
 mod gotox;
 mod isa;
@@ -14,10 +12,10 @@ mod programs;
 mod registry;
 mod stack;
 
-pub use case::{
+pub(crate) use bpf_case::case;
+pub use bpf_case::{
     Act, Blinding, Case, Check, Expect, Feature, LoadOptions, PlanError, RejectedAt, Rejection,
-    Run, Source, Words,
+    Run, Source, Words, builder,
 };
-pub use gotox::TABLES_IN_DUMPS;
-pub use registry::all;
+pub use registry::{SUITES, all};
 pub use stack::{Deep, deepest};

@@ -1,27 +1,31 @@
 //! Every case there is, in the order in which they are reported.
 
+use bpf_case::Suite;
+
 use crate::{Case, callx, dispatch, gotox, isa, maps, programs, stack};
 
-/// All cases of all suites, sorted by suite. Inside a suite they keep the order of its files,
-/// which goes from simple to hard.
+/// All suites, sorted. Inside a suite cases keep the order of its files, which goes from simple to
+/// hard.
+pub const SUITES: [Suite; 7] = [
+    ("callx", callx::cases),
+    ("dispatch", dispatch::cases),
+    ("gotox", gotox::cases),
+    ("isa", isa::cases),
+    ("maps", maps::cases),
+    ("programs", programs::cases),
+    ("stack", stack::cases),
+];
+
+/// All cases of all suites.
 pub fn all() -> Vec<Case> {
-    [
-        callx::cases(),
-        dispatch::cases(),
-        gotox::cases(),
-        isa::cases(),
-        maps::cases(),
-        programs::cases(),
-        stack::cases(),
-    ]
-    .concat()
+    SUITES.into_iter().flat_map(|(_, cases)| cases()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::all;
+    use super::{SUITES, all};
     use crate::Expect;
 
     #[test]
@@ -38,6 +42,15 @@ mod tests {
                 case.name
             );
             assert!(seen.insert(case.name.clone()), "{} twice", case.name);
+        }
+    }
+
+    #[test]
+    fn cases_are_named_after_their_suite() {
+        for (suite, cases) in SUITES {
+            for case in cases() {
+                assert!(case.name.starts_with(&format!("{suite}/")), "{} in {suite}", case.name);
+            }
         }
     }
 

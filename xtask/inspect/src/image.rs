@@ -6,17 +6,17 @@
 //! more with a line for each instruction. Only what came out the same that way is aligned by it.
 
 use anyhow::{Result, bail};
+use bpf_case::Case;
 use bpf_isa::{Insn, MAP_TYPE_INSN_ARRAY};
 use bpf_object::btf::{Btf, Linkage};
 use bpf_object::{BtfUse, LoadPlan, ProgramPlan};
-use bpf_suites::Case;
 use bpf_wire::{Mode, Output, ProgramLine, Step};
 
 use super::names::width;
 use harness_results::notation::errno_name;
+use harness_session::Executor;
 use harness_suites::judge::describe;
 use harness_suites::lower::{Role, lower};
-use harness_suites::session::{Answer, Executor};
 
 /// Bits of `line_col` below the number of the line (`BPF_LINE_INFO_LINE_NUM()`,
 /// include/uapi/linux/bpf.h).
@@ -227,10 +227,7 @@ fn load(
     executor: &mut dyn Executor,
 ) -> Result<Found> {
     let (asks, steps): (Vec<Ask>, Vec<Step>) = steps.into_iter().unzip();
-    let (report, splats) = match executor.execute(&case.name, mode, steps)? {
-        Answer::Report { report, splats } => (report, splats),
-        Answer::Dead(failure) => return Err(failure.into_error()),
-    };
+    let (report, splats) = executor.execute(&case.name, mode, steps)?.into_report()?;
     let programs = plan.programs.iter().map(|_| ProgramImage::default()).collect();
     let mut image = Image { programs, splats, ..Image::default() };
     for (ask, step) in asks.into_iter().zip(report.steps) {

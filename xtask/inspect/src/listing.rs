@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
+use bpf_case::Case;
 use bpf_object::{LoadPlan, ProgramPlan};
-use bpf_suites::Case;
 use bpf_wire::{Mode, ProgramLine};
 use serde::Serialize;
 
@@ -127,10 +127,10 @@ pub fn before_load(case: &Case, plan: &LoadPlan) -> Result<Listing> {
     let mut notes = Vec::new();
     if placed.iter().any(Option::is_none) {
         notes.push(match case.source {
-            bpf_suites::Source::Rust(_) => {
+            bpf_case::Source::Rust(_) => {
                 "the source is Rust, which stands beside the code without being aligned".to_owned()
             }
-            bpf_suites::Source::Assembly(_) => {
+            bpf_case::Source::Assembly(_) => {
                 "the case changes its program after it is assembled: the source is not aligned"
                     .to_owned()
             }

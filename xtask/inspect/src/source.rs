@@ -1,9 +1,9 @@
 //! The source of a case as its author wrote it, and which line each instruction comes from.
 
 use anyhow::{Context, Result};
+use bpf_case::{Case, Source as Written};
 use bpf_isa::{FunctionLines, assemble_with_lines};
 use bpf_object::ProgramPlan;
-use bpf_suites::{Case, Source as Written};
 use serde::Serialize;
 
 use harness_host::paths;

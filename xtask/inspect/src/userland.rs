@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use bpf_suites::Case;
+use bpf_case::Case;
 use bpf_wire::{Batch, Mode, Request, encode};
 use goblin::elf::Elf;
 
@@ -167,7 +167,7 @@ pub fn cases(cases: &[Case], tree: &mut Tree) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use bpf_suites::builder::accepts;
+    use bpf_case::builder::accepts;
     use bpf_wire::Decoder;
 
     use super::*;

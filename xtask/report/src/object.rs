@@ -3,12 +3,10 @@
 
 use std::fmt::Write;
 
-use bpf_model::Input;
-use bpf_object::ProgramPlan;
-
 use super::terminal;
 use harness_results::notation::hex;
-use harness_suites::object::{Execution, Options, Outcome, Ran};
+use harness_results::object::{Execution, ObjectRun, Outcome, Ran};
+use harness_results::record::{Record, Verdict};
 
 /// Lines of a log that are shown before those that decided.
 const SHOWN_BEFORE: usize = 20;
@@ -56,22 +54,16 @@ const TYPES: [&str; 33] = [
     "netfilter",
 ];
 
-/// One program: what each execution gave, and what is wrong with that.
-pub fn program(
-    plan: &ProgramPlan,
-    executions: &[Execution],
-    problems: &[String],
-    options: &Options,
-    colour: bool,
-) -> String {
-    let whole_log = options.log_level > 0;
-    let number = plan.prog_type;
-    let name = TYPES.get(number as usize).copied().unwrap_or("unknown type");
-    let functions = match plan.functions.len() {
+/// One program: what each execution gave, and what is wrong with that. With `whole_log`, the log of
+/// accepted programs too.
+pub fn program(run: &ObjectRun, whole_log: bool, colour: bool) -> String {
+    let ObjectRun { executions, problems, prog_type, .. } = run;
+    let name = TYPES.get(*prog_type as usize).copied().unwrap_or("unknown type");
+    let functions = match run.functions {
         1 => "1 function".to_owned(),
         count => format!("{count} functions"),
     };
-    let mut text = format!("{}: {name}, {} slots, {functions}\n", plan.name, plan.insns.len());
+    let mut text = format!("{}: {name}, {} slots, {functions}\n", run.program, run.slots);
     let mut shown: Vec<&str> = Vec::new();
     for execution in executions {
         let _ = writeln!(text, "  {:<13} {}", execution.by, said(execution));
@@ -84,7 +76,7 @@ pub fn program(
         }
     }
     if let Some(ran) = executions.iter().find_map(ran) {
-        memory(&ran, &options.input, &mut text);
+        memory(&ran, run, &mut text);
     }
     // What is wrong with one execution stands in its line.
     let of_one = |execution: &Execution| format!("{}: {}", execution.by, said(execution));
@@ -157,7 +149,7 @@ fn deciding(lines: &[&str]) -> Vec<usize> {
 }
 
 /// What a run left: context and packet where it changed them, and the maps.
-fn memory(ran: &Ran, input: &Input, text: &mut String) {
+fn memory(ran: &Ran, before: &ObjectRun, text: &mut String) {
     let mut region = |what: &str, bytes: &[u8], before: &[u8]| {
         if bytes != before && !bytes.is_empty() {
             let more = if bytes.len() > SHOWN_BYTES { " …" } else { "" };
@@ -165,8 +157,8 @@ fn memory(ran: &Ran, input: &Input, text: &mut String) {
             let _ = writeln!(text, "  {what:<13} {}{more}", hex(start));
         }
     };
-    region("context", &ran.ctx, &input.ctx);
-    region("packet", &ran.packet, &input.packet);
+    region("context", &ran.ctx, &before.ctx);
+    region("packet", &ran.packet, &before.packet);
     for map in &ran.maps {
         let _ = writeln!(text, "  map {} ({} elements)", map.name, map.elements.len());
         for (key, value) in map.elements.iter().take(SHOWN_ELEMENTS) {
@@ -184,18 +176,33 @@ fn painted(line: &str, style: &str, colour: bool) -> String {
     if colour { format!("\x1b[{style}m{line}\x1b[0m") } else { line.to_owned() }
 }
 
-/// An annotated test that did not hold: its records, with the log's end.
-pub fn annotated(name: &str, records: &[harness_results::record::Record]) -> String {
-    let mut text = format!("FAILED {name}\n");
-    for record in records {
-        terminal::verdict(record, &mut text);
-        terminal::log_of(record, &mut text);
+/// One annotated test, its log's end where it failed; one line where it passed in all modes.
+pub fn annotated(records: &[Record]) -> String {
+    let Some(first) = records.first() else { return String::new() };
+    if records.iter().any(Record::is_bad) {
+        let mut text = format!("FAILED {}\n", first.name);
+        for record in records {
+            terminal::verdict(record, &mut text);
+            terminal::log_of(record, &mut text);
+        }
+        return text;
     }
-    text
+    let modes: Vec<&str> = records.iter().map(|record| record.mode).collect();
+    let verdict = match first.verdict {
+        Verdict::Skipped => "skipped",
+        _ => "passed ",
+    };
+    let notes = match first.notes.as_slice() {
+        [] => String::new(),
+        notes => format!(" ({})", notes.join(", ")),
+    };
+    format!("{verdict} {} in {}{notes}\n", first.name, modes.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
+    use bpf_wire::Mode;
+
     use super::*;
 
     const LOG: &str = "0: R1=ctx() R10=fp0\n0: (8d) callx r1\nR1 type=ctx expected=func\n\
@@ -212,30 +219,36 @@ mod tests {
     }
 
     fn shown(executions: &[Execution], whole: bool, colour: bool) -> String {
-        let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
-        let options = Options { log_level: whole.into(), ..Options::default() };
         let problems = ["jit: BPF_PROG_LOAD failed".to_owned(), "jit and model differ".to_owned()];
-        program(&plan.programs[0], executions, &problems, &options, colour)
+        let run = ObjectRun {
+            file: "f.o".into(),
+            program: "main".to_owned(),
+            prog_type: 31,
+            executions: executions.to_vec(),
+            problems: problems.into(),
+            slots: 2,
+            functions: 1,
+            ctx: Vec::new(),
+            packet: Vec::new(),
+        };
+        program(&run, whole, colour)
     }
 
     #[test]
-    fn the_deciding_line_stands_out() {
-        let text = shown(&[refused(), refused()], false, false);
-        assert!(text.starts_with("main: syscall, 2 slots, 1 function\n"), "{text}");
-        assert!(
-            text.contains("    | 0: (8d) callx r1\n    > R1 type=ctx expected=func\n"),
-            "{text}"
-        );
-        assert_eq!(text.matches("expected=func").count(), 1, "{text}");
-        let text = shown(&[refused()], false, true);
-        assert!(text.contains("    > \x1b[1;31mR1 type=ctx expected=func\x1b[0m\n"), "{text}");
-    }
-
-    #[test]
-    fn what_one_execution_says_is_not_said_again() {
-        let text = shown(&[refused()], false, false);
-        assert_eq!(text.matches("BPF_PROG_LOAD failed").count(), 1, "{text}");
-        assert!(text.ends_with("\n  jit and model differ\n"), "{text}");
+    fn the_deciding_line_stands_out_and_nothing_is_said_twice() {
+        let of = |line: &str, differ: &str| {
+            format!(
+                "main: syscall, 2 slots, 1 function\n  jit           BPF_PROG_LOAD failed\n    | \
+                 0: R1=ctx() R10=fp0\n    | 0: (8d) callx r1\n    > {line}\n    | processed 1 \
+                 insns (limit 1000000)\n  {differ}\n"
+            )
+        };
+        let (decides, differ) = ("R1 type=ctx expected=func", "jit and model differ");
+        assert_eq!(shown(&[refused()], false, false), of(decides, differ));
+        let red = |text| format!("\x1b[1;31m{text}\x1b[0m");
+        assert_eq!(shown(&[refused()], false, true), of(&red(decides), &red(differ)));
+        let twice = shown(&[refused(), refused()], false, false);
+        assert_eq!(twice.matches("expected=func").count(), 1, "{twice}");
     }
 
     #[test]
@@ -269,7 +282,21 @@ mod tests {
             problems: Vec::new(),
         };
         let text = shown(&[execution], false, false);
-        assert!(text.contains("returned 0xffffffff (-1), 9 bytes of machine code\n"), "{text}");
-        assert!(text.contains("context       01 02\n"), "{text}");
+        assert_eq!(
+            text,
+            "main: syscall, 2 slots, 1 function\n  jit           returned 0xffffffff (-1), 9 bytes \
+             of machine code\n  context       01 02\n  jit: BPF_PROG_LOAD failed\n  jit and model \
+             differ\n"
+        );
+    }
+
+    #[test]
+    fn an_annotated_test_that_passed_is_one_line() {
+        let records = [Record::new("f/t", Mode::Interp), Record::new("f/t", Mode::Jit)];
+        assert_eq!(annotated(&records), "passed  f/t in interp, jit\n");
+        let mut failed = records.clone();
+        failed[1].verdict = Verdict::Failed;
+        failed[1].problems.push("why".to_owned());
+        assert_eq!(annotated(&failed), "FAILED f/t\n  interp: passed\n  jit: failed\n    why\n");
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::facts::{GuestFacts, HostFacts, KernelFacts, Times};
+use crate::object::ObjectRun;
 use crate::record::{Counts, Record, Report, SCHEMA, TooStrictCase, traces};
 use crate::subject::Subject;
 
@@ -63,6 +64,8 @@ pub enum Sort {
     Annotated,
     /// A module that judges itself.
     Module,
+    /// A program about which nothing is stated, and what its executions gave.
+    Object(Box<ObjectRun>),
 }
 
 /// Consumes the events of a session.
@@ -107,6 +110,17 @@ impl<'a> Stream<'a> {
     /// The place of the next test, behind all that are over.
     pub fn next_order(&self) -> usize {
         self.finished.last_key_value().map_or(0, |(order, _)| order + 1)
+    }
+
+    /// What was told of the tests that are over, in their order.
+    pub fn into_finished(self) -> impl Iterator<Item = Finished> {
+        self.finished.into_values()
+    }
+
+    /// The records of the tests that are over, from a place on.
+    pub fn records_from(&self, order: usize) -> Vec<Record> {
+        let finished = self.finished.range(order..);
+        finished.flat_map(|(_, finished)| finished.records.iter().cloned()).collect()
     }
 
     /// Whether a test failed.

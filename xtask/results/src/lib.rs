@@ -4,6 +4,7 @@ pub mod event;
 pub mod facts;
 pub mod failure;
 pub mod notation;
+pub mod object;
 pub mod record;
 pub mod subject;
 pub mod trace;

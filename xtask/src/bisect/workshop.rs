@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use bpf_suites::Case;
+use bpf_case::Case;
 use bpf_wire::Mode;
 
 use super::history::History;
 use super::step::Workshop;
 use harness_host::interrupt;
-use harness_host::ui::Progress;
 use harness_kernel::build::{self, BuiltKernel, KernelRequest};
 use harness_kernel::series::Selection;
-use harness_results::record::{Record, Verdict};
-use harness_suites::consoles;
-use harness_suites::guest::Guest;
-use harness_suites::session::{self, Prepared, Rules};
+use harness_report::live::Bar;
+use harness_results::record::Record;
+use harness_session::consoles;
+use harness_session::guest::Guest;
+use harness_suites::cases::{self, Prepared, Rules};
 use harness_vm::MachineConfig;
 use harness_vm::accel::Decision;
 use harness_vm::image;
@@ -107,27 +107,14 @@ impl Workshop for Guests {
         let built = self.built.as_ref().context("no kernel was built")?;
         let wanted = |case: &&Case| only.is_none_or(|names| names.contains(&case.name));
         let cases: Vec<Prepared> =
-            self.cases.iter().filter(wanted).cloned().map(session::prepare).collect();
+            self.cases.iter().filter(wanted).cloned().map(cases::prepare).collect();
         let initramfs = image::build()?;
         let config =
             MachineConfig::new(built.vmlinux.clone(), initramfs, self.accel.accel, self.console()?);
-        let mut guest = Guest::new(config, &built.boot);
-        let rules = Rules {
-            too_strict: false,
-            modes: self.modes.clone(),
-            fail_fast: false,
-            declared: false,
-            probe: true,
-            patches: self.patches(built)?,
-            emission: guest.emission(built)?,
+        let patches = self.patches(built)?;
+        let rules = |guest: &mut Guest| {
+            Ok(Rules { patches, ..Rules::on(guest, built, self.modes.clone())? })
         };
-        let progress = Progress::count(cases.len() as u64, "cases");
-        let records = session::run(&cases, &rules, &mut guest, |_, _| progress.inc(1))?;
-        progress.finish();
-        if records.iter().all(|record| record.verdict != Verdict::Failed) {
-            // With a case that failed, how the guest ends tells nothing more.
-            guest.end()?;
-        }
-        Ok(records)
+        cases::run_alone("cases", &cases, config, built, rules, &mut Bar::default())
     }
 }

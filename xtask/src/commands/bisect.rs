@@ -25,7 +25,7 @@ use harness_kernel::linux;
 use harness_kernel::series::{Selection, Series};
 use harness_report::json;
 use harness_report::repeat::Setting;
-use harness_suites::select::select;
+use harness_suites::select::{candidates, select};
 use harness_vm::accel;
 
 /// Options of `bisect`.
@@ -240,7 +240,7 @@ impl Bisect {
     /// What builds and runs; the cases are those of `filters`, in the modes of these names.
     fn guests(&self, origin: Origin, filters: &[String], modes: &[String]) -> Result<Guests> {
         let asked = |mode: &Mode| modes.is_empty() || modes.iter().any(|name| name == mode.name());
-        let selected = select(bpf_suites::all(), filters)?;
+        let selected = select(candidates(crate::suites(), filters), filters)?;
         if selected.cases.is_empty() {
             return Err(Stop::Usage(
                 "the kernel's own suites are no cases that a bisection can run".to_owned(),

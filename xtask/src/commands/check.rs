@@ -23,8 +23,8 @@ use harness_kernel::build::{self, KernelRequest};
 use harness_report::files::Files;
 use harness_report::live::Live;
 use harness_report::{json, kunit};
+use harness_session::start::On;
 use harness_suites::job::Job;
-use harness_suites::start::On;
 use harness_suites::verifier::{compile, suite};
 use harness_vm::accel::Choice;
 use harness_vm::console::golden;
@@ -255,7 +255,7 @@ impl Check {
         let base = bases::default_name();
         let kernel = KernelRequest { config: owned(config), ..KernelRequest::of_base(&base) };
         let on = On { install_deps: self.host.install_deps, accel: Choice::Auto, kernel };
-        let job = Job { filters: owned(filters), ..Job::everything(on) };
+        let job = Job { filters: owned(filters), ..Job::everything(crate::suites(), on) };
         job.run(vec![&mut Live::new(SHOWN_STEPS, false), &mut files])
     }
 }

@@ -16,14 +16,15 @@ use harness_host::needs;
 use harness_host::ui::{errln, out, outln};
 use harness_inspect::gdb::Meeting;
 use harness_kernel::build;
+use harness_report::live::Live;
 use harness_report::repeat::Setting;
 use harness_report::terminal;
-use harness_results::record::{Counts, Record};
-use harness_suites::guest::Guest;
+use harness_results::event::Stream;
+use harness_results::record::Counts;
+use harness_session::Alone;
+use harness_session::start::{Started, start};
+use harness_suites::cases::{self, Rules};
 use harness_suites::select;
-use harness_suites::session::{self, Prepared, Rules};
-use harness_suites::start::{Started, start};
-use harness_suites::subject::subject;
 
 /// Options of `debug`.
 #[derive(Debug, Args)]
@@ -60,7 +61,7 @@ pub(crate) struct Debug {
 impl Debug {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let case = select::one(bpf_suites::all(), &self.case)?;
+        let case = select::one(crate::suites(), &self.case)?;
         if self.gdb && !stdin().is_terminal() {
             return Err(Stop::Usage("--gdb needs a terminal; leave it out".to_owned()).into());
         }
@@ -71,17 +72,23 @@ impl Debug {
         }
         let meeting = Meeting::prepare(&built.vmlinux)?;
         guest.debug_over(meeting.socket());
-        let prepared = session::prepare(case);
-        let mode = self.mode;
+        let prepared = [cases::prepare(case)];
         let start = Instant::now();
         let records = attended(&meeting, self.gdb, || {
             let patches = match self.on.kernel.linux {
                 Some(_) => None,
                 None => Some(build::subjects(&built)?),
             };
-            let emission = guest.emission(&built)?;
-            let rules = Rules { patches, emission, ..Rules::alone(mode) };
-            let records = run(&prepared, &rules, &mut guest, &setting)?;
+            // Nothing that loads another program: no probes.
+            let rules = Rules {
+                patches,
+                fail_fast: true,
+                probe: false,
+                ..Rules::on(&mut guest, &built, vec![self.mode])?
+            };
+            let mut live = Live::new(SHOWN_STEPS, false).on(setting);
+            let mut stream = Stream::new(vec![&mut live]);
+            let records = cases::run("case", &prepared, &rules, &mut guest, &Alone, &mut stream)?;
             guest.end()?;
             Ok(records)
         })?;
@@ -92,23 +99,6 @@ impl Debug {
         out!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));
         Ok(counts.status())
     }
-}
-
-/// Runs the case, and says what is wrong with it.
-fn run(
-    prepared: &Prepared,
-    rules: &Rules,
-    guest: &mut Guest,
-    setting: &Setting,
-) -> Result<Vec<Record>> {
-    session::run(std::slice::from_ref(prepared), rules, guest, |prepared, records| {
-        let bad = |record: &Record| record.is_bad();
-        if records.iter().any(bad) {
-            let plan = prepared.plan.as_ref().ok();
-            let subject = subject(&prepared.case, plan);
-            errln!("{}", terminal::failure(&subject, records, SHOWN_STEPS, setting));
-        }
-    })
 }
 
 /// Does the work while gdb is waited for, or runs in this terminal.

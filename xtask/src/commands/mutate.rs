@@ -14,17 +14,18 @@ use crate::mutants::mutant::{self, Mutant};
 use crate::mutants::refresh;
 use crate::mutants::report::{self, Counts, Report, SCHEMA};
 use harness_host::exit::{Status, Stop};
-use harness_host::ui::{Progress, errln, out, outln};
+use harness_host::ui::{errln, out, outln};
 use harness_host::{interrupt, needs, paths};
 use harness_kernel::bases;
 use harness_kernel::build::{self, BaseTree, BuiltKernel, KernelRequest};
 use harness_kernel::series::{Patch, Selection, Series};
 use harness_report::json;
-use harness_results::record::{Record, Verdict};
-use harness_suites::consoles;
-use harness_suites::guest::Guest;
-use harness_suites::select::select;
-use harness_suites::session::{self, Prepared, Rules};
+use harness_report::live::Bar;
+use harness_results::record::Record;
+use harness_session::consoles;
+use harness_session::guest::Guest;
+use harness_suites::cases::{self, Prepared, Rules};
+use harness_suites::select::{candidates, select};
 use harness_vm::MachineConfig;
 use harness_vm::accel::{self, Accel};
 use harness_vm::image;
@@ -119,7 +120,7 @@ impl Mutate {
     }
 
     fn campaign(&self, series: &Series, mutants: &[Mutant]) -> Result<Status> {
-        let cases = select(bpf_suites::all(), &self.cases)?.cases;
+        let cases = select(candidates(crate::suites(), &self.cases), &self.cases)?.cases;
         needs::ensure(self.host.install_deps)?;
         let initramfs = image::build()?;
         let decision = accel::decide(self.accel.into())?;
@@ -135,7 +136,7 @@ impl Mutate {
             built: BTreeMap::new(),
         };
         let start = Instant::now();
-        let prepared: Vec<Prepared> = cases.into_iter().map(session::prepare).collect();
+        let prepared: Vec<Prepared> = cases.into_iter().map(cases::prepare).collect();
         let records = campaign::run(mutants, prepared, self.all, &mut lab, |record| {
             out!("{}", report::lines(record));
         })?;
@@ -188,7 +189,7 @@ fn load(base: &str) -> Result<(Series, Vec<Mutant>)> {
 }
 
 fn check_headers(series: &Series, mutants: &[Mutant]) -> Result<()> {
-    let cases = bpf_suites::all();
+    let cases = candidates(crate::suites(), &[]);
     let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     let fragments = paths::repository().join("images/kernel");
     for mutant in mutants {
@@ -257,34 +258,19 @@ impl Lab for Guests {
             .built
             .get(kernel)
             .with_context(|| format!("{} was not built here", kernel.display()))?;
-        let mut guest = Guest::new(config, &built.boot);
-        let rules = Rules {
-            modes: Mode::ALL.to_vec(),
-            fail_fast,
-            // The baseline has shown that the kernel supports everything; a mutant that it makes
-            // fail has to be noticed by a case.
-            probe: mutant.is_none(),
-            declared: true,
-            too_strict: false,
-            patches: Some(self.series.patches.iter().map(Patch::subject).collect()),
-            emission: guest.emission(built)?,
+        let rules = |guest: &mut Guest| {
+            Ok(Rules {
+                fail_fast,
+                // The baseline has shown that the kernel supports everything; a mutant that it makes
+                // fail has to be noticed by a case.
+                probe: mutant.is_none(),
+                declared: true,
+                patches: Some(self.series.patches.iter().map(Patch::subject).collect()),
+                ..Rules::on(guest, built, Mode::ALL.to_vec())?
+            })
         };
-        let progress = Progress::count(cases.len() as u64, format!("cases on {name}"));
-        let mut ran = 0;
-        let records = session::run(cases, &rules, &mut guest, |prepared, _| {
-            ran += 1;
-            progress.inc(1);
-            progress.detail(prepared.case.name.as_str());
-        })?;
-        if ran == cases.len() {
-            // Else the bar, dropped, leaves no line: finished, it would claim them all.
-            progress.finish();
-        }
-        if records.iter().all(|record| record.verdict != Verdict::Failed) {
-            // With a case that failed, how the guest ends tells nothing more.
-            guest.end().with_context(|| format!("ending the guest of {name}"))?;
-        }
-        Ok(records)
+        let part = format!("cases on {name}");
+        cases::run_alone(&part, cases, config, built, rules, &mut Bar::default())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use bpf_model::Input;
@@ -12,14 +13,16 @@ use serde::Serialize;
 
 use crate::cli::{self, GuestArgs};
 use harness_host::exit::{Status, Stop};
-use harness_host::ui;
-use harness_host::ui::{errln, out};
-use harness_report::{object as shown, terminal};
-use harness_results::record::{Counts, Record, Verdict};
-use harness_suites::guest::Guest;
-use harness_suites::object::{self, Execution, Options};
-use harness_suites::start::{Started, start};
-use harness_suites::verifier::object::{Annotated, Rules};
+use harness_host::ui::out;
+use harness_report::live::Each;
+use harness_report::terminal;
+use harness_results::event::{Finished, Reporter, Sort, Stream};
+use harness_results::record::{Counts, Record};
+use harness_session::start::{Started, start};
+use harness_session::{self as session, Alone, Part, Rules, Test};
+use harness_suites::object::ObjectTest;
+use harness_suites::verifier::object::{Annotated, AnnotatedTest};
+use harness_suites::verifier::suite::Reference;
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -69,16 +72,6 @@ pub(crate) struct Run {
 #[derive(Clone, Debug)]
 struct Bytes(Vec<u8>);
 
-/// What one program gave.
-#[derive(Debug, Serialize)]
-struct Outcome {
-    file: PathBuf,
-    program: String,
-    prog_type: u32,
-    executions: Vec<Execution>,
-    problems: Vec<String>,
-}
-
 /// Program types that are run on a packet (`net/bpf/test_run.c`): socket filters, sched_cls,
 /// sched_act, XDP, cgroup_skb, the light-weight tunnels, the flow dissector, netfilter.
 const TAKE_PACKET: [u32; 11] = [1, 3, 4, 6, 8, 10, 11, 12, 19, 22, 32];
@@ -93,52 +86,76 @@ impl Run {
             [] => Mode::ALL.to_vec(),
             some => some.to_vec(),
         };
-        if self.annotated { self.annotated(&modes) } else { self.plain(&modes) }
+        let clock = Instant::now();
+        if self.annotated {
+            let reference = Reference::None;
+            let (_, records) = self.session(modes, &self.annotated(&reference)?)?;
+            let counts = Counts::of(&records);
+            if self.json {
+                print_json(&records)?;
+            } else {
+                out!("{}", terminal::summary(&records, counts, clock.elapsed().as_secs_f64()));
+            }
+            return Ok(counts.status());
+        }
+        let (finished, records) = self.session(modes, &self.plain()?)?;
+        if self.json {
+            let run = |finished| match finished {
+                Finished { sort: Sort::Object(run), .. } => Some(run),
+                _ => None,
+            };
+            print_json(&finished.into_iter().filter_map(run).collect::<Vec<_>>())?;
+        }
+        Ok(Counts::of(&records).status())
     }
 
-    fn plain(&self, modes: &[Mode]) -> Result<Status> {
-        let mut plans = Vec::new();
+    /// Runs tests in one guest, and shows each as it ends.
+    fn session<T: Test>(
+        &self,
+        modes: Vec<Mode>,
+        tests: &[T],
+    ) -> Result<(Vec<Finished>, Vec<Record>)> {
+        let Started { mut guest, .. } = start(&self.on.on())?;
+        let mut each = Each { whole_log: self.log.is_some() };
+        let reporters: Vec<&mut dyn Reporter> =
+            if self.json { Vec::new() } else { vec![&mut each] };
+        let mut stream = Stream::new(reporters);
+        let tests: Vec<&dyn Test> = tests.iter().map(|test| test as &dyn Test).collect();
+        let rules = Rules { modes, fail_fast: false };
+        let part = Part { name: "programs", total: None };
+        let records = session::run(part, &tests, &rules, &mut guest, &Alone, &mut stream)?;
+        guest.end()?;
+        Ok((stream.into_finished().collect(), records))
+    }
+
+    fn plain(&self) -> Result<Vec<ObjectTest>> {
+        let mut tests = Vec::new();
         for file in &self.files {
             let plan = bpf_object::link(&read(file)?).map_err(|error| refused(file, error))?;
-            plans.extend(self.programs(file, &plan)?.into_iter().map(|plan| (file, plan)));
-        }
-        let Started { mut guest, .. } = start(&self.on.on())?;
-        let mut results = Vec::new();
-        for (file, plan) in &plans {
-            let result = self.program(file, plan, modes, &mut guest)?;
-            if !self.json {
-                let Outcome { executions, problems, .. } = &result;
-                let options = self.options(&plan.programs[0]);
-                let text = shown::program(
-                    &plan.programs[0],
-                    executions,
-                    problems,
-                    &options,
-                    ui::stdout_coloured(),
-                );
-                out!("{text}");
+            for plan in self.programs(file, &plan)? {
+                let file = file.clone();
+                let (input, log_level) =
+                    (self.input(&plan.programs[0]), self.log.unwrap_or_default());
+                tests.push(ObjectTest { file, plan, input, log_level });
             }
-            results.push(result);
         }
-        guest.end()?;
-        if self.json {
-            print_json(&results)?;
-        }
-        let passed = results.iter().all(|result| result.problems.is_empty());
-        Ok(if passed { Status::Passed } else { Status::CaseFailed })
+        Ok(tests)
     }
 
     /// A plan for each program that was asked for, with the program first.
     fn programs(&self, file: &Path, plan: &LoadPlan) -> Result<Vec<LoadPlan>> {
-        let wanted = |name: &str| self.prog.as_deref().is_none_or(|prog| prog == name);
         let found: Vec<LoadPlan> = (0..plan.programs.len())
-            .filter(|&index| wanted(&plan.programs[index].name))
+            .filter(|&index| self.wants(&plan.programs[index].name))
             .map(|index| with_tail_calls(plan, index))
             .collect();
         if found.is_empty() {
             return Err(self.no_program(file, plan.programs.iter().map(|it| it.name.as_str())));
         }
         Ok(found)
+    }
+
+    fn wants(&self, program: &str) -> bool {
+        self.prog.as_deref().is_none_or(|prog| prog == program)
     }
 
     fn no_program<'a>(&self, file: &Path, has: impl Iterator<Item = &'a str>) -> anyhow::Error {
@@ -148,112 +165,34 @@ impl Run {
         Stop::Usage(format!("{file} has no program {prog}; it has {}", names.join(", "))).into()
     }
 
-    fn program(
-        &self,
-        file: &Path,
-        plan: &LoadPlan,
-        modes: &[Mode],
-        guest: &mut Guest,
-    ) -> Result<Outcome> {
-        let program = &plan.programs[0];
-        let options = self.options(program);
-        let mut executions = Vec::new();
-        for mode in modes {
-            executions.push(object::execute(plan, &options, *mode, guest)?);
-        }
-        executions.push(object::model(plan, &options));
-        Ok(Outcome {
-            file: file.to_owned(),
-            program: program.name.clone(),
-            prog_type: program.prog_type,
-            problems: object::compare(&executions),
-            executions,
-        })
-    }
-
-    fn options(&self, program: &ProgramPlan) -> Options {
+    fn input(&self, program: &ProgramPlan) -> Input {
         let bytes = |given: &Option<Bytes>| given.clone().map(|bytes| bytes.0);
         let default = match TAKE_PACKET.contains(&program.prog_type) {
             true => vec![0; PACKET_LEN],
             false => Vec::new(),
         };
-        let input = Input {
+        Input {
             ctx: bytes(&self.ctx).unwrap_or_default(),
             packet: bytes(&self.packet).unwrap_or(default),
-        };
-        Options { input, log_level: self.log.unwrap_or_default() }
+        }
     }
 
-    fn annotated(&self, modes: &[Mode]) -> Result<Status> {
-        let mut objects = Vec::new();
+    fn annotated<'a>(&self, reference: &'a Reference) -> Result<Vec<AnnotatedTest<'a>>> {
+        let mut tests = Vec::new();
+        let mut has = Vec::new();
         for file in &self.files {
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
             let object =
                 Annotated::read(&name, &read(file)?, true).map_err(|error| refused(file, error))?;
-            objects.push(object);
+            let wanted = |test: &str| self.wants(test.rsplit('/').next().unwrap_or_default());
+            tests.extend(object.wanted("", &wanted, reference));
+            has.extend(object.names().map(str::to_owned));
         }
-        if self.prog.is_some() && !objects.iter().any(|object| self.wanted(object).next().is_some())
-        {
-            let has =
-                objects.iter().flat_map(|it| (0..it.programs()).filter_map(|at| it.program(at)));
-            return Err(self.no_program(&self.files[0], has));
+        if self.prog.is_some() && !has.iter().any(|name| self.wants(name)) {
+            return Err(self.no_program(&self.files[0], has.iter().map(String::as_str)));
         }
-        let Started { mut guest, .. } = start(&self.on.on())?;
-        let clock = std::time::Instant::now();
-        let rules = Rules { prefix: "", modes };
-        let mut records: Vec<Record> = Vec::new();
-        for object in &objects {
-            for (program, reason) in object.refused() {
-                if self.prog.as_ref().is_none_or(|prog| prog == program) {
-                    errln!("skipped {}/{program}: {reason}", object.name);
-                }
-            }
-            for program in self.wanted(object) {
-                let ran = object.run(program, &rules, &mut guest)?;
-                if !self.json {
-                    for of_test in ran.chunk_by(|one, other| one.name == other.name) {
-                        out!("{}", annotated(of_test));
-                    }
-                }
-                records.extend(ran);
-            }
-        }
-        guest.end()?;
-        let counts = Counts::of(&records);
-        if self.json {
-            print_json(&records)?;
-        } else {
-            let seconds = clock.elapsed().as_secs_f64();
-            out!("{}", terminal::summary(&records, counts, seconds));
-        }
-        Ok(counts.status())
+        Ok(tests)
     }
-
-    fn wanted<'a>(&'a self, object: &'a Annotated) -> impl Iterator<Item = usize> + 'a {
-        let wanted = |program: &usize| {
-            self.prog.is_none() || self.prog.as_deref() == object.program(*program)
-        };
-        (0..object.programs()).filter(wanted)
-    }
-}
-
-/// One test: a line where it passed in all modes, else its problems.
-fn annotated(records: &[Record]) -> String {
-    let Some(first) = records.first() else { return String::new() };
-    let bad = |record: &&Record| record.is_bad();
-    if records.iter().any(|record| bad(&record)) {
-        return shown::annotated(&first.name, records);
-    }
-    let modes: Vec<&str> = records.iter().map(|record| record.mode).collect();
-    let verdict = match first.verdict {
-        Verdict::Skipped => "skipped",
-        _ => "passed ",
-    };
-    let notes = match first.notes.as_slice() {
-        [] => String::new(),
-        notes => format!(" ({})", notes.join(", ")),
-    };
-    format!("{verdict} {} in {}{notes}\n", first.name, modes.join(", "))
 }
 
 /// One program, first in its plan, with those that the prog arrays it uses hold.
@@ -348,15 +287,5 @@ mod tests {
         let second = with_tail_calls(&plan, 1);
         assert_eq!(second.maps[0].programs, [(0, 1)]);
         assert_eq!(names(second), ["second", "third"]);
-    }
-
-    #[test]
-    fn a_test_that_held_is_one_line() {
-        let records = [Record::new("f/t", Mode::Interp), Record::new("f/t", Mode::Jit)];
-        assert_eq!(annotated(&records), "passed  f/t in interp, jit\n");
-        let mut failed = records.clone();
-        failed[1].verdict = Verdict::Failed;
-        failed[1].problems.push("why".to_owned());
-        assert_eq!(annotated(&failed), "FAILED f/t\n  interp: passed\n  jit: failed\n    why\n");
     }
 }

@@ -11,8 +11,9 @@ use harness_host::ui::errln;
 use harness_host::{needs, ui};
 use harness_inspect::shell::ShellMachine;
 use harness_inspect::userland::{self, Tree};
-use harness_suites::consoles;
-use harness_suites::start::ready;
+use harness_session::consoles;
+use harness_session::start::ready;
+use harness_suites::select::candidates;
 use harness_vm::image;
 
 /// Options of `shell`.
@@ -58,7 +59,7 @@ impl Shell {
         if let Some(missing) = userland::bpftool(&mut tree)? {
             errln!("{missing}");
         }
-        userland::cases(&bpf_suites::all(), &mut tree)?;
+        userland::cases(&candidates(crate::suites(), &[]), &mut tree)?;
         match script(&self.command) {
             Some(script) => tree.file("/etc/command", script.into_bytes()),
             None => {

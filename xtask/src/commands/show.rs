@@ -13,8 +13,8 @@ use harness_inspect::columns::{self, Style};
 use harness_inspect::image;
 use harness_inspect::listing::{self, Listing};
 use harness_inspect::symbols::Symbols;
+use harness_session::start::{Started, start};
 use harness_suites::select;
-use harness_suites::start::{Started, start};
 
 /// Options of `show`.
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ pub(crate) struct Show {
 impl Show {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let case = select::one(bpf_suites::all(), &self.case)?;
+        let case = select::one(crate::suites(), &self.case)?;
         let plan = case.plan().map_err(|error| {
             Stop::CaseFailed(format!("the case {} does not compile: {error}", case.name))
         })?;

@@ -49,8 +49,8 @@ pub(crate) struct Test {
     #[arg(long)]
     fail_fast: bool,
     /// Guests to run the cases in at the same time, each with a processor and 256 MiB of memory, or what
-    /// its config asks for; without, as many as this machine has processors and memory for. What
-    /// kernel/test_bpf and kernel/verifier run stays in one.
+    /// its config asks for; without, as many as this machine has processors and memory for.
+    /// kernel/test_bpf stays in one.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
     /// Steps of the model that are shown of a program that did something else; 0 for none.
@@ -77,6 +77,7 @@ impl Test {
     /// Runs the command.
     pub(crate) fn run(mut self) -> Result<Status> {
         let job = Job {
+            suites: crate::suites(),
             filters: self.filters,
             modes: self.mode,
             partition: self.partition,

@@ -12,7 +12,7 @@ use super::mutant::Mutant;
 use super::report::{Killer, MutantRecord, Outcome};
 use harness_host::exit::Stop;
 use harness_results::record::{Record, Verdict};
-use harness_suites::session::Prepared;
+use harness_suites::cases::Prepared;
 use harness_vm::FailureKind;
 
 /// Red cases of the series without a fault that the error names.

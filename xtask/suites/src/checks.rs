@@ -1,8 +1,8 @@
 //! The checks of a case that are made after its runs: what is asked of the agent, and what has to
 //! come of it.
 
+use bpf_case::{Act, Check};
 use bpf_object::LoadPlan;
-use bpf_suites::{Act, Check};
 use bpf_wire::Output;
 
 use super::lower::named;
@@ -81,8 +81,8 @@ pub(super) fn one_check(
 mod tests {
     use std::sync::Arc;
 
+    use bpf_case::Words;
     use bpf_object::MapPlan;
-    use bpf_suites::Words;
     use bpf_wire::Failure;
 
     use super::*;

@@ -10,12 +10,12 @@ mod emission;
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
+use bpf_case::Case;
 use bpf_isa::Insn;
 use bpf_object::LoadPlan;
-use bpf_suites::Case;
 use bpf_wire::{BatchReport, Output};
 
-use super::lower::{Lowered, Role};
+use super::lower::Role;
 use super::model;
 
 use code::{Function, Via};
@@ -73,11 +73,11 @@ struct Image<'a> {
 pub fn judge(
     case: &Case,
     plan: &LoadPlan,
-    lowered: &Lowered,
+    roles: &[Role],
     report: &BatchReport,
     emission: &Emission,
 ) -> Vec<String> {
-    let steps = || lowered.roles.iter().zip(&report.steps);
+    let steps = || roles.iter().zip(&report.steps);
     let table = |map: usize| {
         steps().find_map(|(role, step)| match (role, step) {
             (Role::DumpTable(index), Ok(Output::Elements(elements))) if *index == map => {

@@ -2,35 +2,41 @@
 //!
 //! However a session ends, its reporters are told what was found until then.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use bpf_case::Suite;
 use bpf_wire::Mode;
 
-use crate::guest::Guest;
-use crate::helpers::{self, Helpers};
+use crate::cases::{self, Prepared, Rules};
 use crate::inputs;
 use crate::partition::Partition;
 use crate::recorded::MadeWith;
-use crate::select::{Selected, select};
-use crate::session::{self, Prepared, Rules};
-use crate::start::{On, Started, start};
-use crate::subject::subject;
+use crate::select::{Selected, candidates, select};
 use crate::test_bpf::recorded::Recorded;
-use crate::test_bpf::{self, Reference};
-use crate::verifier::{compile, run::Suite};
+use crate::test_bpf::{self, ModuleTest, Reference};
+use crate::verifier::{compile, run, suite::Wanted};
 use harness_host::exit::{Status, Stop};
 use harness_host::ui::errln;
 use harness_kernel::build::{self, BuiltKernel};
 use harness_kernel::series::Selection;
-use harness_results::event::{Event, Finished, Reporter, SessionFacts, Sort, Stream};
+use harness_results::event::{Event, Reporter, SessionFacts, Stream};
 use harness_results::facts::{HostFacts, KernelFacts, Times};
-use harness_results::record::{Record, Verdict};
+use harness_results::record::Verdict;
+use harness_session::guest::Guest;
+use harness_session::helpers::{self, Helpers};
+use harness_session::start::{On, Started, start};
+use harness_session::{self as session, Alone, Part};
 
 /// What to run, and on what.
 #[derive(Clone, Debug)]
 pub struct Job {
+    /// The suites of cases there are.
+    pub suites: &'static [Suite],
     /// Regular expressions over names; everything without.
     pub filters: Vec<String>,
     /// Modes; every one without.
@@ -49,8 +55,9 @@ pub struct Job {
 
 impl Job {
     /// Everything on a kernel, in as many guests as pay.
-    pub fn everything(on: On) -> Self {
+    pub fn everything(suites: &'static [Suite], on: On) -> Self {
         Self {
+            suites,
             filters: Vec::new(),
             modes: Vec::new(),
             partition: None,
@@ -67,7 +74,7 @@ impl Job {
     ///
     /// [`Stop::Usage`] as of [`select`].
     pub fn selected(&self) -> Result<Selected, Stop> {
-        let mut selected = select(bpf_suites::all(), &self.filters)?;
+        let mut selected = select(candidates(self.suites, &self.filters), &self.filters)?;
         if let Some(partition) = self.partition {
             selected.keep(partition);
         }
@@ -102,6 +109,10 @@ impl Job {
                 helpers::fit(jobs, guest.memory_mib())?;
                 jobs
             }
+            // The kernel's tests of the verifier are thousands.
+            None if selected.verifier.as_ref().is_some_and(Wanted::is_all) => {
+                helpers::most(guest.memory_mib(), usize::MAX)
+            }
             None => helpers::most(guest.memory_mib(), selected.cases.len()),
         };
         let helpers = Helpers::new(&guest, jobs);
@@ -109,7 +120,7 @@ impl Job {
         let host = HostFacts::new(accel, &qemu, inputs::SEED);
         let start = Instant::now();
         let cases: Vec<Prepared> =
-            std::mem::take(&mut selected.cases).into_iter().map(session::prepare).collect();
+            std::mem::take(&mut selected.cases).into_iter().map(cases::prepare).collect();
         let mut stream = Stream::new(reporters);
         stream.tell(&Event::Started { kernel: &kernel, host: &host });
         let mut parts = Parts { job: self, built: &built, guest: &mut guest, stream: &mut stream };
@@ -163,17 +174,18 @@ impl Parts<'_, '_> {
         cases: &[Prepared],
         selected: &Selected,
         helpers: &Helpers,
-        console: &std::path::Path,
+        console: &Path,
     ) -> Result<()> {
-        self.cases(cases, helpers)?;
         let job = self.job;
+        let rules = self.rules()?;
+        cases::run("cases", cases, &rules, self.guest, helpers, self.stream)?;
         if selected.test_bpf && !self.stops() {
             self.test_bpf(console)?;
         }
         if let Some(wanted) = &selected.verifier
             && !self.stops()
         {
-            let suite = Suite {
+            let suite = run::Suite {
                 kernel: &job.on.kernel,
                 built: self.built,
                 modes: job.modes(&Mode::ALL),
@@ -181,7 +193,7 @@ impl Parts<'_, '_> {
                 bless: job.bless,
                 fail_fast: job.fail_fast,
             };
-            suite.run(self.guest, self.stream)?;
+            suite.run(self.guest, helpers, self.stream)?;
         }
         Ok(())
     }
@@ -190,30 +202,8 @@ impl Parts<'_, '_> {
         self.job.fail_fast && self.stream.any_failed()
     }
 
-    fn cases(&mut self, cases: &[Prepared], helpers: &Helpers) -> Result<()> {
-        let rules = self.rules()?;
-        let order: HashMap<&str, usize> =
-            cases.iter().enumerate().map(|(at, case)| (case.case.name.as_str(), at)).collect();
-        let stream = &mut *self.stream;
-        stream.tell(&Event::Part { name: "cases", total: Some(cases.len() as u64) });
-        let mut done = 0;
-        session::run_with(cases, &rules, self.guest, helpers, |prepared, records| {
-            done += 1;
-            stream.tell(&Event::Progress(done));
-            let Prepared { case, plan } = prepared;
-            let bad = records.iter().any(Record::is_bad);
-            stream.finished(Finished {
-                order: order.get(case.name.as_str()).copied().unwrap_or_default(),
-                sort: Sort::Case(bad.then(|| subject(case, plan.as_ref().ok()))),
-                records: records.to_vec(),
-            });
-        })?;
-        self.stream.tell(&Event::PartEnded);
-        Ok(())
-    }
-
     /// The module `test_bpf`, in the modes that were asked for.
-    fn test_bpf(&mut self, consoles: &std::path::Path) -> Result<()> {
+    fn test_bpf(&mut self, consoles: &Path) -> Result<()> {
         let job = self.job;
         let reference = match &job.on.kernel.linux {
             Some(_) => Reference::None,
@@ -222,24 +212,18 @@ impl Parts<'_, '_> {
         };
         let mut passed = true;
         let mut counts = BTreeMap::new();
+        let module = self.built.test_bpf.as_deref();
         for mode in job.modes(Mode::EVERY) {
             let name = format!("{} {}", test_bpf::NAME, mode.name());
-            self.stream.tell(&Event::Part { name: &name, total: reference.tests(mode) });
-            let module = self.built.test_bpf.as_deref();
-            let mut log = String::new();
-            let ran = test_bpf::run(module, mode, &reference, self.guest, &mut |tests, text| {
-                self.stream.tell(&Event::Progress(tests.into()));
-                log.push_str(text);
-            });
+            let test = ModuleTest { module, reference: &reference, printed: Mutex::default() };
+            let part = Part { name: &name, total: reference.tests(mode) };
+            let rules = session::Rules { modes: vec![mode], fail_fast: job.fail_fast };
+            let ran = session::run(part, &[&test], &rules, self.guest, &Alone, self.stream);
             let path = consoles.with_file_name(format!("test_bpf.{}.log", mode.name()));
-            std::fs::write(&path, log)
+            fs::write(&path, &test.printed().text)
                 .with_context(|| format!("failed to write {}", path.display()))?;
-            let (record, printed) = ran?;
-            self.stream.tell(&Event::PartEnded);
-            passed &= record.verdict == Verdict::Passed;
-            let order = self.stream.next_order();
-            self.stream.finished(Finished { order, sort: Sort::Module, records: vec![record] });
-            counts.insert(mode.name().to_owned(), printed.tallies);
+            passed &= ran?.iter().all(|record| record.verdict == Verdict::Passed);
+            counts.insert(mode.name().to_owned(), test.printed().tallies.clone());
             if self.stops() {
                 break;
             }
@@ -256,15 +240,12 @@ impl Parts<'_, '_> {
     fn rules(&mut self) -> Result<Rules> {
         let (job, built) = (self.job, self.built);
         let linux = job.on.kernel.linux.is_some();
-        let emission = self.guest.emission(built)?;
         Ok(Rules {
-            modes: job.modes(&Mode::ALL),
             fail_fast: job.fail_fast,
-            probe: true,
             too_strict: true,
             declared: !linux && built.series == Selection::All && built.patches_applied > 0,
             patches: if linux { None } else { Some(build::subjects(built)?) },
-            emission,
+            ..Rules::on(self.guest, built, job.modes(&Mode::ALL))?
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Compares what the kernel did with what the case states and what the model computed.
 
-use bpf_suites::{Blinding, Case, Expect, RejectedAt, Rejection, Run};
+use bpf_case::{Blinding, Case, Expect, RejectedAt, Rejection, Run};
 use bpf_wire::{BatchReport, Failure, Mode, Output};
 
 use super::checks::{held, one_check};
@@ -53,9 +53,9 @@ pub fn sysctls(mode: Mode, report: &BatchReport, problems: &mut Vec<Problem>) {
 }
 
 fn accepted(runs: &[Run], subject: &Subject<'_>, problems: &mut Vec<Problem>) {
-    let Subject { case, plan, mode, lowered, report, expected } = *subject;
+    let Subject { case, plan, mode, roles, report, expected } = *subject;
     let interpreted = !mode.jits() || (mode.row().blinds && case.blinding == Blinding::FallsBack);
-    for (role, step) in lowered.roles.iter().zip(&report.steps) {
+    for (role, step) in roles.iter().zip(&report.steps) {
         match (role, step) {
             (role, Err(failure)) => problems.push(refused(*role, failure)),
             (Role::Load(_), Ok(Output::Loaded { jited_len, .. }))
@@ -86,11 +86,11 @@ fn accepted(runs: &[Run], subject: &Subject<'_>, problems: &mut Vec<Problem>) {
             _ => {}
         }
     }
-    if report.steps.len() < lowered.roles.len() && problems.is_empty() {
+    if report.steps.len() < roles.len() && problems.is_empty() {
         problems.push(Problem::result(format!(
             "the agent executed {} of {} steps and reported no failure",
             report.steps.len(),
-            lowered.roles.len()
+            roles.len()
         )));
     }
 }
@@ -154,14 +154,13 @@ fn one_run(
 }
 
 fn rejected(rejection: &Rejection, subject: &Subject<'_>, problems: &mut Vec<Problem>) {
-    let Subject { lowered, report, .. } = *subject;
+    let Subject { roles, report, .. } = *subject;
     let expected = match rejection.at {
         RejectedAt::CreateMap(index) => Role::CreateMap(index),
         RejectedAt::UpdateElem(index) => Role::UpdateElem(index),
         RejectedAt::LoadProgram(index) => Role::Load(index),
     };
-    let failed = lowered
-        .roles
+    let failed = roles
         .iter()
         .zip(&report.steps)
         .find_map(|(role, step)| Some((*role, step.as_ref().err()?)));

@@ -1,11 +1,9 @@
-//! Running cases: lower them to steps, execute them in the guest and by the model, judge.
+//! What implements [`harness_session::Test`]: cases, objects, the kernel's own suites; how each is lowered
+//! to steps and judged.
 
+pub mod cases;
 pub mod checks;
-pub mod consoles;
-pub mod executor;
 pub mod explore;
-pub mod guest;
-pub mod helpers;
 pub mod inputs;
 pub mod jit_image;
 pub mod job;
@@ -18,11 +16,8 @@ pub mod partition;
 pub mod probe;
 pub mod problem;
 pub mod recorded;
-pub mod resources;
 pub mod select;
-pub mod session;
 pub mod soundness;
-pub mod start;
 pub mod subject;
 pub mod test_bpf;
 pub mod traces;

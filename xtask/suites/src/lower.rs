@@ -1,81 +1,62 @@
 //! Lowers a case and its load plan to the steps that the agent executes.
 
+use bpf_case::{Act, Case, Expect, Run};
 use bpf_isa::{MAP_TYPE_INSN_ARRAY, MAP_TYPE_PROG_ARRAY};
 use bpf_object::{LoadPlan, MapPlan, ProgramPlan};
-use bpf_suites::{Act, Case, Expect, LoadOptions};
 use bpf_wire::{MapBtf, ProgramLoad, Step};
 
+pub use harness_session::test::{Lowered, Role};
+
 /// Bytes that a program may add to a packet and that are still taken back.
-pub(super) const PACKET_HEADROOM: u32 = 256;
+const PACKET_HEADROOM: u32 = 256;
 
-/// What a step is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Loads the BTF.
-    LoadBtf,
-    /// Creates the map with this index.
-    CreateMap(usize),
-    /// Writes an element of the map with this index.
-    UpdateElem(usize),
-    /// Freezes the map with this index.
-    Freeze(usize),
-    /// Loads the program with this index.
-    Load(usize),
-    /// Makes the run with this index.
-    Run(usize),
-    /// Writes an entry of the prog array with this index.
-    UpdateProgArray(usize),
-    /// Reads the map with this index.
-    DumpMap(usize),
-    /// Makes the check with this index.
-    Check(usize),
-    /// Reads the instruction array with this index, to see where it leads in the machine code.
-    DumpTable(usize),
+/// A plan, and what is done with it beside creating its maps and loading its programs.
+pub struct Lowering<'a> {
+    /// The plan.
+    pub plan: &'a LoadPlan,
+    /// Changes how the program with this index is loaded: with all privileges and without a log.
+    pub load: &'a dyn Fn(usize, &mut ProgramLoad),
+    /// Capabilities that maps are created and written without.
+    pub without_caps: &'a [u8],
+    /// What is run once all is loaded.
+    pub runs: Vec<(Role, Step)>,
+    /// Whether maps are read after that.
+    pub reads: bool,
 }
 
-/// Steps and, for each, its role.
-#[derive(Debug)]
-pub struct Lowered {
-    /// What the agent executes.
-    pub steps: Vec<Step>,
-    /// As many roles as steps.
-    pub roles: Vec<Role>,
-}
-
-/// Lowers a case. Of every program the translated instructions and the machine code are asked for,
-/// and the jump tables.
-pub fn lower(case: &Case, plan: &LoadPlan) -> Lowered {
-    let mut steps = Vec::new();
-    if !plan.btf.is_empty() {
-        steps.push((Role::LoadBtf, Step::LoadBtf { data: plan.btf.clone() }));
-    }
-    for (index, map) in plan.maps.iter().enumerate() {
-        create_map(index, map, &mut steps);
-    }
-    for (index, program) in plan.programs.iter().enumerate() {
-        steps.push((Role::Load(index), load_as(program, &case.load)));
-    }
-    for (index, map) in plan.maps.iter().enumerate() {
-        for &(key, prog) in &map.programs {
-            let step = Step::UpdateProgArray { map: index as u32, key, prog: prog as u32 };
-            steps.push((Role::UpdateProgArray(index), step));
-        }
-    }
-    if let Expect::Accepted(runs) = &case.expect {
-        for (index, run) in runs.iter().enumerate() {
-            let step = Step::TestRun {
-                prog: 0,
-                data: run.packet.clone(),
-                ctx: run.ctx.clone(),
-                data_out: match run.packet.len() {
-                    0 => 0,
-                    len => len as u32 + PACKET_HEADROOM,
-                },
-                ctx_out: !run.ctx.is_empty(),
-            };
-            steps.push((Role::Run(index), step));
-        }
+impl Lowering<'_> {
+    /// The steps for the agent. Of every program the translated instructions and the machine code are
+    /// asked for.
+    pub fn lower(self) -> Lowered {
+        let Self { plan, load, without_caps, runs, reads } = self;
+        let mut steps = Vec::new();
         for (index, map) in plan.maps.iter().enumerate() {
+            create_map(index, map, &mut steps);
+        }
+        let set_up = steps.len();
+        for (index, map) in plan.maps.iter().enumerate() {
+            for &(key, prog) in &map.programs {
+                let step = Step::UpdateProgArray { map: index as u32, key, prog: prog as u32 };
+                steps.push((Role::UpdateProgArray(index), step));
+            }
+        }
+        if !without_caps.is_empty() {
+            for (_, step) in &mut steps {
+                let inner = std::mem::replace(step, Step::Freeze { map: 0 });
+                *step = Step::Without(without_caps.to_vec(), Box::new(inner));
+            }
+        }
+        let loads = plan.programs.iter().enumerate().map(|(index, program)| {
+            let mut program = load_program(program);
+            load(index, &mut program);
+            (Role::Load(index), Step::LoadProgram(Box::new(program)))
+        });
+        steps.splice(set_up..set_up, loads);
+        if !plan.btf.is_empty() {
+            steps.insert(0, (Role::LoadBtf, Step::LoadBtf { data: plan.btf.clone() }));
+        }
+        steps.extend(runs);
+        for (index, map) in plan.maps.iter().enumerate().filter(|_| reads) {
             let step = Step::DumpMap { map: index as u32 };
             if is_data(map) {
                 steps.push((Role::DumpMap(index), step));
@@ -83,14 +64,51 @@ pub fn lower(case: &Case, plan: &LoadPlan) -> Lowered {
                 steps.push((Role::DumpTable(index), step));
             }
         }
+        let (roles, steps) = steps.into_iter().unzip();
+        Lowered { steps, roles }
+    }
+}
+
+/// Lowers a case.
+pub fn lower(case: &Case, plan: &LoadPlan) -> Lowered {
+    let runs: &[Run] = match &case.expect {
+        Expect::Accepted(runs) => runs,
+        Expect::Rejected(_) => &[],
+    };
+    let runs = runs.iter().enumerate();
+    let mut lowered = Lowering {
+        plan,
+        load: &|_, load| {
+            load.flags |= case.load.flags;
+            load.without_caps.clone_from(&case.load.without_caps);
+        },
+        without_caps: &[],
+        runs: runs.map(|(at, run)| (Role::Run(at), test_run(&run.ctx, &run.packet))).collect(),
+        reads: matches!(case.expect, Expect::Accepted(_)),
+    }
+    .lower();
+    if matches!(case.expect, Expect::Accepted(_)) {
         for (index, check) in case.checks.iter().enumerate() {
             let step =
                 named(plan, &check.map).and_then(|(map, plan)| act(&check.act, map as u32, plan));
-            steps.extend(step.map(|step| (Role::Check(index), step)));
+            if let Some(step) = step {
+                lowered.steps.push(step);
+                lowered.roles.push(Role::Check(index));
+            }
         }
     }
-    let (roles, steps) = steps.into_iter().unzip();
-    Lowered { steps, roles }
+    lowered
+}
+
+/// Runs program 0.
+pub fn test_run(ctx: &[u8], packet: &[u8]) -> Step {
+    Step::TestRun {
+        prog: 0,
+        data: packet.to_vec(),
+        ctx: ctx.to_vec(),
+        data_out: if packet.is_empty() { 0 } else { packet.len() as u32 + PACKET_HEADROOM },
+        ctx_out: !ctx.is_empty(),
+    }
 }
 
 /// Whether what a map holds is the program's business and is compared with the model. The offsets
@@ -100,7 +118,7 @@ pub fn is_data(map: &MapPlan) -> bool {
 }
 
 /// Adds the steps that create a map of a plan, fill and freeze it.
-pub fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
+fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
     steps.push((
         Role::CreateMap(index),
         Step::CreateMap {
@@ -129,17 +147,8 @@ pub fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
     }
 }
 
-fn load_as(program: &ProgramPlan, options: &LoadOptions) -> Step {
-    let load = load_program(program);
-    Step::LoadProgram(Box::new(ProgramLoad {
-        flags: load.flags | options.flags,
-        without_caps: options.without_caps.clone(),
-        ..load
-    }))
-}
-
 /// What loads a program of a plan, with all privileges and without a log.
-pub fn load_program(program: &ProgramPlan) -> ProgramLoad {
+fn load_program(program: &ProgramPlan) -> ProgramLoad {
     ProgramLoad {
         name: program.name.clone(),
         prog_type: program.prog_type,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use bpf_case::{Case, Expect, Run};
 use bpf_model::{Input, Machine, Outcome, TraceEntry, Trap};
 use bpf_object::LoadPlan;
-use bpf_suites::{Case, Expect, Run};
 
 use super::lower::is_data;
 

@@ -1,216 +1,145 @@
 //! Anyone's program, executed in each mode and by the model: nothing is stated about it, so the
 //! executions are compared with each other.
 
-use anyhow::Result;
+use std::path::PathBuf;
+
 use bpf_model::{Input, Machine};
 use bpf_object::LoadPlan;
-use bpf_wire::{Failure, Mode, Output, Step};
-use serde::{Serialize, Serializer};
+use bpf_wire::{Failure, Mode, Output, Response};
 
 use super::judge::{describe, sysctls};
-use super::lower::{Lowered, PACKET_HEADROOM, Role, create_map, is_data, load_program};
+use super::lower::{Lowering, Role, is_data, test_run};
 use super::model::{BUDGET, is_the_kernels_choice};
-use super::session::{Answer, Executor};
-use harness_results::notation::{errno_name, hex};
-use harness_vm::FailureKind;
+use harness_results::event::Sort;
+use harness_results::notation::errno_name;
+pub use harness_results::object::{Contents, Execution, ObjectRun, Outcome, Ran};
+use harness_results::record::{FailureClass, Record, Verdict};
+use harness_session::test::{Found, Judge, Plan, Test};
 
 /// `ENOTSUPP`: the kernel has no test run for programs of a type.
 const ENOTSUPP: i32 = 524;
 
-/// Keys and values of a map.
-type Elements = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// What a program is run on, and how it is loaded.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
+/// The first program of a plan.
+#[derive(Clone, Debug)]
+pub struct ObjectTest {
+    /// The object it is from.
+    pub file: PathBuf,
+    /// The plan.
+    pub plan: LoadPlan,
     /// Context and packet.
     pub input: Input,
     /// `BPF_LOG_*` of the load; 0 for a log of refusals alone.
     pub log_level: u32,
 }
 
-/// What came of one execution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum Outcome {
-    /// It ran to its end.
-    Ran(Ran),
-    /// It was loaded, and the kernel cannot run programs of its type by request.
-    Loaded {
-        /// Why it was not run.
-        reason: String,
-    },
-    /// The kernel refused a step.
-    Refused {
-        /// Which step, and its errno.
-        what: String,
-        /// Whether it was the load itself.
-        load: bool,
-    },
-    /// The model cannot say anything, or says that the program must not be accepted.
-    Trapped {
-        /// Where and why.
-        why: String,
-        /// Whether no verifier may accept a program that does this.
-        unsound: bool,
-    },
-    /// The guest did not survive it.
-    Died {
-        /// What the console says.
-        why: String,
-    },
+impl Test for ObjectTest {
+    fn name(&self) -> &str {
+        self.plan.programs.first().map_or("program", |program| program.name.as_str())
+    }
+
+    fn plan(&self, mode: Mode) -> Result<Plan, String> {
+        let lowering = Lowering {
+            plan: &self.plan,
+            load: &|_, load| load.log_level = self.log_level,
+            without_caps: &[],
+            runs: vec![(Role::Run(0), test_run(&self.input.ctx, &self.input.packet))],
+            reads: true,
+        };
+        Ok(Plan::batch(self.name(), mode, lowering.lower()))
+    }
+
+    fn judge(&self) -> Box<dyn Judge + '_> {
+        Box::new(Executions { test: self, all: Vec::new() })
+    }
 }
 
-/// What a run gave.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Ran {
-    /// The low 32 bits of r0.
-    pub returned: u32,
-    /// The context afterwards, in hexadecimal.
-    #[serde(serialize_with = "as_hex")]
-    pub ctx: Vec<u8>,
-    /// The packet afterwards, in hexadecimal.
-    #[serde(serialize_with = "as_hex")]
-    pub packet: Vec<u8>,
-    /// Maps with data, by name.
-    pub maps: Vec<Contents>,
-    /// Whether something depends on an address or on time, so that executions may differ.
-    pub kernels_choice: bool,
+struct Executions<'a> {
+    test: &'a ObjectTest,
+    all: Vec<Execution>,
 }
 
-/// What a map holds, ordered by key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Contents {
-    /// The map's name.
-    pub name: String,
-    /// Keys and values in hexadecimal.
-    #[serde(serialize_with = "pairs_as_hex")]
-    pub elements: Elements,
-}
-
-/// One execution.
-#[derive(Clone, Debug, Serialize)]
-pub struct Execution {
-    /// `interp`, `jit`, `jit-hardened`, or `model`.
-    pub by: &'static str,
-    /// What came of it.
-    #[serde(flatten)]
-    pub outcome: Outcome,
-    /// Bytes of machine code; 0 in the interpreter and in the model.
-    pub jited_len: u32,
-    /// The verifier's log, where there is one.
-    pub log: String,
-    /// What is wrong beside: splats, another mode than asked.
-    pub problems: Vec<String>,
-}
-
-fn as_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex(bytes))
-}
-
-fn pairs_as_hex<S: Serializer>(pairs: &Elements, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(pairs.iter().map(|(key, value)| (hex(key), hex(value))))
-}
-
-/// Executes the first program of a plan in a mode.
-///
-/// # Errors
-///
-/// When the guest cannot be started or the session was interrupted.
-pub fn execute(
-    plan: &LoadPlan,
-    options: &Options,
-    mode: Mode,
-    executor: &mut dyn Executor,
-) -> Result<Execution> {
-    let lowered = lower(plan, options);
-    let name = plan.programs.first().map_or("program", |program| program.name.as_str());
-    let mut execution = Execution {
-        by: mode.name(),
-        outcome: Outcome::Ran(Ran::default()),
-        jited_len: 0,
-        log: String::new(),
-        problems: Vec::new(),
-    };
-    let (report, splats) = match executor.execute(name, mode, lowered.steps.clone())? {
-        Answer::Report { report, splats } => (report, splats),
-        Answer::Dead(failure) if failure.kind == FailureKind::Interrupted => {
-            return Err(failure.into_error());
-        }
-        Answer::Dead(failure) => {
-            execution.outcome = Outcome::Died { why: failure.to_string() };
-            return Ok(execution);
-        }
-    };
-    execution.problems.extend(splats.into_iter().map(|title| format!("splat: {title}")));
-    let mut problems = Vec::new();
-    sysctls(mode, &report, &mut problems);
-    execution.problems.extend(problems.into_iter().map(|problem| problem.text));
-    let mut ran = Ran::default();
-    for (role, step) in lowered.roles.iter().zip(report.steps) {
-        match step {
-            Ok(output) => gather(plan, mode, *role, output, &mut ran, &mut execution),
-            Err(failure) => {
-                refused(*role, failure, &mut execution);
-                return Ok(execution);
+impl Judge for Executions<'_> {
+    fn judge(&mut self, mode: Mode, plan: &Plan, seen: &[Response], found: &mut Found<'_>) {
+        let [Response::Batch(report)] = seen else { return };
+        let mut execution = Execution::of(mode.name(), Outcome::Ran(Ran::default()));
+        let mut problems = Vec::new();
+        sysctls(mode, report, &mut problems);
+        execution.problems.extend(problems.into_iter().map(|problem| problem.text));
+        let mut ran = Ran::default();
+        let mut refused = false;
+        for (role, step) in plan.roles.iter().zip(&report.steps) {
+            match step {
+                Ok(output) => {
+                    gather(&self.test.plan, mode, *role, output, &mut ran, &mut execution);
+                }
+                Err(failure) => {
+                    self::refused(*role, failure, &mut execution);
+                    refused = true;
+                    break;
+                }
             }
         }
+        if !refused {
+            execution.outcome = Outcome::Ran(ran);
+        }
+        found.push(FailureClass::Mode, execution.problems.iter().cloned());
+        if let Outcome::Refused { what, load } = &execution.outcome {
+            let class = if *load { FailureClass::Verifier } else { FailureClass::Result };
+            found.push(class, [what.clone()]);
+            found.record.log.clone_from(&execution.log);
+        }
+        self.all.push(execution);
     }
-    execution.outcome = Outcome::Ran(ran);
-    Ok(execution)
-}
 
-/// The steps: maps, programs, the run, and what the maps hold after it.
-fn lower(plan: &LoadPlan, options: &Options) -> Lowered {
-    let mut steps = Vec::new();
-    if !plan.btf.is_empty() {
-        steps.push((Role::LoadBtf, Step::LoadBtf { data: plan.btf.clone() }));
+    fn lost(&mut self, mode: Mode, record: &mut Record) {
+        let why = record.problems.join("\n");
+        self.all.push(Execution::of(mode.name(), Outcome::Died { why }));
     }
-    for (index, map) in plan.maps.iter().enumerate() {
-        create_map(index, map, &mut steps);
-    }
-    for (index, program) in plan.programs.iter().enumerate() {
-        let mut load = load_program(program);
-        load.log_level = options.log_level;
-        steps.push((Role::Load(index), Step::LoadProgram(Box::new(load))));
-    }
-    for (index, map) in plan.maps.iter().enumerate() {
-        for &(key, prog) in &map.programs {
-            let step = Step::UpdateProgArray { map: index as u32, key, prog: prog as u32 };
-            steps.push((Role::UpdateProgArray(index), step));
+
+    fn end(self: Box<Self>, records: &mut Vec<Record>) -> Sort {
+        let Self { test, mut all } = *self;
+        // Splats are found after the judgement.
+        for (execution, record) in all.iter_mut().zip(records.iter()) {
+            let splats = record.problems.iter().filter(|problem| problem.starts_with("splat: "));
+            execution.problems.extend(splats.cloned());
         }
-    }
-    let Input { ctx, packet } = &options.input;
-    let step = Step::TestRun {
-        prog: 0,
-        data: packet.clone(),
-        ctx: ctx.clone(),
-        data_out: if packet.is_empty() { 0 } else { packet.len() as u32 + PACKET_HEADROOM },
-        ctx_out: !ctx.is_empty(),
-    };
-    steps.push((Role::Run(0), step));
-    for (index, map) in plan.maps.iter().enumerate() {
-        if is_data(map) {
-            steps.push((Role::DumpMap(index), Step::DumpMap { map: index as u32 }));
+        all.push(model(&test.plan, &test.input));
+        let problems = compare(&all);
+        if let Some(last) = records.last_mut().filter(|_| !problems.is_empty())
+            && last.verdict == Verdict::Passed
+        {
+            last.verdict = Verdict::Failed;
+            last.failure = Some(FailureClass::Result);
+            last.problems.extend(problems.iter().cloned());
         }
+        let program = test.plan.programs.first();
+        Sort::Object(Box::new(ObjectRun {
+            file: test.file.clone(),
+            program: test.name().to_owned(),
+            prog_type: program.map_or(0, |program| program.prog_type),
+            executions: all,
+            problems,
+            slots: program.map_or(0, |program| program.insns.len()),
+            functions: program.map_or(0, |program| program.functions.len()),
+            ctx: test.input.ctx.clone(),
+            packet: test.input.packet.clone(),
+        }))
     }
-    let (roles, steps) = steps.into_iter().unzip();
-    Lowered { steps, roles }
 }
 
 fn gather(
     plan: &LoadPlan,
     mode: Mode,
     role: Role,
-    output: Output,
+    output: &Output,
     ran: &mut Ran,
     execution: &mut Execution,
 ) {
     match (role, output) {
         (Role::Load(0), Output::Loaded { log, jited_len, .. }) => {
-            execution.log = log;
-            execution.jited_len = jited_len;
-            if (jited_len == 0) != (mode == Mode::Interp) {
+            execution.log.clone_from(log);
+            execution.jited_len = *jited_len;
+            if (*jited_len == 0) != (mode == Mode::Interp) {
                 execution.problems.push(format!(
                     "ran in another mode than asked: {} and {jited_len} bytes of machine code",
                     mode.name()
@@ -218,11 +147,12 @@ fn gather(
             }
         }
         (Role::Run(_), Output::Ran { retval, data, ctx }) => {
-            ran.returned = retval;
-            ran.ctx = ctx;
-            ran.packet = data;
+            ran.returned = *retval;
+            ran.ctx.clone_from(ctx);
+            ran.packet.clone_from(data);
         }
-        (Role::DumpMap(index), Output::Elements(mut elements)) => {
+        (Role::DumpMap(index), Output::Elements(elements)) => {
+            let mut elements = elements.clone();
             elements.sort();
             let name = plan.maps.get(index).map_or_else(String::new, |map| map.name.clone());
             ran.maps.push(Contents { name, elements });
@@ -231,25 +161,24 @@ fn gather(
     }
 }
 
-fn refused(role: Role, failure: Failure, execution: &mut Execution) {
-    let Failure { errno, log } = failure;
-    let what = format!("{} failed with {}", describe(role), errno_name(errno));
+fn refused(role: Role, Failure { errno, log }: &Failure, execution: &mut Execution) {
+    let what = format!("{} failed with {}", describe(role), errno_name(*errno));
     execution.outcome = match role {
-        Role::Run(_) if errno == ENOTSUPP => Outcome::Loaded {
+        Role::Run(_) if *errno == ENOTSUPP => Outcome::Loaded {
             reason: "the kernel has no test run for programs of this type".to_owned(),
         },
         _ => Outcome::Refused { what, load: matches!(role, Role::Load(_)) },
     };
     if !log.is_empty() {
-        execution.log = log;
+        execution.log.clone_from(log);
     }
 }
 
 /// Executes the first program of a plan by the model.
-pub fn model(plan: &LoadPlan, options: &Options) -> Execution {
+fn model(plan: &LoadPlan, input: &Input) -> Execution {
     let outcome = match Machine::new(plan) {
         Err(error) => Outcome::Trapped { why: error.to_string(), unsound: false },
-        Ok(mut machine) => match machine.run(0, &options.input, BUDGET) {
+        Ok(mut machine) => match machine.run(0, input, BUDGET) {
             Err(trap) => {
                 Outcome::Trapped { why: trap.to_string(), unsound: trap.kind.is_unsound() }
             }
@@ -262,8 +191,7 @@ pub fn model(plan: &LoadPlan, options: &Options) -> Execution {
             }),
         },
     };
-    let (log, problems) = (String::new(), Vec::new());
-    Execution { by: "model", outcome, jited_len: 0, log, problems }
+    Execution::of("model", outcome)
 }
 
 fn contents(plan: &LoadPlan, machine: &Machine) -> Vec<Contents> {
@@ -277,7 +205,7 @@ fn contents(plan: &LoadPlan, machine: &Machine) -> Vec<Contents> {
 }
 
 /// What is wrong with the executions of a program, the model's last: one line each.
-pub fn compare(executions: &[Execution]) -> Vec<String> {
+fn compare(executions: &[Execution]) -> Vec<String> {
     let mut problems = Vec::new();
     for execution in executions {
         let by = execution.by;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
+use bpf_case::{Blinding, Case, Expect, Feature, LoadOptions, Run, Source};
 use bpf_object::BtfUse;
-use bpf_suites::{Blinding, Case, Expect, Feature, LoadOptions, Run, Source};
 use bpf_wire::{Mode, Output};
 
-use super::executor::{Answer, Executor};
 use super::lower::{Role, lower};
 use harness_results::notation::errno_name;
+use harness_session::Executor;
 
 /// The last register that programs have. Above it is `BPF_REG_AX`, which only the kernel's own
 /// rewrites use, constant blinding among them; its number differs between kernels
@@ -106,10 +106,7 @@ fn attempt(executor: &mut dyn Executor, mode: Mode, case: &Case) -> Result<Optio
     let plan = case.plan().with_context(|| format!("failed to compile {}", case.name))?;
     let what = case.name.trim_start_matches("probe/");
     let lowered = lower(case, &plan);
-    let report = match executor.execute(&case.name, mode, lowered.steps)? {
-        Answer::Report { report, .. } => report,
-        Answer::Dead(failure) => return Err(failure.into_error()),
-    };
+    let (report, _) = executor.execute(&case.name, mode, lowered.steps)?.into_report()?;
     for (role, step) in lowered.roles.iter().zip(&report.steps) {
         match (role, step) {
             (_, Err(failure)) => {

@@ -1,13 +1,14 @@
 //! What a judge looks at and what it finds wrong.
 
+use bpf_case::Case;
 use bpf_object::LoadPlan;
-use bpf_suites::Case;
 use bpf_wire::{BatchReport, Mode};
 
 use super::explore::Finding;
-use super::lower::Lowered;
+use super::lower::Role;
 use super::model::Expected;
 use harness_results::record::{Difference, FailureClass};
+use harness_session::test::Found;
 
 /// What is wrong with a case in one mode. Nothing is wrong when there are none.
 #[derive(Clone, Debug)]
@@ -35,6 +36,15 @@ impl Problem {
         Self::new(FailureClass::Result, text)
     }
 
+    /// Adds it to what is wrong with a test.
+    pub fn tell(self, found: &mut Found<'_>) {
+        found.push(self.class, [self.text]);
+        found.record.differences.extend(self.difference);
+        if found.record.log.is_empty() {
+            found.record.log = self.log;
+        }
+    }
+
     /// Shown by the run of the case with this index.
     pub fn of_run(self, run: usize) -> Self {
         Self { evidence: Some(Evidence::Run(run)), ..self }
@@ -51,7 +61,7 @@ pub struct Subject<'a> {
     /// The mode that was asked for.
     pub mode: Mode,
     /// What the agent was to do.
-    pub lowered: &'a Lowered,
+    pub roles: &'a [Role],
     /// What came of it.
     pub report: &'a BatchReport,
     /// What the model computed.

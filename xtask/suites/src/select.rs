@@ -1,6 +1,6 @@
 //! Which cases a command is about.
 
-use bpf_suites::Case;
+use bpf_case::{Case, Suite};
 use regex::{Regex, RegexSet};
 
 use super::partition::Partition;
@@ -25,6 +25,24 @@ impl Selected {
         self.test_bpf &= partition.has(self.cases.len(), test_bpf::NAME);
         let mut place = 0..;
         self.cases.retain(|case| place.next().is_some_and(|at| partition.has(at, &case.name)));
+    }
+}
+
+/// The cases that filters could match: those of suites whose name no filter can match are not even made.
+pub fn candidates(suites: &[Suite], filters: &[String]) -> Vec<Case> {
+    let wanted =
+        |suite: &str| filters.is_empty() || filters.iter().any(|filter| could_match(filter, suite));
+    suites.iter().filter(|(suite, _)| wanted(suite)).flat_map(|(_, cases)| cases()).collect()
+}
+
+/// Whether a filter could match a case of a suite, as far as a name and a slash at its start tell.
+fn could_match(filter: &str, suite: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    match filter.trim_start_matches('^').split_once('/') {
+        Some((head, rest)) if head.chars().all(plain) => {
+            suite.ends_with(head) || rest.starts_with(['?', '*', '{']) || filter.contains('|')
+        }
+        _ => true,
     }
 }
 
@@ -59,7 +77,11 @@ const CANDIDATES: usize = 8;
 /// # Errors
 ///
 /// [`Stop::Usage`] with a few candidates where there is none, or more than one.
-pub fn one(cases: Vec<Case>, text: &str) -> Result<Case, Stop> {
+pub fn one(suites: &[Suite], text: &str) -> Result<Case, Stop> {
+    one_of(candidates(suites, &[text.to_owned()]), text)
+}
+
+fn one_of(cases: Vec<Case>, text: &str) -> Result<Case, Stop> {
     let filter = Regex::new(text)
         .map_err(|error| Stop::Usage(format!("{text} is no regular expression: {error}")))?;
     let mut matching = Vec::new();
@@ -90,7 +112,7 @@ pub fn one(cases: Vec<Case>, text: &str) -> Result<Case, Stop> {
 
 #[cfg(test)]
 mod tests {
-    use bpf_suites::builder::accepts;
+    use bpf_case::builder::accepts;
 
     use super::*;
 
@@ -104,6 +126,23 @@ mod tests {
 
     fn names(filters: &[&str]) -> Vec<String> {
         selected(filters).unwrap().cases.into_iter().map(|case| case.name).collect()
+    }
+
+    #[test]
+    fn suites_that_no_filter_can_match_are_not_made() {
+        for (filter, expected) in [
+            ("^callx/one$", true),
+            ("callx/", true),
+            ("x/one", true),
+            ("one", true),
+            (".*/one", true),
+            ("gotox/a|callx/b", true),
+            ("gotox/?", true),
+            ("^gotox/one", false),
+            ("kernel/verifier", false),
+        ] {
+            assert_eq!(could_match(filter, "callx"), expected, "{filter}");
+        }
     }
 
     #[test]
@@ -142,12 +181,12 @@ mod tests {
     fn one_case_is_named_or_alone_matched() {
         let cases = || ["a/one", "a/one_more", "b/two"].map(|name| accepts(name, "x", "exit"));
         let cases = || cases().map(|case| case.run(vec![], 0).into()).into();
-        assert_eq!(one(cases(), "a/one").unwrap().name, "a/one");
-        assert_eq!(one(cases(), "two").unwrap().name, "b/two");
-        let error = one(cases(), "one").unwrap_err().to_string();
+        assert_eq!(one_of(cases(), "a/one").unwrap().name, "a/one");
+        assert_eq!(one_of(cases(), "two").unwrap().name, "b/two");
+        let error = one_of(cases(), "one").unwrap_err().to_string();
         assert!(error.contains("2 cases match one") && error.contains("a/one_more"), "{error}");
-        assert!(one(cases(), "three").unwrap_err().to_string().contains("--list"));
-        assert!(matches!(one(cases(), "("), Err(Stop::Usage(_))));
+        assert!(one_of(cases(), "three").unwrap_err().to_string().contains("--list"));
+        assert!(matches!(one_of(cases(), "("), Err(Stop::Usage(_))));
     }
 
     #[test]

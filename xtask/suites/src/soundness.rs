@@ -6,8 +6,8 @@
 //!
 //! [`explore`]: super::explore
 
+use bpf_case::{Case, Expect};
 use bpf_model::Input;
-use bpf_suites::{Case, Expect};
 use bpf_wire::{Failure, Output};
 
 use super::explore::{Explorer, Finding};
@@ -21,9 +21,9 @@ const SHOWN_INPUT: usize = 32;
 
 /// The programs that the kernel accepted and that the model traps on.
 pub(super) fn unsound(subject: &Subject<'_>, explorer: &mut Explorer) -> Vec<Problem> {
-    let steps = || subject.lowered.roles.iter().zip(&subject.report.steps);
+    let steps = || subject.roles.iter().zip(&subject.report.steps);
     // A prog array is filled when all programs are loaded.
-    let linked = subject.report.steps.len() > last_set_up(&subject.lowered.roles)
+    let linked = subject.report.steps.len() > last_set_up(subject.roles)
         && steps().all(|(role, step)| step.is_ok() || !is_set_up(*role));
     let mut problems = Vec::new();
     for (role, step) in steps() {
@@ -106,11 +106,9 @@ pub(super) fn too_strict(subject: &Subject<'_>, explorer: &mut Explorer) -> Opti
 
 /// The program whose load failed.
 fn refused<'a>(subject: &Subject<'a>) -> Option<(usize, &'a Failure)> {
-    subject.lowered.roles.iter().zip(&subject.report.steps).find_map(|(role, step)| {
-        match (role, step) {
-            (Role::Load(program), Err(failure)) => Some((*program, failure)),
-            _ => None,
-        }
+    subject.roles.iter().zip(&subject.report.steps).find_map(|(role, step)| match (role, step) {
+        (Role::Load(program), Err(failure)) => Some((*program, failure)),
+        _ => None,
     })
 }
 

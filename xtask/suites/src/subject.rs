@@ -1,8 +1,8 @@
 //! A case as the reports show it.
 
+use bpf_case::{Case, Expect, Source};
 use bpf_isa::disassemble;
 use bpf_object::LoadPlan;
-use bpf_suites::{Case, Expect, Source};
 
 use harness_results::notation::{errno_name, hex};
 use harness_results::subject::{StatedRun, Subject};

@@ -6,15 +6,16 @@
 mod log;
 pub mod recorded;
 
+use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
-use bpf_wire::Mode;
+use bpf_wire::{Mode, Request, Response};
 
+use harness_results::event::Sort;
 use harness_results::notation::errno_name;
-use harness_results::record::{Record, Verdict};
-use harness_vm::GuestFailure;
+use harness_results::record::{FailureClass, Record};
+use harness_session::test::{Found, Judge, Plan, Test, Unmet};
 
 use log::{PARTS, Printed};
 use recorded::Recorded;
@@ -43,39 +44,11 @@ fn loads(mode: Mode) -> &'static [&'static str] {
     }
 }
 
+/// Factor on the deadline of one load: it needs one minute or two under TCG.
+const PATIENCE: u32 = 20;
+
 /// Lines of failed tests that are shown.
 const SHOWN_FAILURES: usize = 20;
-
-/// Loads modules. The real one is a guest; tests have others.
-pub trait Loader {
-    /// Loads a module with parameters in a mode, for the suite, and unloads it. `logged` is told what the kernel logs meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// When no guest can be started or the session was interrupted.
-    fn load(
-        &mut self,
-        module: &Path,
-        params: &str,
-        mode: Mode,
-        without_caps: &[u8],
-        logged: &mut dyn FnMut(&str),
-    ) -> Result<Loaded>;
-}
-
-/// What came of loading a module.
-#[derive(Debug)]
-pub enum Loaded {
-    /// The guest answered.
-    Done {
-        /// errno of `init_module(2)`, 0 on success.
-        errno: i32,
-        /// Titles of splats that the console showed meanwhile.
-        splats: Vec<String>,
-    },
-    /// The guest is gone.
-    Dead(Box<GuestFailure>),
-}
 
 /// What the module's counts are compared with.
 #[derive(Clone, Debug)]
@@ -97,61 +70,87 @@ impl Reference {
     }
 }
 
-/// Runs the module in a mode. `tested` is told the number of tests that started so far, and
-/// the new part of the kernel's log.
-///
-/// # Errors
-///
-/// When the guest cannot be started or the session was interrupted.
-pub fn run(
-    module: Option<&Path>,
-    mode: Mode,
-    reference: &Reference,
-    loader: &mut dyn Loader,
-    tested: &mut dyn FnMut(u32, &str),
-) -> Result<(Record, Printed)> {
-    let mut record = Record::new(NAME, mode);
-    let mut printed = Printed::default();
-    let Some(module) = module else {
-        record.verdict = Verdict::Skipped;
-        record.problems.push("the kernel was built without CONFIG_TEST_BPF=m".to_owned());
-        return Ok((record, printed));
-    };
-    let without_caps = mode.row().without_caps;
-    let start = Instant::now();
-    let mut splats = Vec::new();
-    for params in loads(mode) {
-        let loaded = loader.load(module, params, mode, without_caps, &mut |text| {
-            printed.feed(text);
-            tested(printed.started, text);
-        })?;
-        match loaded {
-            Loaded::Dead(failure) => {
-                failure.judge(&mut record);
-                break;
-            }
-            Loaded::Done { errno, splats: more } => {
-                if errno != 0 {
-                    let with = if params.is_empty() { "" } else { " with " };
-                    let errno = errno_name(errno);
-                    record
-                        .problems
-                        .push(format!("loading the module{with}{params} failed with {errno}"));
-                }
-                splats.extend(more);
+/// The module as a test, in one mode.
+#[derive(Debug)]
+pub struct ModuleTest<'a> {
+    /// The module; none where the kernel was built without.
+    pub module: Option<&'a Path>,
+    /// What its counts are compared with.
+    pub reference: &'a Reference,
+    /// What it has printed so far.
+    pub printed: Mutex<Printed>,
+}
+
+impl ModuleTest<'_> {
+    /// What it has printed so far.
+    pub fn printed(&self) -> MutexGuard<'_, Printed> {
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Test for ModuleTest<'_> {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn unmet(&self, _: Mode) -> Option<Unmet> {
+        let reason = "the kernel was built without CONFIG_TEST_BPF=m".to_owned();
+        self.module.is_none().then_some(Unmet { reason, declared: false })
+    }
+
+    fn plan(&self, mode: Mode) -> Result<Plan, String> {
+        let module = self.module.unwrap_or(Path::new(""));
+        let image = fs::read(module)
+            .map_err(|error| format!("failed to read the module {}: {error}", module.display()))?;
+        let load = |params: &&str| Request::LoadModule {
+            name: NAME.to_owned(),
+            image: image.clone(),
+            params: (*params).to_owned(),
+            mode,
+            without_caps: mode.row().without_caps.to_vec(),
+        };
+        let requests = loads(mode).iter().map(load).collect();
+        Ok(Plan { requests, patience: PATIENCE, roles: Vec::new() })
+    }
+
+    fn judge(&self) -> Box<dyn Judge + '_> {
+        Box::new(ModuleJudge(self))
+    }
+}
+
+struct ModuleJudge<'a>(&'a ModuleTest<'a>);
+
+impl Judge for ModuleJudge<'_> {
+    fn logged(&mut self, text: &str) -> u64 {
+        let mut printed = self.0.printed();
+        printed.feed(text);
+        printed.started.into()
+    }
+
+    fn judge(&mut self, mode: Mode, _: &Plan, seen: &[Response], found: &mut Found<'_>) {
+        let mut problems = Vec::new();
+        for (params, response) in loads(mode).iter().zip(seen) {
+            if let Response::Module { errno } = response
+                && *errno != 0
+            {
+                let with = if params.is_empty() { "" } else { " with " };
+                let errno = errno_name(*errno);
+                problems.push(format!("loading the module{with}{params} failed with {errno}"));
             }
         }
+        let printed = self.0.printed();
+        judge(mode, &printed, self.0.reference, &mut problems);
+        found.push(FailureClass::Result, problems);
+        found.record.notes = notes(mode, &printed);
     }
-    record.millis = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-    record.notes = notes(mode, &printed);
-    if record.verdict == Verdict::Passed {
-        judge(mode, &printed, reference, &mut record.problems);
-        record.problems.extend(splats.into_iter().map(|title| format!("splat: {title}")));
-        if !record.problems.is_empty() {
-            record.verdict = Verdict::Failed;
-        }
+
+    fn lost(&mut self, mode: Mode, record: &mut Record) {
+        record.notes = notes(mode, &self.0.printed());
     }
-    Ok((record, printed))
+
+    fn end(self: Box<Self>, _: &mut Vec<Record>) -> Sort {
+        Sort::Module
+    }
 }
 
 fn judge(mode: Mode, printed: &Printed, reference: &Reference, problems: &mut Vec<String>) {

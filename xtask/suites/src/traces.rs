@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bpf_case::{Case, Expect};
 use bpf_model::{Input, Machine};
 use bpf_object::LoadPlan;
-use bpf_suites::{Case, Expect};
 
 use super::explore::{Finding, unlinked};
 use super::model::{BUDGET, input};

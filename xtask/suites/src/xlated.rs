@@ -1,14 +1,14 @@
 //! Checks the translated instructions that the kernel hands out: calls and loads of addresses are in
 //! the form in which a program is loaded, and none of them shows an address of the kernel.
 
+use bpf_case::{Case, TABLES_IN_DUMPS};
 use bpf_isa::opcode::{PSEUDO_FUNC, PSEUDO_MAP_VALUE};
 use bpf_isa::{Insn, MAP_TYPE_INSN_ARRAY};
 use bpf_object::{LoadPlan, ProgramPlan};
-use bpf_suites::{Case, TABLES_IN_DUMPS};
 use bpf_wire::{BatchReport, Mode, Output};
 
 use super::jit_image::Emission;
-use super::lower::{Lowered, Role};
+use super::lower::Role;
 use crate::verifier::xlated;
 
 /// `BPF_LD | BPF_IMM | BPF_DW` (RFC 9669, section 5.4).
@@ -27,14 +27,14 @@ pub fn judge(
     case: &Case,
     plan: &LoadPlan,
     mode: Mode,
-    lowered: &Lowered,
+    roles: &[Role],
     report: &BatchReport,
     emission: &Emission,
 ) -> Vec<String> {
     let mut problems = Vec::new();
     let has_table = plan.maps.iter().any(|map| map.map_type == MAP_TYPE_INSN_ARRAY);
     let addresses = !has_table || case.fixed_by == Some(TABLES_IN_DUMPS);
-    for (role, step) in lowered.roles.iter().zip(&report.steps) {
+    for (role, step) in roles.iter().zip(&report.steps) {
         if let (Role::Load(index), Ok(Output::Loaded { xlated, .. })) = (role, step)
             && let Some(program) = plan.programs.get(*index)
         {

@@ -259,7 +259,7 @@ impl Machine {
         logged: &mut dyn FnMut(&str),
     ) -> Result<Response, GuestFailure> {
         self.submit(request)?;
-        self.answer_logged(deadline, logged)
+        self.answer(deadline, logged)
     }
 
     /// Sends a request while others may not be answered yet. The agent takes them one after the other.
@@ -277,16 +277,13 @@ impl Machine {
         Ok(())
     }
 
-    /// Waits for the answer to the oldest request without one. `deadline` starts now.
+    /// Waits for the answer to the oldest request without one. `deadline` starts now. `logged` is as
+    /// of [`Machine::request_logged`].
     ///
     /// # Errors
     ///
     /// As of [`Machine::request`].
-    pub fn answer(&mut self, deadline: Duration) -> Result<Response, GuestFailure> {
-        self.answer_logged(deadline, &mut |_| {})
-    }
-
-    fn answer_logged(
+    pub fn answer(
         &mut self,
         deadline: Duration,
         logged: &mut dyn FnMut(&str),

@@ -4,6 +4,7 @@
 //! cause of most: the passes behind the verifier know of direct jumps and adjust them, but not of
 //! jump tables.
 
+use bpf_case::TABLES_IN_DUMPS;
 use bpf_object::LoadPlan;
 
 use crate::Case;
@@ -19,9 +20,6 @@ const HELPERS: &str = "bpf: Do not let helpers read instruction arrays";
 const ARRAY_SIZE: &str = "bpf: Bound pointers into instruction arrays by the size of the array";
 pub(super) const BLINDING: &str =
     "bpf: Restore instruction arrays when constant blinding is rolled back";
-/// Subject of the patch without which a dump shows the address of every jump table.
-pub const TABLES_IN_DUMPS: &str = "bpf: Show instruction arrays as maps in dumps of programs";
-
 /// All of them, the plainest first.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = removed_targets();

@@ -10,10 +10,12 @@ use bpf_wire::Mode;
 use super::*;
 use harness_host::needs::find_program;
 use harness_kernel::boot::BootOptions;
+use harness_results::event::Stream;
 use harness_results::record::Verdict;
-use harness_suites::guest::Guest;
+use harness_session::Alone;
+use harness_session::guest::Guest;
+use harness_suites::cases::{Rules, prepare, run};
 use harness_suites::jit_image::Emission;
-use harness_suites::session::{Rules, prepare, run};
 use harness_vm::MachineConfig;
 use harness_vm::accel::Accel;
 
@@ -56,7 +58,15 @@ fn a_real_guest_stops_in_gdb() {
     // As far as the config tells, which the cache keeps beside the kernel.
     let kernel_config = vmlinux.with_file_name("config");
     let emission = Emission::new(&vmlinux, &kernel_config, &BTreeMap::new()).unwrap();
-    let rules = Rules { emission, ..Rules::alone(Mode::Jit) };
+    let rules = Rules {
+        modes: vec![Mode::Jit],
+        fail_fast: true,
+        declared: false,
+        patches: None,
+        probe: false,
+        too_strict: false,
+        emission,
+    };
 
     let over = AtomicBool::new(false);
     let (verdict, said) = thread::scope(|scope| {
@@ -71,7 +81,8 @@ fn a_real_guest_stops_in_gdb() {
             let output = gdb.output().unwrap();
             String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
         });
-        let ran = run(&[prepare(case)], &rules, &mut guest, |_, _| {});
+        let mut stream = Stream::new(Vec::new());
+        let ran = run("case", &[prepare(case)], &rules, &mut guest, &Alone, &mut stream);
         // gdb ends with the machine, whether or not the case ran.
         let ended = guest.end();
         drop(guest);

@@ -3,45 +3,17 @@
 
 use std::env;
 
-use bpf_suites::builder::accepts;
-use bpf_wire::{BatchReport, Failure};
+use bpf_case::builder::accepts;
+use bpf_wire::{BatchReport, Failure, Request};
 
 use super::*;
 use crate::listing::{Listing, before_load};
 use crate::symbols::Symbols;
 use harness_kernel::boot::BootOptions;
-use harness_suites::guest::Guest;
+use harness_session::guest::Guest;
+use harness_session::{Answer, Scripted, Work};
 use harness_vm::MachineConfig;
 use harness_vm::accel::Accel;
-
-/// Answers loads with what it is made of: the plain one, then that with lines. Keeps what was asked.
-struct Kernel {
-    answers: Vec<Result<Output, Failure>>,
-    asked: Vec<Vec<Step>>,
-}
-
-impl Executor for Kernel {
-    fn execute(&mut self, _: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
-        let answer = self.answers.remove(0);
-        let mut outcomes = Vec::new();
-        for step in &steps {
-            outcomes.push(match step {
-                Step::LoadProgram(_) => answer.clone(),
-                Step::DescribeProgram { .. } => {
-                    Ok(Output::Described { lines: Vec::new(), maps: vec![1] })
-                }
-                _ => Ok(Output::Done),
-            });
-            if outcomes.last().is_some_and(Result::is_err) {
-                break;
-            }
-        }
-        self.asked.push(steps);
-        let (jit_enable, jit_harden) = mode.sysctls();
-        let report = BatchReport { steps: outcomes, jit_enable, jit_harden };
-        Ok(Answer::Report { report, splats: Vec::new() })
-    }
-}
 
 fn loaded(code: u8) -> Result<Output, Failure> {
     Ok(Output::Loaded {
@@ -59,13 +31,36 @@ fn refused() -> Result<Output, Failure> {
     Err(Failure { errno: 22, log: "first\nthe reason\n".to_owned() })
 }
 
+/// What is found where loads are answered with these, the plain one, then that with lines; and what was
+/// asked.
 fn asked(btf: BtfUse, answers: Vec<Result<Output, Failure>>) -> (Found, Vec<Vec<Step>>) {
     let source = "r1 = 7 ll\ncall there\nexit\n.func there\nexit";
     let case: Case = accepts("t/one", "x", source).btf(btf).run(vec![], 0).into();
     let plan = case.plan().unwrap();
-    let mut kernel = Kernel { answers, asked: Vec::new() };
+    let mut answers = answers.into_iter();
+    let mut asked = Vec::new();
+    let mut kernel = Scripted::new(|mut work: Work, _| {
+        let Some(Request::Batch(batch)) = work.requests.pop() else { panic!("no batch") };
+        let answer = answers.next().expect("no more is asked than was foreseen");
+        let mut steps = Vec::new();
+        for step in &batch.steps {
+            steps.push(match step {
+                Step::LoadProgram(_) => answer.clone(),
+                Step::DescribeProgram { .. } => {
+                    Ok(Output::Described { lines: Vec::new(), maps: vec![1] })
+                }
+                _ => Ok(Output::Done),
+            });
+            if steps.last().is_some_and(Result::is_err) {
+                break;
+            }
+        }
+        asked.push(batch.steps);
+        let (jit_enable, jit_harden) = batch.mode.sysctls();
+        Ok(Answer::batch(BatchReport { steps, jit_enable, jit_harden }, Vec::new()))
+    });
     let found = of(&case, &plan, Mode::Jit, &mut kernel).unwrap();
-    (found, kernel.asked)
+    (found, asked)
 }
 
 fn unaligned(found: &Found) -> Option<&str> {

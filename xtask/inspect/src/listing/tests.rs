@@ -1,7 +1,7 @@
 //! Listings of cases that no kernel has seen, and of images made by hand.
 
+use bpf_case::builder::accepts;
 use bpf_isa::Insn;
-use bpf_suites::builder::accepts;
 
 use super::*;
 

@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
+use super::{Spread, store};
 use crate::cli::{AccelChoice, KernelArgs};
 use harness_host::exit::Status;
 use harness_host::interrupt::Group;
@@ -54,13 +55,6 @@ struct Report {
     virtme_ng: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-struct Spread {
-    min: f64,
-    median: f64,
-    max: f64,
-}
-
 impl Boot {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
@@ -85,22 +79,18 @@ impl Boot {
         for _ in 0..self.runs {
             interrupt::check()?;
             let machine = Machine::start(&config).map_err(StartFailure::into_error)?;
-            first_record.push(machine.boot_time());
-            guest_uptime.push(Duration::from_nanos(machine.guest().uptime_ns));
+            first_record.push(machine.boot_time().as_secs_f64() * 1e3);
+            guest_uptime.push(machine.guest().uptime_ns as f64 / 1e6);
             machine.power_off().map_err(harness_vm::GuestFailure::into_error)?;
         }
         let report = Report {
             accel: decision.accel.name(),
-            first_record: spread(first_record),
-            guest_uptime: spread(guest_uptime),
+            first_record: Spread::of(first_record),
+            guest_uptime: Spread::of(guest_uptime),
             virtme_ng: virtme_ng(&vmlinux, decision.accel)?,
         };
         print(&report, self.runs);
-        if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(&report)? + "\n";
-            std::fs::write(path, text)
-                .with_context(|| format!("failed to write {}", path.display()))?;
-        }
+        store(&report, self.json.as_deref())?;
         Ok(Status::Passed)
     }
 }
@@ -117,21 +107,6 @@ fn print(report: &Report, runs: u32) {
         Some(time) => outln!("{:<34} {time:11.0} ms", "vng --run ... -- true, once"),
         None => outln!("virtme-ng is not installed: nothing to compare with"),
     }
-}
-
-/// Least, middle (the mean of the two in the middle if even) and greatest of a list that is not
-/// empty.
-fn spread(times: Vec<Duration>) -> Spread {
-    let mut ms: Vec<f64> = times.into_iter().map(|time| time.as_secs_f64() * 1e3).collect();
-    ms.sort_by(f64::total_cmp);
-    let at = |index: usize| ms.get(index).copied().unwrap_or_default();
-    let half = ms.len() / 2;
-    let median = if ms.len().is_multiple_of(2) {
-        (at(half.saturating_sub(1)) + at(half)) / 2.0
-    } else {
-        at(half)
-    };
-    Spread { min: at(0), median, max: at(ms.len().saturating_sub(1)) }
 }
 
 /// Time of one `vng --run KERNEL -- true` in milliseconds; none where vng is not installed or does
@@ -154,17 +129,4 @@ fn virtme_ng(kernel: &Path, accel: Accel) -> Result<Option<f64>> {
     }
     errln!("warning: {command:?}: {status}");
     Ok(None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_spread_sorts_and_halves() {
-        let ms = |list: &[u64]| list.iter().map(|&ms| Duration::from_millis(ms)).collect();
-        assert_eq!(spread(ms(&[30, 10, 20])), Spread { min: 10.0, median: 20.0, max: 30.0 });
-        assert_eq!(spread(ms(&[40, 10, 20, 30])), Spread { min: 10.0, median: 25.0, max: 40.0 });
-        assert_eq!(spread(ms(&[7])), Spread { min: 7.0, median: 7.0, max: 7.0 });
-    }
 }

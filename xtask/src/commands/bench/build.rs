@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
+use super::{Spread, store};
 use harness_host::exit::Status;
 use harness_host::ui::outln;
 use harness_kernel::build::{self, KernelRequest, bench};
@@ -96,6 +97,8 @@ impl Build {
             if self.skip_cold { None } else { Some(bench::cold_make(&request(series.clone()))?) };
         // Leaves the build directory at the series, for the next build to be quick.
         bench::settle(&request(series))?;
+        let median =
+            |times: Vec<Duration>| Spread::of(times.iter().map(Duration::as_secs_f64)).median;
         let (ours, plain) = (median(ours), median(plain));
         let report = Report {
             unchanged: unchanged.as_secs_f64(),
@@ -124,11 +127,7 @@ impl Build {
             }
             None => outln!("from nothing                           not measured"),
         }
-        if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(report)? + "\n";
-            fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
-        }
-        Ok(())
+        store(report, self.json.as_deref())
     }
 }
 
@@ -143,11 +142,6 @@ fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let start = Instant::now();
     work()?;
     Ok(start.elapsed())
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times.get(times.len() / 2).map_or(0.0, Duration::as_secs_f64)
 }
 
 /// The line that changes. Code, as ccache sees through a changed comment.

@@ -10,23 +10,25 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use bpf_suites::{Blinding, Case, Expect};
+use anyhow::{Result, ensure};
+use bpf_case::{Blinding, Case, Expect};
 use bpf_wire::{Mode, Step};
 use clap::Args;
 use serde::Serialize;
 
-use super::processor;
+use super::{Spread, processor, store};
 use crate::cli::GuestArgs;
 use harness_host::exit::{Status, Stop};
 use harness_host::interrupt;
 use harness_host::ui::{Progress, out};
+use harness_results::event::Stream;
 use harness_results::record::Verdict;
-use harness_suites::guest;
+use harness_session::Alone;
+use harness_session::guest;
+use harness_session::start::{Started, start};
+use harness_suites::cases::{self, Prepared, Rules};
 use harness_suites::lower::lower;
-use harness_suites::select::select;
-use harness_suites::session::{self, Prepared, Rules};
-use harness_suites::start::{Started, start};
+use harness_suites::select::{candidates, select};
 
 /// Batches of a loop that the guest is sent at once: what it takes has to end before the deadline.
 const CHUNK: usize = 32;
@@ -80,13 +82,6 @@ struct Row {
     ratio: Spread,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-struct Spread {
-    min: f64,
-    median: f64,
-    max: f64,
-}
-
 /// A case and what the bare loop does of it.
 #[derive(Clone)]
 struct Subject {
@@ -100,13 +95,10 @@ impl Guest {
         let subjects = self.subjects()?;
         let Started { built, mut guest, accel, .. } = start(&self.on.on())?;
         let rules = Rules {
-            modes: Mode::ALL.to_vec(),
-            fail_fast: false,
             declared: true,
-            patches: None,
             probe: false,
             too_strict: true,
-            emission: guest.emission(&built)?,
+            ..Rules::on(&mut guest, &built, Mode::ALL.to_vec())?
         };
         let progress = Progress::count(u64::from(self.rounds) * 8, "rounds");
         // Both ways once, to warm up.
@@ -143,20 +135,16 @@ impl Guest {
             rows,
         };
         out!("{}", table(&report));
-        if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(&report)? + "\n";
-            std::fs::write(path, text)
-                .with_context(|| format!("failed to write {}", path.display()))?;
-        }
+        store(&report, self.json.as_deref())?;
         Ok(Status::Passed)
     }
 
     fn subjects(&self) -> Result<Vec<Subject>> {
-        let mut cases = select(bpf_suites::all(), &self.filters)?.cases;
+        let mut cases = select(candidates(crate::suites(), &self.filters), &self.filters)?.cases;
         cases.retain(runs_everywhere);
         let mut subjects = Vec::new();
         for case in evenly(cases, self.cases as usize) {
-            let prepared = session::prepare(case);
+            let prepared = cases::prepare(case);
             let plan = prepared.plan.as_ref().map_err(|error| {
                 anyhow::anyhow!("failed to compile {}: {error}", prepared.case.name)
             })?;
@@ -218,7 +206,8 @@ fn bare(subjects: &[Subject], modes: &[Mode], guest: &mut guest::Guest) -> Resul
 fn harness(subjects: &[Subject], rules: &Rules, guest: &mut guest::Guest) -> Result<Duration> {
     let cases: Vec<Prepared> = subjects.iter().map(|subject| subject.prepared.clone()).collect();
     let started = Instant::now();
-    let records = session::run(&cases, rules, guest, |_, _| {})?;
+    let mut stream = Stream::new(Vec::new());
+    let records = cases::run("cases", &cases, rules, guest, &Alone, &mut stream)?;
     let took = started.elapsed();
     let red = records.iter().find(|record| record.verdict != Verdict::Passed);
     ensure!(
@@ -244,17 +233,10 @@ fn row(what: &'static str, modes: &[Mode], cases: usize, rounds: &[(Duration, Du
         what,
         mode: if let [mode] = modes { mode.name() } else { "each" },
         cases,
-        harness: spread(rounds.iter().map(|(harness, _)| rate(harness))),
-        bare: spread(rounds.iter().map(|(_, bare)| rate(bare))),
-        ratio: spread(rounds.iter().map(|(harness, bare)| rate(harness) / rate(bare))),
+        harness: Spread::of(rounds.iter().map(|(harness, _)| rate(harness))),
+        bare: Spread::of(rounds.iter().map(|(_, bare)| rate(bare))),
+        ratio: Spread::of(rounds.iter().map(|(harness, bare)| rate(harness) / rate(bare))),
     }
-}
-
-fn spread(values: impl Iterator<Item = f64>) -> Spread {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let at = |index: usize| values.get(index).copied().unwrap_or_default();
-    Spread { min: at(0), median: at(values.len() / 2), max: at(values.len().saturating_sub(1)) }
 }
 
 fn table(report: &Report) -> String {
@@ -275,7 +257,7 @@ fn table(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bpf_suites::builder::{accepts, errno, rejects};
+    use bpf_case::builder::{accepts, errno, rejects};
 
     use super::*;
 
@@ -332,7 +314,7 @@ mod tests {
     #[test]
     fn the_quicker_half_is_that_of_the_bare_loop() {
         let subject = |name| Subject {
-            prepared: session::prepare(accepts(name, "7", "r0 = 7\nexit").run(vec![], 7).into()),
+            prepared: cases::prepare(accepts(name, "7", "r0 = 7\nexit").run(vec![], 7).into()),
             steps: Vec::new(),
         };
         let subjects = ["a", "b", "c"].map(subject);

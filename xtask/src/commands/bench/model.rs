@@ -10,7 +10,7 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::processor;
+use super::{processor, store};
 use harness_host::exit::Status;
 use harness_host::interrupt::Group;
 use harness_host::paths;
@@ -106,10 +106,7 @@ impl Model {
             programs: rows(&read(&results)?)?,
         };
         out!("{}", table(&report));
-        if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(&report)? + "\n";
-            fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
-        }
+        store(&report, self.json.as_deref())?;
         Ok(Status::Passed)
     }
 }

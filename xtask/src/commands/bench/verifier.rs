@@ -4,21 +4,22 @@
 //! the time is the verifier's own. Programs are loaded, not run.
 
 use anyhow::{Context, Result};
-use bpf_suites::{Case, Feature};
+use bpf_case::{Case, Feature};
 use bpf_wire::{BatchReport, Mode, Output, Step};
 use clap::Args;
 use serde::Serialize;
 
+use super::store;
 use crate::cli::GuestArgs;
 use harness_host::exit::{Status, Stop};
 use harness_host::interrupt;
 use harness_host::ui::{Progress, out};
 use harness_kernel::series::Selection;
-use harness_suites::executor::{Answer, Executor};
-use harness_suites::guest::Guest;
+use harness_session::guest::Guest;
+use harness_session::start::start;
+use harness_session::{Answer, Executor};
 use harness_suites::lower::lower;
-use harness_suites::select::select;
-use harness_suites::start::start;
+use harness_suites::select::{candidates, select};
 
 /// `BPF_LOG_STATS` (`include/linux/bpf_verifier.h`): the numbers alone.
 const LOG_STATS: u32 = 4;
@@ -105,11 +106,7 @@ impl Verifier {
             })
             .collect();
         out!("{}", table(&rows, self.all));
-        if let Some(path) = &self.json {
-            let text = serde_json::to_string_pretty(&rows)? + "\n";
-            std::fs::write(path, text)
-                .with_context(|| format!("failed to write {}", path.display()))?;
-        }
+        store(&rows, self.json.as_deref())?;
         Ok(if rows.iter().any(Row::is_dearer) { Status::CaseFailed } else { Status::Passed })
     }
 
@@ -118,7 +115,7 @@ impl Verifier {
             [] => DEFAULT.map(str::to_owned).to_vec(),
             named => named.to_vec(),
         };
-        let all = bpf_suites::all();
+        let all = candidates(crate::suites(), &[]);
         // Not every default is in every tree.
         let known = |filter: &String| select(all.clone(), std::slice::from_ref(filter)).is_ok();
         let filters = match &self.filters[..] {
@@ -169,8 +166,8 @@ fn cost(case: &Case, guest: &mut Guest) -> Result<Option<Cost>> {
         _ => None,
     });
     Ok(match guest.execute(&case.name, Mode::Jit, loads.collect())? {
-        Answer::Report { report, .. } => sum(&report),
         Answer::Dead(_) => None,
+        answer => sum(&answer.into_report()?.0),
     })
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use bpf_suites::builder::accepts;
+use bpf_case::builder::accepts;
 use bpf_wire::Mode;
 
 use super::*;
 use harness_kernel::make::MakeFailed;
-use harness_suites::session::prepare;
+use harness_suites::cases::prepare;
 
 /// What the lab does with one kernel.
 enum Does {

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+
+use harness_kernel::build::BuiltKernel;
+use harness_session::guest::Guest;
 
 /// How an indirect branch has to be emitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +81,26 @@ pub struct Emission {
 impl Emission {
     /// The files that [`Emission::new`] wants to know.
     pub const ASKED: [&str; 3] = ["spectre_v2", "retbleed", "indirect_target_selection"];
+
+    /// What the kernel in a guest has to emit, once it has said that it does what its config is for.
+    ///
+    /// # Errors
+    ///
+    /// When the guest cannot be started or does not answer; when the kernel says something else than
+    /// the config states, or its files cannot be read.
+    pub fn of(guest: &mut Guest, built: &BuiltKernel) -> Result<Self> {
+        let stated = &built.boot.vulnerabilities;
+        let asked = stated.keys().map(String::as_str).chain(Self::ASKED);
+        let said = guest.vulnerabilities(asked)?;
+        for (file, start) in stated {
+            let is = said.get(file).map_or("nothing", String::as_str);
+            ensure!(
+                is.starts_with(start.as_str()),
+                "the kernel says of {file}: {is}; its config is made for: {start}"
+            );
+        }
+        Self::new(&built.vmlinux, &built.config, &said)
+    }
 
     /// What a kernel has to emit that was built with a configuration, and of whose mitigations
     /// `/sys/devices/system/cpu/vulnerabilities` says this, by file.

@@ -1,7 +1,7 @@
 //! Verdicts on reports made by hand, of the verifier and of results.
 
-use bpf_suites::Case;
-use bpf_suites::builder::{accepts, cap, ctx_u64s, errno, rejects};
+use bpf_case::Case;
+use bpf_case::builder::{accepts, cap, ctx_u64s, errno, rejects};
 use bpf_wire::{BatchReport, Failure, Mode, Output, Step};
 
 use super::super::traces::Traces;
@@ -50,7 +50,7 @@ fn judged(case: impl Into<Case>, kernel: Kernel<'_>) -> Judged {
         case: &case,
         plan: &plan,
         mode,
-        lowered: &lowered,
+        roles: &lowered.roles,
         report: &report,
         expected: &expected,
     };

@@ -1,4 +1,6 @@
 use bpf_wire::BatchReport;
+use harness_results::event::Stream;
+use harness_session::{Alone, Answer, Part, Rules, Scripted};
 
 use super::*;
 
@@ -55,14 +57,22 @@ fn what_depends_on_an_address_is_not_compared() {
     assert!(compare(&[ran("interp", 1), ran("jit", 2), with("model", address)]).is_empty());
 }
 
-/// Answers with what it is given.
-struct Fixed(Vec<Result<Output, Failure>>);
-
-impl Executor for Fixed {
-    fn execute(&mut self, _: &str, mode: Mode, _: Vec<Step>) -> Result<Answer> {
+/// What the first program of a plan does in a mode, in a guest that answers with these outputs.
+fn execute(mode: Mode, steps: Vec<Result<Output, Failure>>) -> Execution {
+    let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
+    let test = ObjectTest { file: "f.o".into(), plan, input: Input::default(), log_level: 0 };
+    let mut guest = Scripted::new(|_, _| {
         let (jit_enable, jit_harden) = mode.sysctls();
-        let report = BatchReport { steps: self.0.clone(), jit_enable, jit_harden };
-        Ok(Answer::Report { report, splats: Vec::new() })
+        let report = BatchReport { steps: steps.clone(), jit_enable, jit_harden };
+        Ok(Answer::batch(report, Vec::new()))
+    });
+    let rules = Rules { modes: vec![mode], fail_fast: false };
+    let part = Part { name: "objects", total: None };
+    let mut stream = Stream::new(Vec::new());
+    harness_session::run(part, &[&test], &rules, &mut guest, &Alone, &mut stream).unwrap();
+    match stream.into_finished().next().unwrap().sort {
+        Sort::Object(run) => run.executions[0].clone(),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -80,25 +90,21 @@ fn loaded(jited_len: u32) -> Output {
 
 #[test]
 fn a_run_gives_what_the_agent_reports() {
-    let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
     let output = Output::Ran { retval: 7, data: Vec::new(), ctx: vec![1] };
-    let mut guest = Fixed(vec![Ok(loaded(9)), Ok(output)]);
-    let options = Options::default();
-    let execution = execute(&plan, &options, Mode::Jit, &mut guest).unwrap();
+    let steps = vec![Ok(loaded(9)), Ok(output)];
+    let execution = execute(Mode::Jit, steps.clone());
     let expected = Ran { returned: 7, ctx: vec![1], ..Ran::default() };
     assert_eq!(execution.outcome, Outcome::Ran(expected));
     assert_eq!((execution.jited_len, execution.log.as_str()), (9, "the log"));
-    let execution = execute(&plan, &options, Mode::Interp, &mut guest).unwrap();
+    let execution = execute(Mode::Interp, steps);
     assert!(execution.problems[0].contains("another mode"), "{execution:?}");
 }
 
 #[test]
 fn a_type_without_test_run_is_loaded_alone() {
-    let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
     let run = |errno| {
         let failure = Failure { errno, log: String::new() };
-        let mut guest = Fixed(vec![Ok(loaded(9)), Err(failure)]);
-        execute(&plan, &Options::default(), Mode::Jit, &mut guest).unwrap().outcome
+        execute(Mode::Jit, vec![Ok(loaded(9)), Err(failure)]).outcome
     };
     assert!(matches!(run(ENOTSUPP), Outcome::Loaded { .. }));
     assert!(matches!(run(22), Outcome::Refused { load: false, .. }));

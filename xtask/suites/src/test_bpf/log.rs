@@ -27,6 +27,8 @@ pub struct Tally {
 /// What a run of the module printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Printed {
+    /// The lines as they are.
+    pub text: String,
     /// The summaries by part.
     pub tallies: BTreeMap<String, Tally>,
     /// Lines of tests that failed.
@@ -52,6 +54,7 @@ fn regex(text: &str) -> Regex {
 impl Printed {
     /// Takes further lines of the kernel's log.
     pub fn feed(&mut self, text: &str) {
+        self.text.push_str(text);
         for line in text.lines() {
             if let Some(found) = SUMMARY.captures(line) {
                 let part = found.name("part").map_or("test_bpf", |part| part.as_str());

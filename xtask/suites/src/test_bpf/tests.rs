@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use super::log::Tally;
 use super::*;
 use crate::recorded::MadeWith;
-use harness_vm::FailureKind;
+use harness_results::event::Stream;
+use harness_results::record::Verdict;
+use harness_session::{Alone, Answer, Part, Rules, Scripted, Work};
+use harness_vm::{FailureKind, GuestFailure};
 
 const GOOD: &str = "\
 test_bpf: #0 TAX jited:1 22 PASS
@@ -35,33 +38,45 @@ impl Fake {
             params: vec![],
         }
     }
-}
 
-impl Loader for Fake {
-    fn load(
-        &mut self,
-        _: &Path,
-        params: &str,
-        mode: Mode,
-        without_caps: &[u8],
-        logged: &mut dyn FnMut(&str),
-    ) -> Result<Loaded> {
-        self.asked = Some((mode, without_caps.to_vec()));
-        self.params.push(params.to_owned());
-        if self.params.len() == 1 {
-            logged(&self.text);
+    fn answers(&mut self, work: Work, logged: &mut dyn FnMut(&str)) -> Answer {
+        for request in work.requests {
+            let Request::LoadModule { params, mode, without_caps, .. } = request else {
+                panic!("{request:?}")
+            };
+            self.asked = Some((mode, without_caps));
+            self.params.push(params);
         }
-        Ok(match self.dies {
-            Some(kind) => Loaded::Dead(Box::new(GuestFailure {
+        logged(&self.text);
+        match self.dies {
+            Some(kind) => Answer::Dead(Box::new(GuestFailure {
                 kind,
                 title: "it is gone".into(),
                 case: None,
                 console_tail: Vec::new(),
                 console_log: PathBuf::new(),
             })),
-            None => Loaded::Done { errno: self.errno, splats: self.splats.clone() },
-        })
+            None => {
+                let first = Response::Module { errno: self.errno };
+                let others = self.params.iter().skip(1).map(|_| Response::Module { errno: 0 });
+                let responses = [first].into_iter().chain(others).collect();
+                Answer::Done { responses, splats: self.splats.clone() }
+            }
+        }
     }
+}
+
+/// The record of a run in a guest that does as told.
+fn run(mode: Mode, module: Option<&Path>, reference: &Reference, fake: &mut Fake) -> Record {
+    let test = ModuleTest { module, reference, printed: Mutex::default() };
+    let mut guest =
+        Scripted::new(|work, logged: &mut dyn FnMut(&str)| Ok(fake.answers(work, logged)));
+    let rules = Rules { modes: vec![mode], fail_fast: false };
+    let part = Part { name: NAME, total: None };
+    let mut stream = Stream::new(Vec::new());
+    let records =
+        harness_session::run(part, &[&test], &rules, &mut guest, &Alone, &mut stream).unwrap();
+    records.into_iter().next().unwrap()
 }
 
 fn base() -> Reference {
@@ -77,7 +92,7 @@ fn base() -> Reference {
 }
 
 fn record(mode: Mode, reference: &Reference, fake: &mut Fake) -> Record {
-    run(Some(Path::new("m.ko")), mode, reference, fake, &mut |_, _| {}).unwrap().0
+    run(mode, Some(Path::new("/dev/null")), reference, fake)
 }
 
 fn problems(text: &str) -> Vec<String> {
@@ -161,7 +176,7 @@ fn hardening_of_the_unprivileged_is_run_without_privileges() {
 #[test]
 fn a_kernel_without_the_module_is_unsupported() {
     let mut fake = Fake::prints("");
-    let (record, _) = run(None, Mode::Jit, &base(), &mut fake, &mut |_, _| {}).unwrap();
+    let record = run(Mode::Jit, None, &base(), &mut fake);
     assert_eq!(record.verdict, Verdict::Skipped);
     assert_eq!(fake.asked, None);
 }

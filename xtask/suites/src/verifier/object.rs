@@ -1,17 +1,19 @@
-//! The tests of one object, run one after the other.
+//! The tests of one object.
 
-use std::time::Instant;
-
-use anyhow::Result;
 use bpf_object::{BtfUse, LoadPlan};
-use bpf_wire::Mode;
+use bpf_wire::{Mode, Response};
 
 use super::spec::Spec;
 use super::subtest::{Subtest, Tests};
+use super::suite::{Reference, general};
 use super::tags;
-use crate::session::{Answer, Executor};
-use harness_host::exit::Stop;
-use harness_results::record::{Record, Verdict};
+use harness_results::event::Sort;
+use harness_results::record::Record;
+use harness_session::test::{Found, Judge, Plan, Test, Unmet};
+
+/// Factor on the deadline of a test: some make the verifier process a million instructions, twice where
+/// it refuses; a minute is not enough for that where instructions are emulated.
+const PATIENCE: u32 = 5;
 
 /// `struct test_val` of the tests with its index behind the seventh of its numbers, as
 /// `init_test_val_map()` of `prog_tests/verifier.c` writes it; 48 bytes.
@@ -39,15 +41,6 @@ pub struct Annotated {
     without_sys_admin: bool,
 }
 
-/// How one test is to run.
-#[derive(Clone, Debug)]
-pub struct Rules<'a> {
-    /// What stands before the object's name in the names of records.
-    pub prefix: &'a str,
-    /// The modes.
-    pub modes: &'a [Mode],
-}
-
 impl Annotated {
     /// Reads an object.
     ///
@@ -70,21 +63,6 @@ impl Annotated {
         Ok(Self { name: name.to_owned(), plan, refused, specs, without_sys_admin })
     }
 
-    /// How many programs it has.
-    pub fn programs(&self) -> usize {
-        self.plan.programs.len()
-    }
-
-    /// Name of a program of the object.
-    pub fn program(&self, index: usize) -> Option<&str> {
-        self.plan.programs.get(index).map(|program| program.name.as_str())
-    }
-
-    /// The programs that cannot be linked, and why.
-    pub fn refused(&self) -> &[(String, String)] {
-        &self.refused
-    }
-
     fn tests(&self) -> Tests<'_> {
         let filled = FILLED.iter().find(|(object, _)| *object == self.name);
         Tests {
@@ -95,86 +73,123 @@ impl Annotated {
         }
     }
 
-    /// Runs the tests of one program, each in every mode; one record for each.
-    ///
-    /// # Errors
-    ///
-    /// When the guest cannot be started or the session was interrupted.
-    pub fn run(
+    /// The tests of the programs whose full names are wanted, first those that cannot be linked. Names
+    /// begin with `prefix`.
+    pub fn wanted<'a>(
         &self,
-        program: usize,
-        rules: &Rules<'_>,
-        executor: &mut dyn Executor,
-    ) -> Result<Vec<Record>> {
-        let name = |test: &str| format!("{}{}/{test}", rules.prefix, self.name);
-        let mut records = Vec::new();
-        match self.specs.get(program) {
-            Some(Ok(Spec { beyond: Some(tag), .. })) => {
-                let test = name(self.program(program).unwrap_or_default());
-                for mode in rules.modes {
-                    let mut record = Record::new(&test, *mode);
-                    record.verdict = Verdict::Skipped;
-                    record.problems.push(format!("its tag {tag} is not supported here"));
-                    records.push(record);
-                }
-                return Ok(records);
-            }
-            Some(Err(error)) => {
-                let test = name(self.program(program).unwrap_or_default());
-                for mode in rules.modes {
-                    let mut record = Record::new(&test, *mode);
-                    record.verdict = Verdict::Broken;
-                    record.problems.push(error.clone());
-                    records.push(record);
-                }
-                return Ok(records);
-            }
-            _ => {}
+        prefix: &str,
+        wanted: &dyn Fn(&str) -> bool,
+        reference: &'a Reference,
+    ) -> Vec<AnnotatedTest<'a>> {
+        let full = |test: &str| format!("{prefix}{}/{test}", self.name);
+        let mut found = Vec::new();
+        let test = |name, what| AnnotatedTest { name, what, reference };
+        for (program, reason) in self.refused.iter().filter(|(it, _)| wanted(&full(it))) {
+            found.push(test(full(program), What::Lacks(general(reason).to_owned())));
         }
-        for test in self.tests().of(program) {
-            for mode in rules.modes {
-                // What is for another setting of the JIT is no test in this mode.
-                if test.skipped(*mode).is_none() {
-                    records.push(run_one(&test, &name(&test.name), *mode, executor)?);
+        for (index, (program, spec)) in self.plan.programs.iter().zip(&self.specs).enumerate() {
+            let name = full(&program.name);
+            if !wanted(&name) {
+                continue;
+            }
+            match spec {
+                Ok(Spec { beyond: Some(tag), .. }) => {
+                    let reason = format!("its tag {tag} is not supported here");
+                    found.push(test(name, What::Lacks(reason)));
                 }
+                Err(error) => found.push(test(name, What::Broken(error.clone()))),
+                Ok(_) => found.extend(
+                    self.tests()
+                        .of(index)
+                        .into_iter()
+                        .map(|subtest| test(full(&subtest.name), What::Runs(Box::new(subtest)))),
+                ),
             }
         }
-        Ok(records)
+        found
+    }
+
+    /// Names of the programs.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let linked = self.plan.programs.iter().map(|program| program.name.as_str());
+        linked.chain(self.refused.iter().map(|(program, _)| program.as_str()))
     }
 }
 
-fn run_one(test: &Subtest, name: &str, mode: Mode, executor: &mut dyn Executor) -> Result<Record> {
-    let mut record = Record::new(name, mode);
-    let lowered = test.lower();
-    let start = Instant::now();
-    let answer = match executor.execute(name, mode, lowered.steps.clone()) {
-        Ok(answer) => answer,
-        // What the agent cannot do for one test says nothing about the others.
-        Err(error) if error.chain().all(|cause| cause.downcast_ref::<Stop>().is_none()) => {
-            record.verdict = Verdict::Broken;
-            record.problems.push(format!("{error:#}"));
-            return Ok(record);
-        }
-        Err(error) => return Err(error),
-    };
-    record.millis = start.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-    match answer {
-        Answer::Dead(failure) => {
-            failure.judge(&mut record);
-        }
-        Answer::Report { report, splats } => {
-            for problem in test.judge(mode, &lowered, &report) {
-                record.problems.push(problem.text);
-                if record.log.is_empty() {
-                    record.log = problem.log;
-                }
-            }
-            record.problems.extend(splats.into_iter().map(|title| format!("splat: {title}")));
-            if !record.problems.is_empty() {
-                record.verdict = Verdict::Failed;
-            }
-            record.notes.extend(test.beyond().map(|what| format!("not looked at: {what}")));
+/// One way to load one program, as a test.
+#[derive(Clone, Debug)]
+pub struct AnnotatedTest<'a> {
+    name: String,
+    what: What,
+    /// What the results are compared with.
+    reference: &'a Reference,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    /// It can be run.
+    Runs(Box<Subtest>),
+    /// It cannot, for this reason.
+    Lacks(String),
+    /// What is said of it cannot be read.
+    Broken(String),
+}
+
+impl<'a> AnnotatedTest<'a> {
+    /// One that is left out.
+    pub fn left_out(name: String, reason: &str, reference: &'a Reference) -> Self {
+        Self { name, what: What::Lacks(general(reason).to_owned()), reference }
+    }
+
+    /// Why it is left out, if so.
+    pub fn lacks(&self) -> Option<&str> {
+        match &self.what {
+            What::Lacks(reason) => Some(reason),
+            _ => None,
         }
     }
-    Ok(record)
+}
+
+impl Test for AnnotatedTest<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_for(&self, mode: Mode) -> bool {
+        // What is for another setting of the JIT is no test in this mode.
+        !matches!(&self.what, What::Runs(test) if test.skipped(mode).is_some())
+    }
+
+    fn unmet(&self, _: Mode) -> Option<Unmet> {
+        self.lacks().map(|reason| Unmet { reason: reason.to_owned(), declared: false })
+    }
+
+    fn plan(&self, mode: Mode) -> Result<Plan, String> {
+        match &self.what {
+            What::Runs(test) => {
+                Ok(Plan { patience: PATIENCE, ..Plan::batch(&self.name, mode, test.lower()) })
+            }
+            What::Lacks(reason) | What::Broken(reason) => Err(reason.clone()),
+        }
+    }
+
+    fn judge(&self) -> Box<dyn Judge + '_> {
+        Box::new(AnnotatedJudge(self))
+    }
+}
+
+struct AnnotatedJudge<'a>(&'a AnnotatedTest<'a>);
+
+impl Judge for AnnotatedJudge<'_> {
+    fn judge(&mut self, mode: Mode, plan: &Plan, seen: &[Response], found: &mut Found<'_>) {
+        let ([Response::Batch(report)], What::Runs(test)) = (seen, &self.0.what) else { return };
+        let problems = test.judge(mode, &plan.roles, report);
+        problems.into_iter().for_each(|problem| problem.tell(found));
+        found.record.notes.extend(test.beyond().map(|what| format!("not looked at: {what}")));
+    }
+
+    fn end(self: Box<Self>, records: &mut Vec<Record>) -> Sort {
+        records.iter_mut().for_each(|record| self.0.reference.compare(record));
+        Sort::Annotated
+    }
 }

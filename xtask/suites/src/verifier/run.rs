@@ -3,7 +3,6 @@
 use anyhow::Result;
 use bpf_wire::Mode;
 
-use crate::guest::Guest;
 use crate::recorded::MadeWith;
 use crate::verifier::compile;
 use crate::verifier::recorded::{Changes, Recorded};
@@ -14,9 +13,7 @@ use harness_kernel::build::{BuiltKernel, KernelRequest};
 use harness_kernel::selftests;
 use harness_results::event::{Event, Finished, Sort, Stream};
 use harness_results::record::{Record, Verdict};
-
-/// Factor on the deadline of one test.
-const PATIENCE: u32 = 5;
+use harness_session::{self as session, Crew, Executor, Part, Rules, Test};
 
 /// A run of the suite.
 #[derive(Debug)]
@@ -42,52 +39,54 @@ impl Suite<'_> {
     ///
     /// When the host has no compiler, nothing is recorded of the base, or the guest cannot be
     /// started.
-    pub fn run(&self, guest: &mut Guest, stream: &mut Stream<'_>) -> Result<()> {
+    pub fn run(
+        &self,
+        guest: &mut dyn Executor,
+        crew: &dyn Crew,
+        stream: &mut Stream<'_>,
+    ) -> Result<()> {
         let reference = self.reference()?;
         let tree = selftests::of(self.kernel.linux.as_deref(), &self.kernel.base)?;
         let progress = Progress::spinner("compiling progs/verifier_*.c");
         let compiled = compile::compile(&tree)?;
         progress.finish();
         let files = suite::files(compiled, |name| compile::without_sys_admin(&tree, name));
-        let total = suite::programs(&files, self.wanted);
-        if total == 0 && !self.wanted.is_all() {
+        let tests = suite::tests(&files, self.wanted, &reference);
+        if tests.is_empty() && !self.wanted.is_all() {
             return Err(Stop::Usage(format!("no test of {} has such a name", suite::NAME)).into());
         }
-        // Some tests make the verifier process a million instructions, twice where it refuses:
-        // a minute is not enough for that where instructions are emulated.
-        guest.wait_longer(PATIENCE);
-        stream.tell(&Event::Part { name: suite::NAME, total: Some(total as u64) });
-        let mut done = 0;
-        let ran = suite::run(&files, self.wanted, &self.modes, &reference, guest, |records| {
-            done += 1;
-            stream.tell(&Event::Progress(done));
-            if self.bless {
-                return true;
+        let all: Vec<&dyn Test> = tests.iter().map(|test| test as &dyn Test).collect();
+        let part = Part { name: suite::NAME, total: None };
+        let rules = Rules { modes: self.modes.clone(), fail_fast: self.fail_fast };
+        let records = session::run(part, &all, &rules, guest, crew, stream)?;
+        stream.tell(&Event::Note(&suite::summary(&tests, &records)));
+        match &reference {
+            _ if !self.wanted.is_all() => {}
+            Reference::Base(recorded, _) => {
+                if let Some(compared) = self.numbers(&records, recorded) {
+                    let order = stream.next_order();
+                    let records = vec![compared];
+                    stream.finished(Finished { order, sort: Sort::Annotated, records });
+                }
             }
-            finished(stream, records.to_vec());
-            !(self.fail_fast && records.iter().any(Record::is_bad))
-        });
-        let mut records = ran?;
-        stream.tell(&Event::PartEnded);
-        stream.tell(&Event::Note(&suite::summary(&files, self.wanted, &records)));
-        let compared = match &reference {
-            _ if !self.wanted.is_all() => None,
-            Reference::Base(recorded, _) => self.numbers(&records, recorded),
-            Reference::None => None,
-        };
-        if self.bless {
-            if self.wanted.is_all() {
-                self.record(&mut records, stream)?;
+            Reference::Recording => {
+                let made_with = MadeWith {
+                    base: self.built.base.clone(),
+                    patches: self.built.patches_applied,
+                    key: self.built.key.clone(),
+                };
+                let path = Recorded { made_with, modes: suite::tally(&records) }.store()?;
+                stream.tell(&Event::Note(&format!("recorded in {}\n", path.display())));
             }
-            finished(stream, records);
-        }
-        if let Some(compared) = compared {
-            finished(stream, vec![compared]);
+            Reference::None => {}
         }
         Ok(())
     }
 
     fn reference(&self) -> Result<Reference> {
+        if self.bless && self.wanted.is_all() {
+            return Ok(Reference::Recording);
+        }
         if self.bless || self.kernel.linux.is_some() {
             return Ok(Reference::None);
         }
@@ -112,25 +111,4 @@ impl Suite<'_> {
         record.problems = problems;
         Some(record)
     }
-
-    /// Records the results; what failed is then what the base lacks.
-    fn record(&self, records: &mut [Record], stream: &mut Stream<'_>) -> Result<()> {
-        let made_with = MadeWith {
-            base: self.built.base.clone(),
-            patches: self.built.patches_applied,
-            key: self.built.key.clone(),
-        };
-        let recorded = Recorded { made_with, modes: suite::tally(records) };
-        let path = recorded.store()?;
-        stream.tell(&Event::Note(&format!("recorded in {}\n", path.display())));
-        let none = Changes::default();
-        records.iter_mut().for_each(|record| suite::compare(record, &recorded, &none));
-        Ok(())
-    }
-}
-
-/// Tells the stream that tests are over.
-fn finished(stream: &mut Stream<'_>, records: Vec<Record>) {
-    let order = stream.next_order();
-    stream.finished(Finished { order, sort: Sort::Annotated, records });
 }

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use bpf_isa::Insn;
 use bpf_isa::opcode::CALL_IMM;
 use bpf_object::{LoadPlan, MapPlan};
-use bpf_wire::{BatchReport, Failure, Mode, Output, ProgramLoad, Step};
+use bpf_wire::{BatchReport, Failure, Mode, Output, Step};
 
 use super::spec::{Expectation, Returns, Spec, TEST_DATA_LEN};
 use super::xlated;
 use crate::judge::{describe, sysctls};
-use crate::lower::{Lowered, Role, create_map, load_program};
+use crate::lower::{Lowered, Lowering, Role};
 use crate::problem::Problem;
 use harness_results::notation::errno_name;
 use harness_results::record::FailureClass;
@@ -146,40 +146,26 @@ impl Subtest {
     /// The steps for the agent.
     pub fn lower(&self) -> Lowered {
         let caps = &self.expectation.without_caps;
-        let mut steps = Vec::new();
-        if !self.plan.btf.is_empty() {
-            steps.push((Role::LoadBtf, Step::LoadBtf { data: self.plan.btf.clone() }));
+        let runs = self.expectation.returns.is_some() && !self.expectation.fails;
+        Lowering {
+            plan: &self.plan,
+            load: &|index, load| {
+                load.without_caps.clone_from(caps);
+                if index == self.program {
+                    load.flags |= self.flags;
+                    load.log_level = self.log_level;
+                }
+            },
+            without_caps: caps,
+            runs: if runs { self.run() } else { Vec::new() },
+            reads: false,
         }
-        for (index, map) in self.plan.maps.iter().enumerate() {
-            create_map(index, map, &mut steps);
-        }
-        for (_, step) in &mut steps {
-            without(caps, step);
-        }
-        for (index, program) in self.plan.programs.iter().enumerate() {
-            let mut load = ProgramLoad { without_caps: caps.clone(), ..load_program(program) };
-            if index == self.program {
-                load.flags |= self.flags;
-                load.log_level = self.log_level;
-            }
-            steps.push((Role::Load(index), Step::LoadProgram(Box::new(load))));
-        }
-        for (index, map) in self.plan.maps.iter().enumerate() {
-            for &(key, prog) in &map.programs {
-                let mut step = Step::UpdateProgArray { map: index as u32, key, prog: prog as u32 };
-                without(caps, &mut step);
-                steps.push((Role::UpdateProgArray(index), step));
-            }
-        }
-        if self.expectation.returns.is_some() && !self.expectation.fails {
-            self.run(&mut steps);
-        }
-        let (roles, steps) = steps.into_iter().unzip();
-        Lowered { steps, roles }
+        .lower()
     }
 
     /// The run, which is made with all privileges.
-    fn run(&self, steps: &mut Vec<(Role, Step)>) {
+    fn run(&self) -> Vec<(Role, Step)> {
+        let mut steps = Vec::new();
         if let Some((name, value)) = &self.before_run
             && let Some(map) = self.plan.maps.iter().position(|map| map.name == *name)
         {
@@ -201,19 +187,20 @@ impl Subtest {
             ctx_out: false,
         };
         steps.push((Role::Run(0), step));
+        steps
     }
 
     /// What is wrong with what the kernel did; nothing when the test holds.
-    pub fn judge(&self, mode: Mode, lowered: &Lowered, report: &BatchReport) -> Vec<Problem> {
+    pub fn judge(&self, mode: Mode, roles: &[Role], report: &BatchReport) -> Vec<Problem> {
         let mut problems = Vec::new();
         sysctls(mode, report, &mut problems);
-        for (role, step) in lowered.roles.iter().zip(&report.steps) {
+        for (role, step) in roles.iter().zip(&report.steps) {
             match step {
                 Ok(output) => self.output(mode, *role, output, &mut problems),
                 Err(failure) => self.failure(*role, failure, &mut problems),
             }
         }
-        if report.steps.len() < lowered.roles.len() && report.steps.iter().all(Result::is_ok) {
+        if report.steps.len() < roles.len() && report.steps.iter().all(Result::is_ok) {
             problems.push(Problem::result("the agent left out steps and reported no failure"));
         }
         problems
@@ -282,14 +269,6 @@ impl Subtest {
 /// What is wrong with a verdict of the verifier's, and its log.
 fn verifier(text: impl Into<String>, log: &str) -> Problem {
     Problem { log: log.to_owned(), ..Problem::new(FailureClass::Verifier, text) }
-}
-
-/// Does without capabilities while taking a step.
-fn without(caps: &[u8], step: &mut Step) {
-    if !caps.is_empty() {
-        let inner = std::mem::replace(step, Step::Freeze { map: 0 });
-        *step = Step::Without(caps.to_vec(), Box::new(inner));
-    }
 }
 
 /// Leaves out the maps that an unprivileged process is not given, as libbpf does: what refers to

@@ -6,15 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
-use bpf_wire::Mode;
 use regex::RegexSet;
 
 use super::compile::Compiled;
-use super::object::{Annotated, Rules};
+use super::object::{Annotated, AnnotatedTest};
 use super::recorded::{Change, Changes, OfFile, Recorded};
-use crate::session::Executor;
 use harness_results::record::{Record, Verdict};
+use harness_session::Test;
 
 /// The suite's name, by which it has to be asked for: it takes a compiler that the job does not need.
 pub const NAME: &str = "kernel/verifier";
@@ -34,7 +32,9 @@ const KNOWN: &str = "fails on the base without the series as well";
 pub enum Reference {
     /// What was recorded on the base, and what the series means to change.
     Base(Recorded, Changes),
-    /// Nothing: the tree is the user's, or the results are just being recorded.
+    /// The results are just being recorded: what fails is what the base lacks.
+    Recording,
+    /// Nothing: the tree is the user's.
     None,
 }
 
@@ -85,98 +85,29 @@ pub fn files(compiled: Vec<Compiled>, without_sys_admin: impl Fn(&str) -> bool) 
     compiled.into_iter().map(read).collect()
 }
 
-/// How many programs are asked for.
-pub fn programs(files: &[File], wanted: &Wanted) -> usize {
-    let of_file = |file: &File| {
-        let name = format!("{NAME}/{}", file.name);
-        match &file.object {
-            Err(_) => usize::from(wanted.has(&format!("{name}/"))),
-            Ok(object) => {
-                let refused = object.refused().iter();
-                let refused = refused.filter(|(it, _)| wanted.has(&format!("{name}/{it}")));
-                refused.count() + asked(object, wanted).count()
-            }
-        }
-    };
-    files.iter().map(of_file).sum()
-}
-
-fn asked<'a>(object: &'a Annotated, wanted: &'a Wanted) -> impl Iterator<Item = usize> + 'a {
-    (0..object.programs()).filter(|&at| {
-        let program = object.program(at).unwrap_or_default();
-        wanted.has(&format!("{NAME}/{}/{program}", object.name))
-    })
-}
-
-/// Runs the tests that are asked for. `done` is told the records of each program, judged.
-///
-/// # Errors
-///
-/// When the guest cannot be started or the session was interrupted.
-pub fn run(
+/// The tests that are asked for.
+pub fn tests<'a>(
     files: &[File],
     wanted: &Wanted,
-    modes: &[Mode],
-    reference: &Reference,
-    executor: &mut dyn Executor,
-    mut done: impl FnMut(&[Record]) -> bool,
-) -> Result<Vec<Record>> {
-    let prefix = format!("{NAME}/");
-    let rules = Rules { prefix: &prefix, modes };
-    let left_out = |name: &str,
-                    reason: &str,
-                    records: &mut Vec<Record>,
-                    done: &mut dyn FnMut(&[Record]) -> bool| {
-        let of_modes: Vec<Record> = modes.iter().map(|mode| skipped(name, *mode, reason)).collect();
-        done(&of_modes);
-        records.extend(of_modes);
+    reference: &'a Reference,
+) -> Vec<AnnotatedTest<'a>> {
+    let of_file = |file: &File| match &file.object {
+        Ok(object) => object.wanted(&format!("{NAME}/"), &|name| wanted.has(name), reference),
+        Err(reason) => {
+            let name = format!("{NAME}/{}", file.name);
+            let has = wanted.has(&format!("{name}/"));
+            has.then(|| AnnotatedTest::left_out(name, reason, reference)).into_iter().collect()
+        }
     };
-    let mut records = Vec::new();
-    for file in files {
-        let object = match &file.object {
-            Ok(object) => object,
-            Err(reason) => {
-                let name = format!("{prefix}{}", file.name);
-                if wanted.has(&format!("{name}/")) {
-                    left_out(&name, reason, &mut records, &mut done);
-                }
-                continue;
-            }
-        };
-        for (program, reason) in object.refused() {
-            let name = format!("{prefix}{}/{program}", file.name);
-            if wanted.has(&name) {
-                left_out(&name, reason, &mut records, &mut done);
-            }
-        }
-        for program in asked(object, wanted) {
-            let mut ran = object.run(program, &rules, executor)?;
-            if let Reference::Base(recorded, changes) = reference {
-                ran.iter_mut().for_each(|record| compare(record, recorded, changes));
-            }
-            let go_on = done(&ran);
-            records.extend(ran);
-            if !go_on {
-                return Ok(records);
-            }
-        }
-    }
-    Ok(records)
+    files.iter().flat_map(of_file).collect()
 }
 
 /// A reason without its place, so that all that is skipped for it stands together.
-fn general(reason: &str) -> &str {
+pub(super) fn general(reason: &str) -> &str {
     match reason.strip_prefix("cannot link ").and_then(|rest| rest.split_once(": ")) {
         Some((_, reason)) => reason,
         None => reason,
     }
-}
-
-fn skipped(name: &str, mode: Mode, reason: &str) -> Record {
-    let mut record = Record::new(name, mode);
-    record.verdict = Verdict::Skipped;
-    record.problems.push(general(reason).to_owned());
-    record
 }
 
 /// Splits `kernel/verifier/FILE/TEST`.
@@ -184,34 +115,45 @@ fn parts(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix(NAME)?.strip_prefix('/')?.split_once('/')
 }
 
-/// Takes what fails on the base as well for what the kernel lacks.
-pub fn compare(record: &mut Record, recorded: &Recorded, changes: &Changes) {
-    let Some((file, test)) = parts(&record.name) else { return };
-    match recorded.of(record.mode).and_then(|files| files.get(file)) {
-        Some(OfFile { failed, .. }) => {
-            let known = failed.iter().any(|name| name == test);
-            let change = changes.of(record.mode, &format!("{file}/{test}"));
-            match record.verdict {
-                Verdict::Failed if known => {
-                    record.verdict = Verdict::Skipped;
-                    record.problems.insert(0, KNOWN.to_owned());
-                }
-                Verdict::Failed => match change {
-                    None => record.problems.push("on the base it passes".to_owned()),
-                    Some(Change { patch, why, .. }) => {
-                        record.verdict = Verdict::Skipped;
-                        record.problems.insert(0, format!("{CHANGED} by \"{patch}\": {why}"));
-                    }
-                },
-                Verdict::Passed if known => record.notes.push("fails on the base".to_owned()),
-                _ => {}
+impl Reference {
+    /// Takes what fails on the base as well, or by what the series means to change, for what the kernel
+    /// lacks.
+    pub fn compare(&self, record: &mut Record) {
+        let (recorded, changes) = match self {
+            Self::Base(recorded, changes) => (recorded, changes),
+            Self::Recording if record.verdict == Verdict::Failed => {
+                return excuse(record, KNOWN.to_owned());
             }
+            Self::Recording | Self::None => return,
+        };
+        let Some((file, test)) = parts(&record.name) else { return };
+        match recorded.of(record.mode).and_then(|files| files.get(file)) {
+            Some(OfFile { failed, .. }) => {
+                let known = failed.iter().any(|name| name == test);
+                match record.verdict {
+                    Verdict::Failed if known => excuse(record, KNOWN.to_owned()),
+                    Verdict::Failed => match changes.of(record.mode, &format!("{file}/{test}")) {
+                        None => record.problems.push("on the base it passes".to_owned()),
+                        Some(Change { patch, why, .. }) => {
+                            excuse(record, format!("{CHANGED} by \"{patch}\": {why}"));
+                        }
+                    },
+                    Verdict::Passed if known => record.notes.push("fails on the base".to_owned()),
+                    _ => {}
+                }
+            }
+            None if record.verdict == Verdict::Failed => {
+                record.problems.push(format!("nothing is recorded of {file} on the base"));
+            }
+            None => {}
         }
-        None if record.verdict == Verdict::Failed => {
-            record.problems.push(format!("nothing is recorded of {file} on the base"));
-        }
-        None => {}
     }
+}
+
+fn excuse(record: &mut Record, reason: String) {
+    record.verdict = Verdict::Skipped;
+    record.failure = None;
+    record.problems.insert(0, reason);
 }
 
 /// What is wrong with the numbers: every test of a file that the base was recorded with has to be
@@ -267,25 +209,13 @@ fn is_failure(reason: &str) -> bool {
 }
 
 /// The suite's own lines: what is left out and why, and what each mode gave beside the base.
-pub fn summary(files: &[File], wanted: &Wanted, records: &[Record]) -> String {
+pub fn summary(tests: &[AnnotatedTest<'_>], records: &[Record]) -> String {
     let mut text = String::new();
-    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for file in files {
-        match &file.object {
-            Err(reason) => {
-                let name = file.name.clone();
-                if wanted.has(&format!("{NAME}/{name}/")) {
-                    reasons.entry(general(reason)).or_default().push(name);
-                }
-            }
-            Ok(object) => {
-                for (program, reason) in object.refused() {
-                    let name = format!("{}/{program}", file.name);
-                    if wanted.has(&format!("{NAME}/{name}")) {
-                        reasons.entry(general(reason)).or_default().push(name);
-                    }
-                }
-            }
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for test in tests {
+        if let Some(reason) = test.lacks() {
+            let name = test.name().trim_start_matches(NAME).trim_start_matches('/');
+            reasons.entry(reason).or_default().push(name);
         }
     }
     for (reason, names) in reasons {

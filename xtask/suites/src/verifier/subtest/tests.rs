@@ -1,3 +1,5 @@
+use bpf_wire::ProgramLoad;
+
 use super::*;
 
 const SOURCE: &str = "
@@ -121,7 +123,7 @@ fn judged(tags: &[&str], load: Result<&str, (i32, &str)>, retval: u32) -> Vec<St
         }
     }
     let report = BatchReport { steps, jit_enable: 1, jit_harden: 0 };
-    test.judge(Mode::Jit, &lowered, &report).into_iter().map(|it| it.text).collect()
+    test.judge(Mode::Jit, &lowered.roles, &report).into_iter().map(|it| it.text).collect()
 }
 
 #[test]

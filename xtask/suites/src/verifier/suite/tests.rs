@@ -1,8 +1,7 @@
-use bpf_wire::{BatchReport, Output, Step};
+use bpf_wire::Mode;
 
 use super::*;
 use crate::recorded::MadeWith;
-use crate::session::Answer;
 
 fn recorded(held: usize, failed: &[&str]) -> Recorded {
     let failed = failed.iter().map(|name| (*name).to_owned()).collect();
@@ -22,8 +21,7 @@ fn record(test: &str, verdict: Verdict) -> Record {
 
 fn compared(test: &str, verdict: Verdict, recorded: &Recorded) -> Record {
     let mut record = record(test, verdict);
-    let changes = Changes::load().unwrap();
-    compare(&mut record, recorded, &changes);
+    Reference::Base(recorded.clone(), Changes::load().unwrap()).compare(&mut record);
     record
 }
 
@@ -52,9 +50,17 @@ fn what_held_on_the_base_must_hold() {
     assert_eq!((mended.verdict, mended.notes.len()), (Verdict::Passed, 1));
     let mut new = record("a", Verdict::Failed);
     new.name = format!("{NAME}/g/a");
-    compare(&mut new, &base, &Changes::default());
+    Reference::Base(base, Changes::default()).compare(&mut new);
     assert_eq!(new.verdict, Verdict::Failed);
     assert!(new.problems[1].contains("nothing is recorded of g"), "{new:?}");
+}
+
+#[test]
+fn what_fails_while_it_is_recorded_is_what_the_base_lacks() {
+    let mut failed = record("a", Verdict::Failed);
+    Reference::Recording.compare(&mut failed);
+    assert_eq!((failed.verdict, failed.problems[0].as_str()), (Verdict::Skipped, KNOWN));
+    assert_eq!(tally(&[failed])["jit"]["f"].failed, ["a"]);
 }
 
 #[test]
@@ -64,11 +70,11 @@ fn what_a_patch_means_to_change_may_fail_in_its_mode_alone() {
     let files = || BTreeMap::from([(file.to_owned(), of_file.clone())]);
     let modes = ["interp", "jit"].map(|mode| (mode.to_owned(), files()));
     let base = Recorded { modes: modes.into(), ..recorded(0, &[]) };
-    let changes = Changes::load().unwrap();
+    let reference = Reference::Base(base, Changes::load().unwrap());
     let compared = |mode: Mode| {
         let mut record = Record::new(&format!("{NAME}/{file}/{test}"), mode);
         record.verdict = Verdict::Failed;
-        compare(&mut record, &base, &changes);
+        reference.compare(&mut record);
         record
     };
     let interp = compared(Mode::Interp);
@@ -92,33 +98,6 @@ fn every_test_of_the_base_has_to_be_there() {
     assert!(problems[1].contains("no test of f was run"), "{problems:?}");
 }
 
-/// Runs every program as one that returns 1.
-struct One;
-
-impl Executor for One {
-    fn execute(&mut self, _: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
-        let output = |step: Step| match step {
-            Step::LoadProgram(_) => Ok(Output::Loaded {
-                log: String::new(),
-                jited_len: u32::from(mode != Mode::Interp),
-                xlated_len: 0,
-                verified_insns: 0,
-                xlated: Vec::new(),
-                jited: Vec::new(),
-                jited_funcs: Vec::new(),
-            }),
-            Step::TestRun { .. } => {
-                Ok(Output::Ran { retval: 1, data: Vec::new(), ctx: Vec::new() })
-            }
-            _ => Ok(Output::Done),
-        };
-        let (jit_enable, jit_harden) = mode.sysctls();
-        let steps = steps.into_iter().map(output).collect();
-        let report = BatchReport { steps, jit_enable, jit_harden };
-        Ok(Answer::Report { report, splats: Vec::new() })
-    }
-}
-
 #[test]
 fn files_without_an_object_are_listed_with_their_reason() {
     let compiled = vec![
@@ -127,11 +106,11 @@ fn files_without_an_object_are_listed_with_their_reason() {
     ];
     let files = files(compiled, |_| true);
     let wanted = Wanted::new(&[NAME.to_owned()]).unwrap();
-    let modes = [Mode::Jit];
-    let ran = run(&files, &wanted, &modes, &Reference::None, &mut One, |_| true).unwrap();
-    assert_eq!(ran.len(), 2);
-    assert!(ran.iter().all(|record| record.verdict == Verdict::Skipped));
-    let text = summary(&files, &wanted, &ran);
+    let tests = tests(&files, &wanted, &Reference::None);
+    let lacking: Vec<_> = tests.iter().map(|test| (test.name(), test.lacks())).collect();
+    assert_eq!(lacking[0], ("kernel/verifier/verifier_a", Some("it includes x")));
+    assert!(lacking[1].1.is_some() && lacking.len() == 2, "{lacking:?}");
+    let text = summary(&tests, &[]);
     assert!(text.contains("skipped 1: it includes x\n  verifier_a\n"), "{text}");
     assert!(text.contains("  verifier_b\n"), "{text}");
 }

@@ -12,11 +12,24 @@ mod mutants;
 mod workflow;
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
+use bpf_case::Suite;
 use clap::Parser;
 use harness_host::{exit, interrupt, ui};
 
-fn main() -> ExitCode {
+static SUITES: OnceLock<&[Suite]> = OnceLock::new();
+
+/// The suites of cases that the commands are about.
+fn suites() -> &'static [Suite] {
+    #[cfg(test)]
+    SUITES.get_or_init(|| &bpf_suites::SUITES);
+    SUITES.get().copied().unwrap_or_default()
+}
+
+/// Runs the command line of this process, on these suites of cases.
+pub fn main(all: &'static [Suite]) -> ExitCode {
+    SUITES.get_or_init(|| all);
     interrupt::install();
     let mut status = match cli::Cli::parse().command.run() {
         Ok(status) => status,

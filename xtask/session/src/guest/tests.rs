@@ -5,9 +5,6 @@ use std::env;
 use bpf_wire::Fault;
 
 use super::*;
-use crate::helpers::Helpers;
-use crate::session::{self, Prepared, Rules};
-use harness_results::record::{Record, Verdict};
 use harness_vm::accel::Accel;
 
 #[test]
@@ -37,10 +34,9 @@ fn each_guest_has_a_console_of_its_own() {
 #[test]
 fn a_guest_that_ends_under_a_later_batch_is_told_apart() {
     let batch = |name: &str, sent: bool| Waiting {
-        name: name.into(),
+        work: Work::batch(name, Mode::Jit, Vec::new()),
         marker: marker(name, Mode::Jit),
-        request: Request::PowerOff,
-        sent,
+        sent: sent.into(),
     };
     let ended = |under: Option<&str>, next_sent: bool| {
         let failure = GuestFailure {
@@ -75,13 +71,14 @@ fn marked(guest: &Guest) -> String {
 fn what_a_real_guest_had_not_answered_is_run_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let mut guest = real_guest(dir.path());
-    let submit = |guest: &mut Guest, name, steps| guest.submit(name, Mode::Jit, steps).unwrap();
+    let submit =
+        |guest: &mut Guest, name, steps| guest.submit(Work::batch(name, Mode::Jit, steps)).unwrap();
     submit(&mut guest, "t/before", Vec::new());
     submit(&mut guest, "t/fatal", vec![Step::Fault(Fault::AgentExits)]);
     submit(&mut guest, "t/behind", Vec::new());
-    assert!(matches!(guest.answer().unwrap(), Answer::Report { .. }));
+    assert!(matches!(guest.answer(&mut |_| {}).unwrap(), Answer::Done { .. }));
     assert_eq!(marked(&guest), "t/before jit");
-    match guest.answer().unwrap() {
+    match guest.answer(&mut |_| {}).unwrap() {
         Answer::Dead(failure) => {
             assert_eq!(failure.kind, FailureKind::AgentDied);
             assert_eq!(failure.case, Some("t/fatal jit".to_owned()));
@@ -91,8 +88,8 @@ fn what_a_real_guest_had_not_answered_is_run_by_the_next() {
     assert_eq!(marked(&guest), "t/fatal jit");
     submit(&mut guest, "t/last", Vec::new());
     for name in ["t/behind jit", "t/last jit"] {
-        match guest.answer().unwrap() {
-            Answer::Report { splats, .. } => assert_eq!(splats, [""; 0]),
+        match guest.answer(&mut |_| {}).unwrap() {
+            Answer::Done { splats, .. } => assert_eq!(splats, [""; 0]),
             answer => panic!("{answer:?}"),
         }
         assert_eq!(marked(&guest), name);
@@ -100,50 +97,4 @@ fn what_a_real_guest_had_not_answered_is_run_by_the_next() {
     assert_eq!(guest.facts().len(), 2);
     guest.end().unwrap();
     assert!(guest.facts()[0].end.is_none() && guest.facts()[1].end.is_some());
-}
-
-fn said(records: &[Record]) -> Vec<(String, &'static str, Verdict)> {
-    let said = |it: &Record| (it.name.clone(), it.mode, it.verdict);
-    records.iter().map(said).collect()
-}
-
-#[test]
-#[ignore = "starts QEMU with the kernel that BPF_INDIRECT_VMLINUX names"]
-fn two_real_guests_come_to_the_same_as_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut cases = bpf_suites::all();
-    cases.retain(|case| case.name.starts_with("callx/") && case.name.contains('o'));
-    cases.truncate(60);
-    let prepared: Vec<Prepared> = cases.into_iter().map(session::prepare).collect();
-    let mut guest = real_guest(dir.path());
-    let vmlinux = guest.config.kernel.clone();
-    let said_by_it = guest.vulnerabilities(Emission::ASKED).unwrap();
-    let emission = Emission::new(&vmlinux, &vmlinux.with_file_name("config"), &said_by_it).unwrap();
-    let rules = Rules {
-        modes: Mode::ALL.to_vec(),
-        fail_fast: false,
-        declared: true,
-        patches: None,
-        probe: true,
-        too_strict: true,
-        emission,
-    };
-    let mut run = |jobs| {
-        let helpers = Helpers::new(&guest, jobs);
-        let records =
-            session::run_with(&prepared, &rules, &mut guest, &helpers, |_, _| {}).unwrap();
-        let facts = helpers.facts();
-        helpers.ended().unwrap();
-        (said(&records), facts)
-    };
-    let (one, none) = run(1);
-    let (two, helper) = run(2);
-    assert_eq!(one.len(), 180);
-    assert!(one.iter().all(|(_, _, verdict)| *verdict == Verdict::Passed), "{one:?}");
-    assert_eq!(one, two);
-    assert!(none.is_empty());
-    let [helper] = helper.as_slice() else { panic!("one guest more: {helper:?}") };
-    assert!(helper.batches > 10 && helper.end.is_some(), "{helper:?}");
-    assert!(dir.path().join("console.job2.log").exists());
-    guest.end().unwrap();
 }

@@ -6,22 +6,16 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use bpf_wire::{Batch, GuestInfo, Mode, Request, Response, Step, marker};
+use anyhow::{Result, bail};
+use bpf_wire::{GuestInfo, Mode, Request, Response, Step, marker};
 
-use super::jit_image::Emission;
-use super::resources::{SETTLING, settled};
-use super::session::{Answer, Executor, Pipeline};
-use super::test_bpf::{self, Loaded, Loader};
+use crate::executor::{Answer, Executor, Work};
+use crate::resources::{SETTLING, settled};
 use harness_host::exit::Stop;
 use harness_kernel::boot::BootOptions;
-use harness_kernel::build::BuiltKernel;
 use harness_kernel::source::space;
 use harness_results::facts::{GuestFacts, Resources};
 use harness_vm::{FailureKind, GuestFailure, Machine, MachineConfig, Splat};
-
-/// Longest time that loading a module may take: `test_bpf` needs one minute or two under TCG.
-const MODULE_DEADLINE: Duration = Duration::from_secs(1200);
 
 /// Lines of the console that belong to a case which did not hold.
 const CONSOLE_LINES: usize = 200;
@@ -33,14 +27,13 @@ const SOME_ROOM: u64 = 64 << 10;
 const CONSOLE_LOOKS: u32 = 20;
 const CONSOLE_PAUSE: Duration = Duration::from_millis(10);
 
-/// A batch without an answer.
+/// Work without an answer.
 #[derive(Debug)]
 struct Waiting {
-    name: String,
+    work: Work,
     marker: String,
-    request: Request,
-    /// Whether the guest that there is now has it.
-    sent: bool,
+    /// How many of its requests the guest that there is now has.
+    sent: usize,
 }
 
 /// Guests, one after the other.
@@ -56,7 +49,7 @@ pub struct Guest {
     started: usize,
     /// What they took and held, in the order of their starts.
     facts: Vec<GuestFacts>,
-    /// Batches without an answer, the oldest first.
+    /// The oldest first.
     waiting: VecDeque<Waiting>,
     /// Of the batch that was answered last: console of its guest, and what its marker says.
     answered: Option<(PathBuf, String)>,
@@ -185,7 +178,7 @@ impl Guest {
     /// # Errors
     ///
     /// When the guest cannot be started or does not answer.
-    fn vulnerabilities<'a>(
+    pub fn vulnerabilities<'a>(
         &mut self,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<BTreeMap<String, String>> {
@@ -224,47 +217,45 @@ impl Guest {
         }
     }
 
-    /// What the JIT has to emit, once the kernel has said that it does what its config is for.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Guest::vulnerabilities`]; and when the kernel says something else than the config
-    /// states, or its files cannot be read.
-    pub fn emission(&mut self, built: &BuiltKernel) -> Result<Emission> {
-        let stated = &built.boot.vulnerabilities;
-        let asked = stated.keys().map(String::as_str).chain(Emission::ASKED);
-        let said = self.vulnerabilities(asked)?;
-        for (file, start) in stated {
-            let is = said.get(file).map_or("nothing", String::as_str);
-            ensure!(
-                is.starts_with(start.as_str()),
-                "the kernel says of {file}: {is}; its config is made for: {start}"
-            );
-        }
-        Emission::new(&built.vmlinux, &built.config, &said)
-    }
-
-    /// Sends the batches that were not sent, as far as that works: what is wrong with one shows when
-    /// those before it are answered.
+    /// Sends what was not sent, as far as that works: what is wrong with one shows when those before it
+    /// are answered.
     fn send(&mut self) -> Result<()> {
         self.machine()?;
         let (Some(machine), Some(facts)) = (&mut self.machine, self.facts.last_mut()) else {
             return Ok(());
         };
-        for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.sent) {
-            if machine.submit(&waiting.request).is_err() {
-                break;
+        for Waiting { work, sent, .. } in &mut self.waiting {
+            for request in work.requests.iter().skip(*sent) {
+                if machine.submit(request).is_err() {
+                    return Ok(());
+                }
+                *sent += 1;
+                facts.batches += 1;
             }
-            waiting.sent = true;
-            facts.batches += 1;
         }
         Ok(())
+    }
+
+    /// Waits for the answers to some work, sending first what could not be sent.
+    fn finish(
+        &mut self,
+        Waiting { work, sent, .. }: &Waiting,
+        logged: &mut dyn FnMut(&str),
+    ) -> Result<Result<Vec<Response>, GuestFailure>> {
+        let deadline = self.config.batch_deadline * self.slowdown * work.patience;
+        let machine = self.machine()?;
+        let answer = |(at, request)| match at < *sent {
+            true => machine.answer(deadline, logged),
+            // Whatever stood in the way, all before it is answered now.
+            false => machine.request_logged(request, deadline, logged),
+        };
+        Ok(work.requests.iter().enumerate().map(answer).collect())
     }
 
     /// Gives the guest up: what it was sent and did not answer is for the next one.
     fn lose(&mut self) {
         self.machine = None;
-        self.waiting.iter_mut().for_each(|waiting| waiting.sent = false);
+        self.waiting.iter_mut().for_each(|waiting| waiting.sent = 0);
     }
 
     fn machine(&mut self) -> Result<&mut Machine> {
@@ -289,7 +280,7 @@ impl Guest {
 /// Whether a guest ended under a batch behind the one whose answer was awaited.
 fn ended_behind(failure: &GuestFailure, awaited: &Waiting, behind: &VecDeque<Waiting>) -> bool {
     let is_of = |batch: &Waiting| failure.case.as_deref() == Some(batch.marker.as_str());
-    !is_of(awaited) && behind.iter().any(|batch| batch.sent && is_of(batch))
+    !is_of(awaited) && behind.iter().any(|batch| batch.sent > 0 && is_of(batch))
 }
 
 /// What a guest holds now.
@@ -326,47 +317,6 @@ fn last(lines: &[&str]) -> Vec<String> {
     lines[lines.len().saturating_sub(CONSOLE_LINES)..].iter().map(|&line| line.into()).collect()
 }
 
-impl Loader for Guest {
-    fn load(
-        &mut self,
-        module: &Path,
-        params: &str,
-        mode: Mode,
-        without_caps: &[u8],
-        logged: &mut dyn FnMut(&str),
-    ) -> Result<Loaded> {
-        let name = test_bpf::NAME;
-        let image = fs::read(module)
-            .with_context(|| format!("failed to read the module {}", module.display()))?;
-        let request = Request::LoadModule {
-            name: name.to_owned(),
-            image,
-            params: params.to_owned(),
-            mode,
-            without_caps: without_caps.to_vec(),
-        };
-        let deadline = MODULE_DEADLINE * self.slowdown;
-        let machine = self.machine()?;
-        match machine.request_logged(&request, deadline, logged) {
-            Ok(Response::Module { errno }) => {
-                let splats = machine.take_splats();
-                if !splats.is_empty() {
-                    self.machine = None;
-                }
-                Ok(Loaded::Done { errno, splats: splats.into_iter().map(|s| s.title).collect() })
-            }
-            Ok(other) => bail!("the agent answered {name} with {other:?}"),
-            Err(failure) if failure.kind == FailureKind::Interrupted => {
-                Err(Stop::Interrupted.into())
-            }
-            Err(failure) => {
-                self.machine = None;
-                Ok(Loaded::Dead(Box::new(failure)))
-            }
-        }
-    }
-}
-
 impl Executor for Guest {
     fn console(&self) -> Vec<String> {
         let Some((path, _)) = &self.answered else { return Vec::new() };
@@ -377,59 +327,41 @@ impl Executor for Guest {
         last(&String::from_utf8_lossy(&text).lines().map(str::trim_end).collect::<Vec<_>>())
     }
 
-    fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
-        self.submit(name, mode, steps)?;
-        self.answer()
-    }
-}
-
-impl Pipeline for Guest {
-    fn submit(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<()> {
-        self.waiting.push_back(Waiting {
-            name: name.to_owned(),
-            marker: marker(name, mode),
-            request: Request::Batch(Batch { name: name.to_owned(), mode, steps }),
-            sent: false,
-        });
+    fn submit(&mut self, work: Work) -> Result<()> {
+        let marker = marker(&work.name, work.mode);
+        self.waiting.push_back(Waiting { work, marker, sent: 0 });
         self.send()
     }
 
-    fn answer(&mut self) -> Result<Answer> {
+    fn answer(&mut self, logged: &mut dyn FnMut(&str)) -> Result<Answer> {
         self.send()?;
-        let deadline = self.config.batch_deadline * self.slowdown;
-        let (Some(machine), Some(batch)) = (&mut self.machine, self.waiting.pop_front()) else {
+        let Some(mut waiting) = self.waiting.pop_front() else {
             bail!("an answer is awaited that nothing was sent for");
         };
-        let mut answer = if batch.sent {
-            machine.answer(deadline)
-        } else {
-            // It could not be sent. Whatever stood in the way, all before it is answered now.
-            machine.request(&batch.request, deadline)
-        };
-        if answer.as_ref().is_err_and(|failure| ended_behind(failure, &batch, &self.waiting)) {
+        let mut answer = self.finish(&waiting, logged)?;
+        if answer.as_ref().is_err_and(|failure| ended_behind(failure, &waiting, &self.waiting)) {
             // It was answered, and the answer was still on its way when the guest ended under the next.
             self.lose();
-            answer = self.machine()?.request(&batch.request, deadline);
+            waiting.sent = 0;
+            answer = self.finish(&waiting, logged)?;
         }
         let splats = self.machine()?.take_splats();
-        let name = batch.name;
         // The agent lets the kernel print before it answers. What comes later all the same says whose it
         // is: behind the marker of a batch that was answered already, it is of that one.
         let said = |splat: Splat| match splat.case {
-            Some(case) if case != batch.marker => format!("{} (of {case})", splat.title),
+            Some(case) if case != waiting.marker => format!("{} (of {case})", splat.title),
             _ => splat.title,
         };
         let splats: Vec<String> = splats.into_iter().map(said).collect();
-        self.answered = Some((numbered(&self.config.console_log, self.started), batch.marker));
+        self.answered = Some((numbered(&self.config.console_log, self.started), waiting.marker));
         match answer {
-            Ok(Response::Batch(report)) => {
+            Ok(responses) => {
                 if !splats.is_empty() {
                     // What ran before may have damaged the kernel: the next case gets a fresh one.
                     self.lose();
                 }
-                Ok(Answer::Report { report, splats })
+                Ok(Answer::Done { responses, splats })
             }
-            Ok(other) => bail!("the agent answered {name} with {other:?}"),
             Err(failure) if failure.kind == FailureKind::Interrupted => {
                 Err(Stop::Interrupted.into())
             }

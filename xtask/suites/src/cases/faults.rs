@@ -8,16 +8,19 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use bpf_suites::builder::accepts;
-use bpf_wire::{Fault, Mode, Step, marker};
+use bpf_case::builder::accepts;
+use bpf_wire::{Fault, Mode, Request, Response, Step, marker};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{Answer, Emission, Executor, Pipeline, Rules, prepare, run};
-use crate::guest::Guest;
+use super::{Emission, Rules, prepare, run};
 use harness_host::exit::Status;
 use harness_kernel::boot::BootOptions;
+use harness_results::event::Stream;
 use harness_results::record::{Counts, FailureClass, Record, Verdict};
+use harness_session::guest::Guest;
+use harness_session::helpers::Helpers;
+use harness_session::{Alone, Answer, Executor, Work};
 use harness_vm::{FailureKind, MachineConfig, accel::Accel};
 
 /// How a case fails.
@@ -141,40 +144,36 @@ struct Faulty {
 }
 
 impl Executor for Faulty {
-    fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
-        self.submit(name, mode, steps)?;
-        self.answer()
-    }
-
     fn console(&self) -> Vec<String> {
         self.guest.console()
     }
-}
 
-impl Pipeline for Faulty {
-    fn submit(&mut self, name: &str, mode: Mode, mut steps: Vec<Step>) -> Result<()> {
+    fn submit(&mut self, mut work: Work) -> Result<()> {
         let mut killer = None;
-        let fault = match self.ways.get(&(name.to_owned(), mode)).cloned() {
+        let fault = match self.ways.get(&(work.name.clone(), work.mode)).cloned() {
             None => None,
             Some(Way::Guest(fault)) => Some(fault),
             Some(Way::KillQemu) => {
-                let (consoles, marker) = (self.consoles.clone(), marker(name, mode));
+                let (consoles, marker) = (self.consoles.clone(), marker(&work.name, work.mode));
                 killer = Some(thread::spawn(move || kill_at(&consoles, &marker)));
                 // Else the batch might be over before the signal comes.
                 Some(Fault::AgentStopped)
             }
         };
         self.waiting.push_back((fault.is_some(), killer));
-        steps.extend(fault.map(Step::Fault));
-        self.guest.submit(name, mode, steps)?;
+        if let Some(Request::Batch(batch)) = work.requests.first_mut() {
+            batch.steps.extend(fault.map(Step::Fault));
+        }
+        self.guest.submit(work)?;
         self.folders.extend(machines(&self.consoles).into_iter().map(|machine| machine.folder));
         Ok(())
     }
 
-    fn answer(&mut self) -> Result<Answer> {
-        let mut answer = self.guest.answer()?;
+    fn answer(&mut self, logged: &mut dyn FnMut(&str)) -> Result<Answer> {
+        let mut answer = self.guest.answer(logged)?;
         let (more, killer) = self.waiting.pop_front().unwrap();
-        if let (Answer::Report { report, .. }, true) = (&mut answer, more) {
+        if let (Answer::Done { responses, .. }, true) = (&mut answer, more) {
+            let Some(Response::Batch(report)) = responses.first_mut() else { panic!("no batch") };
             report.steps.pop().unwrap().unwrap();
         }
         if let Some(killer) = killer {
@@ -274,7 +273,8 @@ fn a_real_guest_that_fails_costs_the_case_it_fails_under_and_no_other() {
         too_strict: true,
         emission,
     };
-    let records = run(&cases, &rules, &mut faulty, |_, _| {}).unwrap();
+    let mut stream = Stream::new(Vec::new());
+    let records = run("cases", &cases, &rules, &mut faulty, &Alone, &mut stream).unwrap();
 
     let (bad, good): (Vec<&Record>, Vec<&Record>) = records.iter().partition(|record| {
         let way = |((name, mode), _): (&(String, Mode), &Way)| {
@@ -320,4 +320,55 @@ fn a_real_guest_that_fails_costs_the_case_it_fails_under_and_no_other() {
     for folder in faulty.folders {
         assert!(!folder.exists(), "{} was left", folder.display());
     }
+}
+
+fn said(records: &[Record]) -> Vec<(String, &'static str, Verdict)> {
+    let said = |it: &Record| (it.name.clone(), it.mode, it.verdict);
+    records.iter().map(said).collect()
+}
+
+#[test]
+#[ignore = "starts QEMU with the kernel that BPF_INDIRECT_VMLINUX names"]
+fn two_real_guests_come_to_the_same_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cases = bpf_suites::all();
+    cases.retain(|case| case.name.starts_with("callx/") && case.name.contains('o'));
+    cases.truncate(60);
+    let prepared: Vec<_> = cases.into_iter().map(prepare).collect();
+    let kernel = std::env::var_os("BPF_INDIRECT_VMLINUX").expect("BPF_INDIRECT_VMLINUX is set");
+    let vmlinux = PathBuf::from(kernel);
+    let initramfs = harness_vm::image::build().unwrap();
+    let console = dir.path().join("console.log");
+    let config = MachineConfig::new(vmlinux.clone(), initramfs, Accel::Tcg, console);
+    let mut guest = Guest::new(config, &BootOptions::default());
+    let said_by_it = guest.vulnerabilities(Emission::ASKED).unwrap();
+    let emission = Emission::new(&vmlinux, &vmlinux.with_file_name("config"), &said_by_it).unwrap();
+    let rules = Rules {
+        modes: Mode::ALL.to_vec(),
+        fail_fast: false,
+        declared: true,
+        patches: None,
+        probe: true,
+        too_strict: true,
+        emission,
+    };
+    let mut run = |jobs| {
+        let helpers = Helpers::new(&guest, jobs);
+        let mut stream = Stream::new(Vec::new());
+        let records =
+            super::run("cases", &prepared, &rules, &mut guest, &helpers, &mut stream).unwrap();
+        let facts = helpers.facts();
+        helpers.ended().unwrap();
+        (said(&records), facts)
+    };
+    let (one, none) = run(1);
+    let (two, helper) = run(2);
+    assert_eq!(one.len(), 180);
+    assert!(one.iter().all(|(_, _, verdict)| *verdict == Verdict::Passed), "{one:?}");
+    assert_eq!(one, two);
+    assert!(none.is_empty());
+    let [helper] = helper.as_slice() else { panic!("one guest more: {helper:?}") };
+    assert!(helper.batches > 10 && helper.end.is_some(), "{helper:?}");
+    assert!(dir.path().join("console.job2.log").exists());
+    guest.end().unwrap();
 }

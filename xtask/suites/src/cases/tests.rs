@@ -5,15 +5,22 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
-use bpf_suites::builder::{accepts, errno, rejects};
-use bpf_suites::{Case, Feature};
-use bpf_wire::{BatchReport, Failure, Mode, Output, Step};
+use bpf_case::builder::{accepts, errno, rejects};
+use bpf_case::{Case, Feature};
+use bpf_wire::{Batch, BatchReport, Failure, Mode, Output, Request, Step};
 
-use super::{Answer, Crew, Emission, Executor, Pipeline, Rules, prepare, run, run_with};
+use super::{Emission, Prepared, Rules, prepare};
+use harness_results::event::{Event, Finished, Reporter, Stream};
 use harness_results::record::{Record, Verdict};
+use harness_session::{Alone, Answer, Crew, Executor, Scripted, Work};
 use harness_vm::{FailureKind, GuestFailure};
 
 const PATCH: &str = "bpf: Mend it";
+
+/// The records of some cases in one guest.
+fn run(cases: &[Prepared], rules: &Rules, executor: &mut dyn Executor) -> Result<Vec<Record>> {
+    super::run("cases", cases, rules, executor, &Alone, &mut Stream::new(Vec::new()))
+}
 
 /// What the guest does with a batch that is no probe.
 #[derive(Clone)]
@@ -51,8 +58,17 @@ impl Fake {
     }
 }
 
-impl Executor for Fake {
-    fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
+/// Name, mode and steps of a batch.
+fn batch(work: Work) -> (String, Mode, Vec<Step>) {
+    match work.requests.into_iter().next() {
+        Some(Request::Batch(Batch { steps, .. })) => (work.name, work.mode, steps),
+        other => panic!("no batch: {other:?}"),
+    }
+}
+
+impl Fake {
+    fn does(&mut self, (name, mode, steps): (String, Mode, Vec<Step>)) -> Result<Answer> {
+        let name = name.as_str();
         let does = match name {
             "probe/gotox" if !self.gotox => Does::Refuses(errno::EINVAL, "unknown opcode 0d"),
             name if name.starts_with("probe/") => Does::Returns(0x0123_4567),
@@ -93,25 +109,23 @@ impl Executor for Fake {
             }
         }
         let (jit_enable, jit_harden) = mode.sysctls();
-        Ok(Answer::Report {
-            report: BatchReport { steps: outputs, jit_enable, jit_harden },
-            splats,
-        })
+        let report = BatchReport { steps: outputs, jit_enable, jit_harden };
+        Ok(Answer::batch(report, splats))
     }
 }
 
 /// Executes what it was sent when it is asked for the answer.
-impl Pipeline for Fake {
-    fn submit(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<()> {
-        self.events.push(format!("{name} sent"));
-        self.sent.push_back((name.to_owned(), mode, steps));
+impl Executor for Fake {
+    fn submit(&mut self, work: Work) -> Result<()> {
+        self.events.push(format!("{} sent", work.name));
+        self.sent.push_back(batch(work));
         Ok(())
     }
 
-    fn answer(&mut self) -> Result<Answer> {
-        let (name, mode, steps) = self.sent.pop_front().expect("only what was sent is answered");
-        self.events.push(format!("{name} answered"));
-        self.execute(&name, mode, steps)
+    fn answer(&mut self, _: &mut dyn FnMut(&str)) -> Result<Answer> {
+        let sent = self.sent.pop_front().expect("only what was sent is answered");
+        self.events.push(format!("{} answered", sent.0));
+        self.does(sent)
     }
 
     fn abandon(&mut self) {
@@ -157,7 +171,7 @@ fn rules(modes: &[Mode]) -> Rules {
 
 fn records(cases: Vec<Case>, rules: &Rules, fake: &mut Fake) -> Vec<Record> {
     let prepared: Vec<_> = cases.into_iter().map(prepare).collect();
-    run(&prepared, rules, fake, |_, _| {}).expect("the session goes on")
+    run(&prepared, rules, fake).expect("the session goes on")
 }
 
 fn verdicts(cases: Vec<Case>, does: impl IntoIterator<Item = Does>) -> Vec<Verdict> {
@@ -342,37 +356,15 @@ struct Fakes {
     employed: AtomicUsize,
 }
 
-fn fake_by_name() -> ByName {
-    ByName(VecDeque::new())
-}
-
 /// Returns 7, or 8 in cases that are called `wrong`; fails to start another guest in `trouble`.
-struct ByName(VecDeque<(String, Mode, Vec<Step>)>);
-
-impl Executor for ByName {
-    fn execute(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<Answer> {
-        anyhow::ensure!(!name.contains("trouble"), "no guest can be started");
-        let retval = if name.contains("wrong") { 8 } else { 7 };
+fn fake_by_name() -> impl Executor {
+    Scripted::new(|work: Work, _: &mut dyn FnMut(&str)| {
+        anyhow::ensure!(!work.name.contains("trouble"), "no guest can be started");
+        let retval = if work.name.contains("wrong") { 8 } else { 7 };
         // So that the others get their turn.
         std::thread::yield_now();
-        Fake::new([Does::Returns(retval)]).execute(name, mode, steps)
-    }
-}
-
-impl Pipeline for ByName {
-    fn submit(&mut self, name: &str, mode: Mode, steps: Vec<Step>) -> Result<()> {
-        self.0.push_back((name.to_owned(), mode, steps));
-        Ok(())
-    }
-
-    fn answer(&mut self) -> Result<Answer> {
-        let (name, mode, steps) = self.0.pop_front().expect("only what was sent is answered");
-        self.execute(&name, mode, steps)
-    }
-
-    fn abandon(&mut self) {
-        self.0.clear();
-    }
+        Fake::new([Does::Returns(retval)]).does(batch(work))
+    })
 }
 
 impl Crew for Fakes {
@@ -383,7 +375,7 @@ impl Crew for Fakes {
     fn employ(
         &self,
         _: usize,
-        work: &mut dyn FnMut(&mut dyn Pipeline) -> Result<()>,
+        work: &mut dyn FnMut(&mut dyn Executor) -> Result<()>,
     ) -> Result<()> {
         self.employed.fetch_add(1, Ordering::SeqCst);
         work(&mut fake_by_name())
@@ -392,6 +384,19 @@ impl Crew for Fakes {
 
 /// Name, mode and verdict.
 type Brief = (String, &'static str, Verdict);
+
+/// Is told the names of cases as they end.
+struct Ended(Vec<String>);
+
+impl Reporter for Ended {
+    fn event(&mut self, event: &Event<'_>) -> Result<()> {
+        if let Event::Finished(Finished { records, .. }) = event {
+            assert_eq!(records.len(), Mode::ALL.len());
+            self.0.push(records[0].name.clone());
+        }
+        Ok(())
+    }
+}
 
 /// Names and verdicts in the order of the records, and of the cases as they ended.
 fn with_helpers(
@@ -402,11 +407,10 @@ fn with_helpers(
     let cases: Vec<_> = names.iter().map(|name| prepare(named(name))).collect();
     let rules = Rules { probe: false, fail_fast, ..rules(&Mode::ALL) };
     let crew = Fakes { helpers, employed: AtomicUsize::new(0) };
-    let mut ended = Vec::new();
-    let records = run_with(&cases, &rules, &mut fake_by_name(), &crew, |prepared, records| {
-        assert_eq!(records.len(), Mode::ALL.len());
-        ended.push(prepared.case.name.clone());
-    })?;
+    let mut ended = Ended(Vec::new());
+    let mut stream = Stream::new(vec![&mut ended]);
+    let records = super::run("cases", &cases, &rules, &mut fake_by_name(), &crew, &mut stream)?;
+    let Ended(ended) = ended;
     assert_eq!(crew.employed.into_inner(), helpers.min(names.len() - 1));
     Ok((records.into_iter().map(|it| (it.name, it.mode, it.verdict)).collect(), ended))
 }

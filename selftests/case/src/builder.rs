@@ -88,7 +88,7 @@ pub fn accepts(
 }
 
 /// As [`accepts`], for a program in Rust.
-pub(crate) fn accepts_rust(name: impl Into<String>, program: &'static Program) -> Accepted {
+pub fn accepts_rust(name: impl Into<String>, program: &'static Program) -> Accepted {
     let case = blank(name.into(), program.about.to_owned(), Source::Rust(program));
     Accepted { case, runs: Vec::new() }
 }
@@ -273,7 +273,7 @@ impl Accepted {
 
     /// Runs the program on an input and states all that comes of it.
     #[must_use]
-    pub(crate) fn run_giving(mut self, run: Run) -> Self {
+    pub fn run_giving(mut self, run: Run) -> Self {
         self.runs.push(run);
         self
     }

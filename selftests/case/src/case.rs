@@ -6,6 +6,9 @@ use bpf_object::{BtfUse, CompileError, LinkError, LoadPlan, compile_elf, compile
 use bpf_programs::{BuildError, Program};
 use thiserror::Error;
 
+/// Subject of the patch without which a dump shows the address of every jump table.
+pub const TABLES_IN_DUMPS: &str = "bpf: Show instruction arrays as maps in dumps of programs";
+
 /// One test case.
 #[derive(Clone, Debug)]
 pub struct Case {

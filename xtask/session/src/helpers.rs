@@ -7,8 +7,8 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
 
-use super::guest::Guest;
-use super::session::{Crew, Pipeline};
+use crate::executor::{Crew, Executor};
+use crate::guest::Guest;
 use harness_host::exit::Stop;
 use harness_results::facts::GuestFacts;
 
@@ -22,15 +22,14 @@ const CASES_A_GUEST: usize = 40;
 #[derive(Debug)]
 pub struct Helpers {
     count: usize,
-    state: Mutex<State>,
+    guests: Mutex<BTreeMap<usize, Helper>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// Those that have not worked yet, by number.
-    idle: BTreeMap<usize, Guest>,
-    /// What those that have worked took and held, and how they ended.
-    ended: BTreeMap<usize, (Vec<GuestFacts>, Result<()>)>,
+#[derive(Debug)]
+struct Helper {
+    guest: Guest,
+    /// How it ended, where that says something.
+    ended: Result<()>,
 }
 
 impl Helpers {
@@ -38,13 +37,13 @@ impl Helpers {
     /// do, and then by the thread that it works in: QEMU ends with the thread that started it.
     pub fn new(first: &Guest, jobs: usize) -> Self {
         let count = jobs.saturating_sub(1);
-        let idle = (1..=count).map(|number| (number, first.another(number + 1))).collect();
-        Self { count, state: Mutex::new(State { idle, ended: BTreeMap::new() }) }
+        let helper = |number| (number, Helper { guest: first.another(number + 1), ended: Ok(()) });
+        Self { count, guests: Mutex::new((1..=count).map(helper).collect()) }
     }
 
     /// What the guests took and held, job by job.
     pub fn facts(&self) -> Vec<GuestFacts> {
-        self.state().ended.values().flat_map(|(facts, _)| facts.iter().cloned()).collect()
+        self.guests().values().flat_map(|helper| helper.guest.facts().iter().cloned()).collect()
     }
 
     /// Whether all ended in order.
@@ -53,12 +52,12 @@ impl Helpers {
     ///
     /// As of [`Guest::end`], for the first of them.
     pub fn ended(self) -> Result<()> {
-        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        state.ended.into_values().try_for_each(|(_, ended)| ended)
+        let guests = self.guests.into_inner().unwrap_or_else(PoisonError::into_inner);
+        guests.into_values().try_for_each(|helper| helper.ended)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn guests(&self) -> MutexGuard<'_, BTreeMap<usize, Helper>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,15 +69,15 @@ impl Crew for Helpers {
     fn employ(
         &self,
         number: usize,
-        work: &mut dyn FnMut(&mut dyn Pipeline) -> Result<()>,
+        work: &mut dyn FnMut(&mut dyn Executor) -> Result<()>,
     ) -> Result<()> {
-        let Some(mut guest) = self.state().idle.remove(&number) else {
+        let Some(Helper { mut guest, ended }) = self.guests().remove(&number) else {
             bail!("there is no guest for job {}", number + 1);
         };
         let worked = work(&mut guest);
         // Without that, how it ends tells nothing more.
-        let ended = if worked.is_ok() { guest.end() } else { Ok(()) };
-        self.state().ended.insert(number, (guest.facts().to_vec(), ended));
+        let ended = if worked.is_ok() { ended.and(guest.end()) } else { ended };
+        self.guests().insert(number, Helper { guest, ended });
         worked
     }
 }
