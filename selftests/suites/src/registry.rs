@@ -1,9 +1,9 @@
-//! Every case there is, in the order in which they are reported.
+//! All cases, in the order of reports.
 
 use crate::{Case, callx, dispatch, gotox, isa, maps, programs, stack};
 
-/// All cases of all suites, sorted by suite. Inside a suite they keep the order of its files,
-/// which goes from simple to hard.
+/// All cases of all suites, sorted by suite. Inside a suite they are in the order of its files,
+/// from simple to hard.
 pub fn all() -> Vec<Case> {
     [
         callx::cases(),
@@ -55,7 +55,7 @@ mod tests {
         for case in all() {
             assert!(!case.about.is_empty(), "{}: about", case.name);
             assert!(!case.about.contains('\n'), "{}: about is one line", case.name);
-            // The suites of what every kernel has need nothing.
+            // These suites test what every kernel supports, and need nothing.
             let general = ["isa/", "maps/"].iter().any(|suite| case.name.starts_with(suite));
             let either = case.name.starts_with("stack/");
             assert!(either || case.needs.is_empty() == general, "{}: needs", case.name);
