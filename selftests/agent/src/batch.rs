@@ -100,7 +100,8 @@ pub(crate) fn repeat_bare(
     Ok(())
 }
 
-/// Executes steps until the kernel refuses one, or returns the index and message of an invalid one.
+/// Executes steps until the kernel refuses one. The error is the index and message of a step that
+/// could not be executed.
 fn run<S>(
     steps: impl IntoIterator<Item = S>,
     mut perform: impl FnMut(S) -> Result<Output, StepError>,

@@ -31,8 +31,8 @@ pub(super) struct Data {
     /// Maps of sections without pointers to functions, by section number.
     shared: HashMap<usize, usize>,
     budget: usize,
-    /// Whether the types of read-only data must say where it points to functions, so that the
-    /// kernel does not take numbers for pointers; because a program calls them.
+    /// Whether maps of read-only data get types that say where they point to functions, so that the
+    /// kernel does not take numbers for pointers: if a program has indirect calls.
     describe: bool,
 }
 
@@ -96,7 +96,7 @@ impl Data {
             return Ok(Used { section, map, pointers: Vec::new() });
         }
         let found = &object.sections[section];
-        // Zeros take no space in the file, so their number may be any.
+        // Zeros take no space in the file, so it may claim any number of them.
         let zeros = found.section_type == SHT_NOBITS;
         let size = if zeros { found.size } else { found.data.len() as u64 };
         let left = usize::try_from(size).ok().and_then(|size| self.budget.checked_sub(size));

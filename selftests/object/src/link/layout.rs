@@ -85,7 +85,7 @@ impl<'l, 'o> Layout<'l, 'o> {
     /// Follows all references, first those in code, then those in data.
     ///
     /// A program without `callx` cannot call what data points to, and the kernel does not look for
-    /// pointers in its data: it does not include functions that only data points to.
+    /// pointers in its data: functions that only data points to are left out.
     pub(super) fn run(&mut self) -> Result<(), LinkError> {
         self.follow()?;
         if self.insns.iter().any(|insn| insn.code == CALLX) {
