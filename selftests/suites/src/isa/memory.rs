@@ -2,9 +2,9 @@
 //! offsets on either side of what x86 encodes in 8 bits.
 //!
 //! What the x86-64 JIT encodes differently: a displacement of 8 or 32 bits (`emit_insn_suffix`; r13
-//! (r7) and rbp (r10) have no form without one), REX for byte registers (`emit_stx`, sil and dil are r2
-//! and r1), an operand-size prefix for 16 bits, sign extension (`emit_ldsx`), and stores of an
-//! immediate with 1, 2 or 4 bytes of it.
+//! (r7) and rbp (r10) have no form without one), REX for byte registers (`emit_stx`, sil and dil are
+//! r2 and r1), an operand-size prefix for 16 bits, sign extension (`emit_ldsx`), and stores of 1, 2
+//! or 4 bytes of an immediate.
 
 use std::sync::Arc;
 
