@@ -1,19 +1,19 @@
-# Read by the scripts beside.
+# Sourced by the scripts in this folder.
 
-# `xtask ARGUMENT...` runs the harness: the program that $XTASK names, which another job of this commit
-# built in a folder of the same path; else by cargo, which builds it.
+# `xtask ARGUMENT...` runs the harness: $XTASK, which another job of this commit built in a folder of
+# the same path, or else through cargo, which builds it.
 xtask() {
     if [ -n "${XTASK:-}" ]; then "$XTASK" "$@"; else cargo xtask "$@"; fi
 }
 
-# `base_arguments BASE` sets base_args to `--base BASE`; to nothing for `default`, the base that
-# kernel-patches/bases.toml names.
+# `base_arguments BASE` sets base_args to `--base BASE`, or to nothing for `default`, the default base
+# of kernel-patches/bases.toml.
 base_arguments() {
     base_args=
     [ "$1" = default ] || base_args="--base $1"
 }
 
-# `config_arguments a+b` sets config_args to `--config a --config b`; to nothing for `base`.
+# `config_arguments a+b` sets config_args to `--config a --config b`, or to nothing for `base`.
 config_arguments() {
     config_args=
     [ "$1" = base ] && return

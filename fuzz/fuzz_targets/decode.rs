@@ -1,4 +1,4 @@
-//! Any slots are decoded, printed, assembled and encoded.
+//! Decodes, prints, assembles and encodes arbitrary slots.
 
 #![cfg_attr(fuzzing, no_main)]
 

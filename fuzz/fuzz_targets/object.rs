@@ -1,4 +1,4 @@
-//! Any bytes are read as an object, linked and run.
+//! Reads, links and runs arbitrary bytes as an object.
 
 #![cfg_attr(fuzzing, no_main)]
 

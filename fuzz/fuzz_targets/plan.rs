@@ -1,4 +1,4 @@
-//! Any plan is run.
+//! Runs arbitrary plans.
 
 #![cfg_attr(fuzzing, no_main)]
 

@@ -1,4 +1,4 @@
-//! Any slots are run as a program beside maps of each kind.
+//! Runs arbitrary slots as a program with maps of each kind.
 
 #![cfg_attr(fuzzing, no_main)]
 

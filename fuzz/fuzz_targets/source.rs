@@ -1,4 +1,4 @@
-//! Any text is assembled, written as an object, linked and run.
+//! Assembles, writes, links and runs arbitrary text.
 
 #![cfg_attr(fuzzing, no_main)]
 

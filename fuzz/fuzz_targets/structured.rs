@@ -1,4 +1,4 @@
-//! Sound programs that use all of the model are assembled, linked and run.
+//! Assembles, links and runs valid programs that use all of the model.
 
 #![cfg_attr(fuzzing, no_main)]
 

@@ -1,17 +1,17 @@
-//! Any slots are decoded, printed, assembled and encoded: all four agree.
+//! Decodes, prints, assembles and encodes arbitrary slots: all four must agree.
 
 use bpf_isa::{Imm64, Insn, Op, assemble, decode, disassemble, encode};
 
 use crate::Seed;
 
-/// Most slots of an input; more would only repeat what few show.
+/// Limit for slots of an input; more would only be repetition.
 const MAX_SLOTS: usize = 512;
 
 /// Runs the target.
 ///
 /// # Panics
 ///
-/// Where encoding or the notation is not the inverse of decoding.
+/// If encoding or the notation is not the inverse of decoding.
 pub fn run(bytes: &[u8]) {
     let insns = slots(bytes);
     let insns = &insns[..insns.len().min(MAX_SLOTS)];
@@ -26,7 +26,7 @@ pub fn run(bytes: &[u8]) {
         };
         let mut expected = insns[slot..slot + width].to_vec();
         match op {
-            // Fields that the kernel does not look at.
+            // Fields that the kernel ignores.
             Op::Exit => expected[0].off = 0,
             Op::LdImm64 { value: Imm64::Func { .. }, .. } => expected[1].imm = 0,
             _ => {}
@@ -45,7 +45,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// The whole slots of some bytes.
+/// The complete slots in some bytes.
 pub(crate) fn slots(bytes: &[u8]) -> Vec<Insn> {
     bytes.as_chunks::<{ Insn::SIZE }>().0.iter().map(|&bytes| Insn::from_bytes(bytes)).collect()
 }

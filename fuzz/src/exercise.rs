@@ -1,23 +1,23 @@
-//! Runs a plan in every way that there is, and compares the ways.
+//! Runs a plan in every possible way, and compares the results.
 
 use bpf_model::{Input, Machine};
 use bpf_object::LoadPlan;
 
-/// Most steps of a run: inputs that loop are to be no slower than others.
+/// Step limit of a run, so that looping inputs are not slower than others.
 const BUDGET: u64 = 2000;
 
-/// Entries of the largest map that is looked at afterwards: a list of pairs takes a multiple of the
-/// memory that the map has, which is bounded.
+/// Size limit, in entries, of maps that are compared afterwards: a list of pairs takes a multiple
+/// of the map's memory, which is limited.
 const MAX_ENTRIES: u32 = 1 << 16;
 
 /// Runs each program of a plan, if its maps can be created.
 ///
 /// # Panics
 ///
-/// Where a run differs from the same run with a trace.
+/// If a run differs from the same run with a trace.
 pub(crate) fn exercise(plan: &LoadPlan, input: &Input) {
     let Ok(mut machine) = Machine::new(plan) else { return };
-    // One more than there are: that is an error, too.
+    // One more than there are: an error, too.
     for program in 0..=plan.programs.len().min(4) {
         let plain = machine.clone().run(program, input, BUDGET);
         let traced = machine.run_traced(program, input, BUDGET, 8);

@@ -1,7 +1,7 @@
-//! What the fuzz targets do with their bytes.
+//! The fuzz targets.
 //!
-//! Each module is a target: `run` takes the bytes, and a panic is a finding; `seeds` gives inputs to
-//! start from, made from the suites' cases. `cargo xtask fuzz` builds and runs them.
+//! Each module is a target: `run` takes the bytes, and a panic is a finding; `seeds` returns
+//! initial inputs, made from the suites' cases. `cargo xtask fuzz` builds and runs them.
 
 pub mod decode;
 mod exercise;
@@ -15,21 +15,21 @@ pub mod structured;
 #[cfg(fuzzing)]
 pub use libfuzzer_sys;
 
-/// An input to start from: its name and its bytes.
+/// An initial input: its name and its bytes.
 pub type Seed = (String, Vec<u8>);
 
-/// What there is of a target.
+/// A target.
 pub struct Target {
-    /// Its name, that of its module and of its binary.
+    /// Name of the target, its module and its binary.
     pub name: &'static str,
     /// Runs it.
     pub run: fn(&[u8]),
-    /// Gives inputs to start from.
+    /// Returns the initial inputs.
     pub seeds: fn() -> Vec<Seed>,
 }
 
-/// Inputs that are nothing but choices: arbitrary bytes, always the same, of growing length. From
-/// nothing libFuzzer would be long in growing any that make a program of some size.
+/// Inputs for targets that only make choices: deterministic arbitrary bytes, of growing length.
+/// Without them libFuzzer would take long to grow a program of some size.
 fn choices() -> Vec<Seed> {
     // Marsaglia's xorshift64.
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
@@ -52,8 +52,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "structured", run: structured::run, seeds: choices },
 ];
 
-/// The binary of a target: under libFuzzer where it is compiled for that, else run on the files
-/// that the command line names.
+/// The binary of a target: runs under libFuzzer if compiled for it, otherwise on the files on the
+/// command line.
 #[macro_export]
 macro_rules! target {
     ($name:ident) => {

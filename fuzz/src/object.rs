@@ -1,4 +1,4 @@
-//! Any bytes are read as an object, linked and run.
+//! Reads, links and runs arbitrary bytes as an object.
 
 use bpf_model::Input;
 use bpf_object::{BtfUse, link_with, read};
@@ -7,7 +7,7 @@ use bpf_suites::Source;
 use crate::Seed;
 use crate::exercise::exercise;
 
-/// Bytes of an object that is worth starting from: what is longer takes long to change.
+/// Size limit of initial objects, in bytes: longer ones take long to mutate.
 const MAX_SEED: usize = 8192;
 
 /// Runs the target. A panic is a finding.
@@ -22,10 +22,10 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// What BTF describes: functions, lines, maps and data.
+/// An object with BTF: functions, lines, maps and data.
 const DESCRIBED: &[u8] = include_bytes!("../../selftests/object/tests/data/described.o");
 
-/// The suites' objects, the assembler's and rustc's, and one of clang's.
+/// The suites' objects, from the assembler and from rustc, and one from clang.
 pub fn seeds() -> Vec<Seed> {
     let object = |source: &Source| source.object().ok().filter(|elf| elf.len() < MAX_SEED);
     bpf_suites::all()

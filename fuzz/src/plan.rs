@@ -1,4 +1,4 @@
-//! Any plan is run: maps, programs, functions and references that no linker makes.
+//! Runs arbitrary plans: maps, programs, functions and references that the linker does not produce.
 
 use arbitrary::{Result, Unstructured};
 use bpf_isa::Insn;
@@ -8,13 +8,13 @@ use bpf_object::{FuncInfo, FunctionStart, LoadPlan, MapElement, MapPlan, MapRef,
 use crate::exercise::exercise;
 use crate::program::PROG_TYPES;
 
-/// Opcodes that lead deeper than most.
+/// Opcodes that reach more code than most.
 const CODES: [u8; 21] = [
     0x18, 0x85, 0x8d, 0x0d, 0x95, 0x79, 0x7b, 0x63, 0x61, 0xdb, 0xc3, 0x30, 0x50, 0x05, 0xe5, 0xbf,
     0x0f, 0x1f, 0x15, 0xb7, 0x71,
 ];
 
-/// Numbers at which sizes, keys and counts are often wrong.
+/// Boundary values of sizes, keys and counts.
 const EDGES: [u32; 12] = [0, 1, 2, 4, 8, 16, 512, 0xffff, 1 << 24, 1 << 31, u32::MAX - 7, u32::MAX];
 
 /// Runs the target. A panic is a finding.
@@ -50,7 +50,7 @@ fn several<T>(
     (0..count).map(|_| one(u)).collect()
 }
 
-/// A number that is small, at an edge, or any.
+/// A number that is small, a boundary value, or arbitrary.
 fn number(u: &mut Unstructured<'_>) -> Result<u32> {
     match u.int_in_range(0..=7)? {
         0 => u.arbitrary(),
@@ -100,7 +100,7 @@ fn program(u: &mut Unstructured<'_>) -> Result<ProgramPlan> {
         })?,
         map_refs: several(u, 8, |u| Ok(MapRef { slot: slot(u)?, map: u.int_in_range(0..=5)? }))?,
         func_info: several(u, 4, |u| Ok(FuncInfo { slot: number(u)?, type_id: number(u)? }))?,
-        // The model does not look at it.
+        // The model ignores it.
         line_info: Vec::new(),
     })
 }

@@ -1,7 +1,7 @@
-//! Any slots are run as a program beside maps of each kind.
+//! Runs arbitrary slots as a program with maps of each kind.
 //!
-//! The first byte chooses the program's type, the others are its slots. An `ld_imm64` that asks for
-//! a map gets the one that its immediate chooses.
+//! The first byte selects the program's type, the others are its slots. An `ld_imm64` of a map gets
+//! the one selected by its immediate.
 
 use bpf_isa::opcode::LD_IMM64;
 use bpf_isa::{Imm64, Insn, Op, decode};
@@ -12,10 +12,10 @@ use crate::Seed;
 use crate::decode::slots;
 use crate::exercise::exercise;
 
-/// `enum bpf_prog_type` of the types that the model knows.
+/// `enum bpf_prog_type` of the types that the model supports.
 pub(crate) const PROG_TYPES: [u32; 6] = [31, 1, 3, 4, 6, 17];
 
-/// `enum bpf_map_type` of the maps here, in their order.
+/// `enum bpf_map_type` of the maps here, in order.
 const MAP_TYPES: [u32; 6] = [ARRAY, 1, INSN_ARRAY, ARRAY, 3, 6];
 const ARRAY: u32 = 2;
 const INSN_ARRAY: u32 = 34;
@@ -61,7 +61,7 @@ fn map(index: usize, map_type: u32) -> MapPlan {
         ..MapPlan::default()
     };
     match index {
-        // A value with a lock behind the first 8 bytes.
+        // A value with a lock after the first 8 bytes.
         0 => MapPlan { spin_lock: Some(8), ..plain },
         // Every other slot up to 64, as a jump table.
         2 => {
@@ -87,7 +87,8 @@ fn map(index: usize, map_type: u32) -> MapPlan {
     }
 }
 
-/// The instructions of the suites' programs, their maps replaced by those of the same kind here.
+/// The instructions of the suites' programs, with their maps replaced by those of the same kind
+/// here.
 pub fn seeds() -> Vec<Seed> {
     let mut seeds = Vec::new();
     for case in bpf_suites::all() {

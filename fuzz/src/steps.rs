@@ -67,7 +67,7 @@ pub(crate) fn step(
     Ok(())
 }
 
-/// A register that holds a number, unless something odd was done with it.
+/// A register that holds a number, unless an odd step changed it.
 fn number(u: &mut Unstructured<'_>) -> Result<u8> {
     u.choose(&[7, 8, 9, 0]).copied()
 }
@@ -76,12 +76,12 @@ fn immediate(u: &mut Unstructured<'_>) -> Result<i32> {
     if u.ratio(3, 4)? { u.int_in_range(-16..=64) } else { u.arbitrary() }
 }
 
-/// What is passed to a function: the own argument, the own stack, or a number.
+/// An argument for a function: the caller's own argument, its stack, or a number.
 fn argument(u: &mut Unstructured<'_>) -> Result<&'static str> {
     u.choose(&["r6", "r10", "r7"]).copied()
 }
 
-/// A pointer and an offset that lies in its object most times.
+/// A pointer and an offset that is usually in its object.
 fn place(u: &mut Unstructured<'_>) -> Result<String> {
     if u.ratio(3, 4)? {
         Ok(format!("r10 -{}", 8 * u.int_in_range(1..=8)?))
@@ -108,7 +108,7 @@ fn store(u: &mut Unstructured<'_>) -> Result<String> {
     let (size, place) = (u.choose(&SIZES)?, place(u)?);
     Ok(match u.int_in_range(0..=3)? {
         0 => format!(" *({size} *)({place}) = {}\n", immediate(u)?),
-        // A pointer is put aside and fetched again.
+        // A pointer is spilled and filled.
         1 => " *(u64 *)(r10 -16) = r6\n r6 = *(u64 *)(r10 -16)\n".into(),
         _ => format!(" *({size} *)({place}) = r{}\n", number(u)?),
     })
@@ -128,7 +128,7 @@ fn atomic(u: &mut Unstructured<'_>) -> Result<String> {
     })
 }
 
-/// Looks an element up and uses it if it is there.
+/// Looks up an element and uses it if it exists.
 fn lookup(u: &mut Unstructured<'_>, number: usize) -> Result<String> {
     let (map, key) = (u.choose(&MAPS)?, u.int_in_range(0..=4)?);
     let size = u.choose(&SIZES)?;
@@ -180,7 +180,7 @@ fn condition(u: &mut Unstructured<'_>, function: &str, steps: usize) -> Result<S
     Ok(format!(" if {width}{left} {op} {right} goto {function}_{target}\n"))
 }
 
-/// Takes the lock, changes the number beside it, and gives the lock back, most times.
+/// Takes the lock, changes the number next to it, and usually releases the lock.
 fn lock(u: &mut Unstructured<'_>, number: usize) -> Result<String> {
     let last = if u.ratio(7, 8)? { 94 } else { 93 };
     Ok(format!(
@@ -196,7 +196,7 @@ fn data(u: &mut Unstructured<'_>) -> Result<String> {
     Ok(format!(" r1 = {object} + {offset} ll\n r7 = *({size} *)(r1 +0)\n{write}"))
 }
 
-/// Any slot, and an end that no other step brings.
+/// An arbitrary slot, or an exit that no other step generates.
 fn any(u: &mut Unstructured<'_>) -> Result<String> {
     if u.arbitrary()? {
         return Ok(" exit\n".into());

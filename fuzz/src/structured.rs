@@ -1,7 +1,7 @@
-//! Sound programs that use all of the model are assembled, linked and run.
+//! Assembles, links and runs valid programs that use all of the model.
 //!
-//! The bytes choose among steps that each make sense by themselves, so that runs get far: through
-//! maps, jump tables, functions in data, callbacks and tail calls.
+//! The bytes select steps that are each valid by themselves, so runs get far: through maps, jump
+//! tables, functions in data, callbacks and tail calls.
 
 use std::fmt::Write as _;
 
@@ -12,13 +12,13 @@ use bpf_object::compile;
 use crate::exercise::exercise;
 use crate::steps::{FUNCTIONS, step};
 
-/// Sections whose programs' types the model knows.
+/// Sections of the program types that the model supports.
 const SECTIONS: [&str; 5] = ["syscall", "socket", "tc", "xdp", "raw_tp"];
 
-/// Most steps of a function.
+/// Limit for steps of a function.
 const MAX_STEPS: usize = 24;
 
-/// What all programs have.
+/// Common parts of all programs.
 const SURROUNDINGS: &str = "
 .map array array key=4 value=16 entries=4
 .map guarded array key=4 value=16 entries=1 lock=8
@@ -34,7 +34,7 @@ const SURROUNDINGS: &str = "
 ///
 /// # Panics
 ///
-/// Also where what the steps make cannot be assembled or linked.
+/// Also if the generated program cannot be assembled or linked.
 pub fn run(bytes: &[u8]) {
     let mut u = Unstructured::new(bytes);
     let Ok(source) = source(&mut u) else { return };

@@ -1,4 +1,4 @@
-//! Writes the inputs that the targets start from: `seeds DIRECTORY` makes a folder for each target.
+//! Writes the targets' seed inputs: `seeds DIRECTORY` makes a folder for each target.
 
 use std::error::Error;
 use std::path::PathBuf;

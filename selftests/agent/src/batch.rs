@@ -16,13 +16,13 @@ use crate::kernel::map::{Map, MapSpec};
 use crate::kernel::mounts;
 use slots::Objects;
 
-/// Bytes for the log of a BTF object that was refused: one line for each type at most.
+/// Buffer size for the log of a rejected BTF object: at most one line per type.
 const BTF_LOG_SIZE: usize = 64 << 10;
 
-/// Why a step gave no output.
+/// Why a step has no output.
 #[derive(Debug, PartialEq, Eq)]
 enum StepError {
-    /// The kernel refused, which may be just what the host expects.
+    /// The kernel refused, which may be what the host expects.
     Refused(Failure),
     /// The step could not be executed at all.
     Trouble(String),
@@ -43,10 +43,9 @@ impl From<String> for StepError {
     }
 }
 
-/// Executes a batch. All that it created is closed on return, also after an error.
+/// Executes a batch. Everything it created is closed on return, also after an error.
 ///
-/// An error says which step asked for something that makes no sense, or what the agent could not
-/// set up.
+/// The error says which step was invalid, or what the agent could not set up.
 pub(crate) fn execute(
     kernel: &mut Kernel,
     sender: &Sender,
@@ -55,8 +54,8 @@ pub(crate) fn execute(
     execute_then(kernel, sender, batch, |_| ())
 }
 
-/// Executes a batch as [`execute`] does; `look` is told what came of its steps while all that they
-/// created is still there.
+/// Executes a batch like [`execute`]; calls `look` with the results while everything that the steps
+/// created still exists.
 pub(crate) fn execute_then(
     kernel: &mut Kernel,
     sender: &Sender,
@@ -78,9 +77,9 @@ pub(crate) fn execute_then(
     Ok(BatchReport { steps: done?, jit_enable, jit_harden })
 }
 
-/// Takes the steps of batches in a loop.
+/// Executes the steps of batches in a loop.
 ///
-/// An error says which step failed.
+/// The error says which step failed.
 pub(crate) fn repeat_bare(
     kernel: &mut Kernel,
     sender: &Sender,
@@ -101,8 +100,8 @@ pub(crate) fn repeat_bare(
     Ok(())
 }
 
-/// Takes step after step, until one is refused, or gives the index and message of the one that
-/// made trouble.
+/// Executes steps until the kernel refuses one. The error is the index and message of a step that
+/// could not be executed.
 fn run<S>(
     steps: impl IntoIterator<Item = S>,
     mut perform: impl FnMut(S) -> Result<Output, StepError>,
@@ -182,7 +181,7 @@ fn perform(
         }
         Step::Without(caps, step) => {
             let dropped = Dropped::new(&caps)?;
-            // What the agent asks of the kernel for itself, it must not ask without privileges.
+            // The agent's own kernel accesses must not happen without privileges.
             mounts::sys()?;
             if dropped.leaves_unprivileged() {
                 kernel.allow_unprivileged()?;
@@ -194,7 +193,7 @@ fn perform(
     Ok(Output::Done)
 }
 
-/// Loads BTF; asks for the log only if that was refused.
+/// Loads BTF; requests the log only if the kernel rejects it.
 fn load_btf(data: &[u8]) -> Result<std::os::fd::OwnedFd, StepError> {
     let errno = match bpf::load_btf(data, &mut []) {
         Ok(btf) => return Ok(btf),
@@ -202,7 +201,7 @@ fn load_btf(data: &[u8]) -> Result<std::os::fd::OwnedFd, StepError> {
         Err(error) => return Err(error.into()),
     };
     let mut log = vec![0; BTF_LOG_SIZE];
-    // The reason is in the log whether or not the second attempt fails the same way.
+    // The log has the reason whether or not the second attempt fails the same way.
     drop(bpf::load_btf(data, &mut log));
     Err(StepError::Refused(Failure { errno, log: load::text(&log) }))
 }
@@ -210,7 +209,7 @@ fn load_btf(data: &[u8]) -> Result<std::os::fd::OwnedFd, StepError> {
 fn dump(map: &Map) -> Result<Output, StepError> {
     let mut elements = Vec::new();
     let mut last: Option<Vec<u8>> = None;
-    // No program changes the map meanwhile, but a key order with a loop must not last for ever.
+    // No program changes the map meanwhile, but a cycle in the key order must not loop forever.
     for _ in 0..=map.max_entries() {
         let key = match map.next_key(last.as_deref()) {
             Ok(key) => key,
@@ -219,7 +218,7 @@ fn dump(map: &Map) -> Result<Output, StepError> {
         };
         match map.lookup(&key) {
             Ok(value) => elements.push((key.clone(), value)),
-            // An array of programs has keys without values.
+            // A prog array has keys without values.
             Err(CallError::Kernel(libc::ENOENT)) => {}
             Err(error) => return Err(error.into()),
         }

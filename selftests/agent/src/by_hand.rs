@@ -1,5 +1,5 @@
-//! A case executed by hand, from a file that the host has made of it, and what came of it in plain
-//! words: `bpf-case NAME [MODE] [--hold]`.
+//! Runs a single case manually, from a file written by the host, and prints the outcome: `bpf-case
+//! NAME [MODE] [--hold]`.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -13,10 +13,10 @@ use crate::batch;
 use crate::channel::Sender;
 use crate::kernel::Kernel;
 
-/// Name by which the agent is called for this.
+/// Program name that selects this.
 pub(crate) const NAME: &str = "bpf-case";
 
-/// Where the cases are, by their names: the record of a `Request::Batch` each.
+/// Folder of the cases, by name: each a record of a `Request::Batch`.
 const CASES: &str = "/cases";
 
 const USAGE: &str = "usage: bpf-case NAME [interp|jit|jit-hardened] [--hold]
@@ -24,10 +24,10 @@ NAME is the name of a case, such as callx/one_callee; they are all under /cases.
 --hold keeps programs and maps until Enter, so that bpftool finds them.
 Exit status: 0 the kernel took every step, 1 it refused one, 2 wrong usage, 3 something else.";
 
-/// Bytes of memory and elements of a map that are shown.
+/// Bytes of memory and map elements to show.
 const SHOWN: usize = 64;
 
-/// What to do.
+/// The command line.
 #[derive(Debug, PartialEq, Eq)]
 struct Wish {
     name: String,
@@ -35,7 +35,7 @@ struct Wish {
     hold: bool,
 }
 
-/// Runs a case as the command line says.
+/// Runs a case according to the command line.
 pub(crate) fn run(args: impl Iterator<Item = String>) -> ExitCode {
     let Some(wish) = parse(args) else {
         eprintln!("{USAGE}");
@@ -80,9 +80,9 @@ fn read(name: &str) -> Result<Batch, String> {
     }
 }
 
-/// Executes a batch and says what came of it; whether the kernel took every step.
+/// Executes a batch and prints the outcome; returns whether every step succeeded.
 fn execute(batch: Batch, hold: bool) -> Result<bool, String> {
-    // A batch may send records meanwhile; there is nobody to read them.
+    // A batch may send records, which nobody reads here.
     let nobody = File::options().write(true).open("/dev/null");
     let sender = Sender::new(nobody.map_err(|e| format!("failed to open /dev/null: {e}"))?);
     println!("{} in {}", batch.name, batch.mode.name());
@@ -100,7 +100,7 @@ fn execute(batch: Batch, hold: bool) -> Result<bool, String> {
     Ok(taken)
 }
 
-/// Waits for a line, or for the end of the input.
+/// Waits for a line or the end of the input.
 fn wait() {
     println!("programs and maps stay until Enter");
     let _ = io::stdout().flush();
@@ -108,7 +108,7 @@ fn wait() {
     while matches!(io::stdin().read(&mut byte), Ok(1)) && byte != *b"\n" {}
 }
 
-/// A step as the field names it.
+/// A step in the kernel's terms.
 fn describe(step: &Step) -> String {
     match step {
         Step::LoadBtf { .. } => "BPF_BTF_LOAD".to_owned(),
@@ -125,12 +125,12 @@ fn describe(step: &Step) -> String {
         Step::LookupBatch { map } => format!("BPF_MAP_LOOKUP_BATCH of map {map}"),
         Step::ReadMapped { map } => format!("mmap(2) of map {map}"),
         Step::Attempt(step) | Step::Without(_, step) => describe(step),
-        // Cases do not have the others.
+        // Cases do not have other steps.
         _ => "step".to_owned(),
     }
 }
 
-/// What came of a step; nothing where there is nothing to tell.
+/// The outcome of a step; empty if there is nothing to print.
 fn tell(name: &str, outcome: &Result<Output, Failure>) -> String {
     let refused = |failure: &Failure| {
         let errno = failure.errno;

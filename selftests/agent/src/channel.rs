@@ -1,4 +1,4 @@
-//! The port as a channel of messages: a receiver, and a sender that is shared with the heartbeat.
+//! The port as a channel of messages: a receiver, and a sender shared with the heartbeat.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use bpf_wire::{Decoder, HEARTBEAT_MS, Request, Response, encode};
 
-/// Bytes to read at once; the port hands out at most a page a call anyway.
+/// Bytes to read at once; the port returns at most a page per call anyway.
 const READ_SIZE: usize = 16 << 10;
 
-/// Stack of the heartbeat's thread. It encodes a record of 17 bytes.
+/// Stack size of the heartbeat thread. It encodes a record of 17 bytes.
 const HEARTBEAT_STACK: usize = 64 << 10;
 
-/// Sends records; clones send into the same stream.
+/// Sends records; clones share the stream.
 #[derive(Clone)]
 pub(crate) struct Sender(Arc<Mutex<Outgoing>>);
 
@@ -46,12 +46,12 @@ impl Sender {
         Self(Arc::new(Mutex::new(Outgoing { port, next_seq: 0 })))
     }
 
-    /// Sends one message. A message that is too long for a record goes as trouble instead.
+    /// Sends one message; if it is too long for a record, sends [`Response::Trouble`] instead.
     pub(crate) fn send(&self, response: &Response) -> Result<(), String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).send(response)
     }
 
-    /// Sends bytes as they are, and nothing ever after: no response and no heartbeat.
+    /// Sends raw bytes, and nothing afterwards: no response and no heartbeat.
     pub(crate) fn send_last_bytes(&self, bytes: &[u8]) -> Result<(), String> {
         let mut outgoing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let written = outgoing.write(bytes);
@@ -59,7 +59,7 @@ impl Sender {
         written
     }
 
-    /// Sends the first half of a record, and nothing ever after.
+    /// Sends the first half of a record, and nothing afterwards.
     pub(crate) fn send_half(&self, response: &Response) -> Result<(), String> {
         let seq = self.0.lock().unwrap_or_else(PoisonError::into_inner).next_seq;
         let record = encode(seq, response).map_err(|e| e.to_string())?;
@@ -68,15 +68,15 @@ impl Sender {
 
     /// Starts the heartbeat.
     ///
-    /// It is a thread, since a timer's signal would interrupt what it is to watch: a pending signal
-    /// makes `bpf(2)` give up (`EAGAIN` from the verifier, `EINTR` from a test run). A kernel that
-    /// spins without scheduling stops the thread as well, which is what the host has to notice.
+    /// It is a thread because a timer signal would interrupt what it monitors: a pending signal
+    /// makes `bpf(2)` fail (`EAGAIN` from the verifier, `EINTR` from a test run). A kernel that
+    /// spins without scheduling also stops the thread, which is what the host has to detect.
     pub(crate) fn start_heartbeat(&self) -> Result<(), String> {
         let sender = self.clone();
         let beat = move || {
             loop {
                 thread::sleep(Duration::from_millis(HEARTBEAT_MS));
-                // A port that no longer takes records ends the other thread's read as well.
+                // If sending fails, the other thread's read fails too.
                 if sender.send(&Response::Heartbeat).is_err() {
                     break;
                 }
@@ -105,7 +105,7 @@ impl Receiver {
 
     /// Waits for the next request; `None` once the host has closed its end.
     ///
-    /// An error is final: the stream cannot be read any further.
+    /// An error is final: the stream is corrupt.
     pub(crate) fn receive(&mut self) -> Result<Option<Request>, String> {
         loop {
             if let Some(record) = self.decoder.pop().map_err(|e| e.to_string())? {

@@ -1,4 +1,4 @@
-//! Misbehaviour on demand, for tests of the harness.
+//! Deliberate misbehaviour, to test the harness.
 
 use std::fs;
 use std::process::{abort, exit};
@@ -10,21 +10,21 @@ use bpf_wire::{Fault, Response};
 use crate::channel::Sender;
 use crate::kernel::mounts;
 
-/// Writing the name of a crash type provokes it (`CONFIG_LKDTM`).
+/// Writing the name of a crash type triggers it (`CONFIG_LKDTM`).
 const LKDTM: &str = "/debug/provoke-crash/DIRECT";
 
-/// Bytes to take at once when memory is to run out: few enough that the kernel grants each.
+/// Bytes to allocate at once when exhausting memory: few enough that the kernel grants each.
 const BITE: usize = 1 << 20;
 
-/// Does what was asked for. Comes back where kernel and agent survive it, and with an error where
-/// the kernel has no means to fail that way.
+/// Commits the fault. Returns if kernel and agent survive it, and with an error if the kernel
+/// cannot fail that way.
 pub(crate) fn commit(fault: &Fault, sender: &Sender) -> Result<(), String> {
     match fault {
         Fault::Lkdtm(crash) => provoke(crash),
         Fault::Log(line) => fs::write("/dev/kmsg", format!("<3>{line}\n"))
             .map_err(|e| format!("failed to write to /dev/kmsg: {e}")),
         Fault::AgentExits => exit(1),
-        // The signal itself does nothing to init; the instruction behind it does.
+        // The signal itself does nothing to init; the instruction that follows it in abort() does.
         Fault::AgentKilled => abort(),
         Fault::AgentStopped => {
             sender.send_last_bytes(&[])?;
@@ -52,7 +52,7 @@ fn provoke(crash: &str) -> Result<(), String> {
 fn fill_memory() -> ! {
     let mut taken = Vec::new();
     loop {
-        // Not zeroes: those would be promised and not given.
+        // Not zeros: those would not be backed by memory.
         taken.push(std::hint::black_box(vec![1_u8; BITE]));
     }
 }

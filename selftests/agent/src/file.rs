@@ -1,11 +1,11 @@
-//! Files of the guest that the host wants to see.
+//! Reads guest files for the host.
 
 use std::fs;
 use std::io;
 
 use crate::kernel::mounts;
 
-/// Reads a file: its content, or the errno with which that failed.
+/// Reads a file: its content, or the errno.
 pub(crate) fn read(path: &str) -> Result<Result<Vec<u8>, i32>, String> {
     if path.starts_with("/sys/") {
         mounts::sys()?;

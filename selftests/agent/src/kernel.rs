@@ -1,4 +1,4 @@
-//! The system-call edge: everything that the agent asks of the kernel beyond plain files.
+//! The system-call layer: all kernel interfaces that the agent uses besides plain files.
 
 pub(crate) mod bpf;
 pub(crate) mod caps;

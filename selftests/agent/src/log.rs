@@ -1,4 +1,4 @@
-//! The kernel's log while something is being done, sent to the host as it comes.
+//! Sends the kernel log to the host while something runs.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -13,19 +13,19 @@ use nix::libc::O_NONBLOCK;
 use crate::channel::Sender;
 use crate::kernel::mounts;
 
-/// Longest record of `/dev/kmsg` (`kernel/printk/printk.c`: `PRINTK_MESSAGE_MAX`), and then some.
+/// More than the longest record of `/dev/kmsg` (`kernel/printk/printk.c`: `PRINTK_MESSAGE_MAX`).
 const RECORD_SIZE: usize = 8 << 10;
 
-/// Text to gather before it is sent.
+/// Amount of text to collect before sending.
 const BATCH_SIZE: usize = 4 << 10;
 
-/// How long to wait for further records. The log's buffer takes far longer to overflow.
+/// How long to wait for further records. The log buffer takes far longer to overflow.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs `act` and sends what is logged from before its start to its end.
+/// Runs `act` and sends everything logged between its start and its end.
 ///
-/// The log is read by a thread of its own, since `act` may block in the kernel, and what it logs
-/// may be more than the log's buffer holds.
+/// A separate thread reads the log, since `act` may block in the kernel, and may log more than the
+/// log buffer holds.
 pub(crate) fn sent_during<T>(sender: &Sender, act: impl FnOnce() -> T) -> Result<T, String> {
     let mut tail = Tail::open()?;
     let done = AtomicBool::new(false);
@@ -42,7 +42,7 @@ pub(crate) fn sent_during<T>(sender: &Sender, act: impl FnOnce() -> T) -> Result
 fn follow(tail: &mut Tail, sender: &Sender, done: &AtomicBool) -> Result<(), String> {
     let mut text = String::new();
     loop {
-        // Asked before reading: what was logged until then is read for certain.
+        // Loaded before reading, so that everything logged until then is read.
         let last = done.load(Ordering::Acquire);
         loop {
             let more = tail.next(&mut text)?;
@@ -60,7 +60,7 @@ fn follow(tail: &mut Tail, sender: &Sender, done: &AtomicBool) -> Result<(), Str
     }
 }
 
-/// The end of the kernel's log, from when it was opened.
+/// The end of the kernel log, from the time it was opened.
 struct Tail(File);
 
 impl Tail {
@@ -86,7 +86,7 @@ impl Tail {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                // Whoever reads the text has to know that it is not all.
+                // The reader must know that the text is incomplete.
                 text.push_str("[records were lost]\n");
                 Ok(true)
             }
@@ -95,9 +95,9 @@ impl Tail {
     }
 }
 
-/// The text of a record (`Documentation/ABI/testing/dev-kmsg`): what is between the first `;` and
-/// the end of the line. Lines of a dictionary follow, each after a blank. Before it comes the time,
-/// as on the console.
+/// The text of a record (`Documentation/ABI/testing/dev-kmsg`): from the first `;` to the end of
+/// the line, prefixed with the time, as on the console. Dictionary lines, which start with a space,
+/// follow it in the record.
 fn message(record: &str, text: &mut String) {
     let (head, rest) = record.split_once(';').unwrap_or_default();
     let micros: u64 =

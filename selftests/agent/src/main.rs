@@ -1,5 +1,5 @@
-//! The guest's `/init`: executes the `bpf(2)` steps that the host sends, and judges nothing. Called as
-//! `bpf-case`, in the guest of `cargo xtask shell`, it executes those of a file.
+//! The guest's `/init`: executes the `bpf(2)` steps that the host sends, without judging anything.
+//! Called as `bpf-case`, in the guest of `cargo xtask shell`, it executes the steps in a file.
 
 mod batch;
 mod by_hand;
@@ -23,11 +23,11 @@ fn main() -> ExitCode {
     init()
 }
 
-/// Runs as process 1, so every way out ends in a restart, which QEMU turns into its own exit.
+/// Runs as process 1, so every exit is a restart, at which QEMU exits.
 fn init() -> ! {
     match start::start().and_then(serve::serve) {
         Ok(()) => {}
-        // The console is the one place left to complain to.
+        // There is only the console left to report to.
         Err(error) => eprintln!("bpf-indirect: agent: {error}"),
     }
     kernel::power::off()

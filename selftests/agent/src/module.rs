@@ -11,21 +11,21 @@ use crate::kernel::caps::Dropped;
 use crate::kernel::{Kernel, mounts};
 use crate::log;
 
-/// What to load.
+/// A module to load.
 #[derive(Debug)]
 pub(crate) struct Module<'a> {
-    /// The module's file, whole.
+    /// The module file.
     pub(crate) image: &'a [u8],
-    /// Parameters as `insmod` takes them.
+    /// Parameters, as for `insmod`.
     pub(crate) params: &'a str,
-    /// Capabilities to do without.
+    /// Capabilities to drop.
     pub(crate) without_caps: &'a [u8],
 }
 
-/// Loads a module in a mode and unloads it again, so that it can be loaded in the next mode. What
-/// the kernel logs meanwhile goes to the host.
+/// Loads a module in a mode and unloads it again, so that it can be loaded in the next mode. Sends
+/// what the kernel logs meanwhile to the host.
 ///
-/// Gives the `errno` of `init_module(2)`.
+/// Returns the `errno` of `init_module(2)`.
 pub(crate) fn load(
     kernel: &mut Kernel,
     sender: &Sender,
@@ -60,7 +60,7 @@ fn unload_last() -> Result<(), String> {
         .map_err(|e| format!("failed to unload the module {}: {e}", name.to_string_lossy()))
 }
 
-/// The module at the top of `/proc/modules` was loaded last (`kernel/module/main.c`:
+/// The most recently loaded module is the first in `/proc/modules` (`kernel/module/main.c`:
 /// `add_unformed_module()`).
 fn newest(modules: &str) -> Option<&str> {
     modules.lines().next()?.split(' ').next().filter(|name| !name.is_empty())

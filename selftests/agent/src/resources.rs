@@ -1,4 +1,4 @@
-//! What the guest holds: descriptors, BPF objects, memory.
+//! Counts the guest's resources: descriptors, BPF objects, memory.
 
 use std::fs;
 
@@ -10,7 +10,8 @@ use crate::kernel::{Kernel, heap, mounts};
 const DESCRIPTORS: &str = "/proc/self/fd";
 const MEMORY: &str = "/proc/meminfo";
 
-/// Counts. What the agent opens once is open afterwards, so that a later count has no more of it.
+/// Counts resources. Opens the agent's permanent files first, so that they do not show as a leak
+/// later.
 pub(crate) fn count(kernel: &mut Kernel) -> Result<Resources, String> {
     mounts::proc()?;
     kernel.open_all()?;
@@ -31,7 +32,7 @@ pub(crate) fn count(kernel: &mut Kernel) -> Result<Resources, String> {
     })
 }
 
-/// Descriptors of this process, without the one that the folder itself is read by.
+/// Descriptors of this process, without the one for reading the folder.
 fn descriptors() -> Result<u32, String> {
     let failed = |e| format!("failed to list {DESCRIPTORS}: {e}");
     let mut count = 0_u32;
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_is_open_is_counted() {
-        // Other tests open files meanwhile: many more than they do.
+        // Other tests open files meanwhile; open many more than they do.
         let before = descriptors().unwrap();
         let files: Vec<File> = (0..500).map(|_| File::open("/dev/null").unwrap()).collect();
         assert!(descriptors().unwrap() > before + 400);

@@ -1,4 +1,4 @@
-//! The loop: one request, one response, until the host powers the machine off or goes away.
+//! The main loop: one request, one response, until the host powers the machine off or disconnects.
 
 use bpf_wire::{Request, Response};
 use nix::sys::resource::{Resource, setrlimit};
@@ -11,13 +11,13 @@ use crate::module::{self, Module};
 use crate::resources;
 use crate::start::Started;
 
-/// Descriptors that a batch may hold open. The kernel's default of 1024 is below large batches.
+/// Limit for open descriptors. The kernel's default of 1024 is too low for large batches.
 const MAX_OPEN_FILES: u64 = 65_536;
 
-/// Says that the agent is ready, then serves.
+/// Sends [`Response::Ready`], then serves requests.
 ///
-/// Returns when the machine is to be powered off. Only a broken port is an error; what a request
-/// has wrong goes back as [`Response::Trouble`].
+/// Returns when the machine is to be powered off. Only a broken port is an error; an invalid
+/// request is answered with [`Response::Trouble`].
 pub(crate) fn serve(started: Started) -> Result<(), String> {
     let reading = started
         .port
@@ -26,8 +26,8 @@ pub(crate) fn serve(started: Started) -> Result<(), String> {
     let sender = Sender::new(started.port);
     sender.send(&Response::Ready(started.guest))?;
     sender.start_heartbeat()?;
-    // RLIMIT_MEMLOCK stays: since 5.11 maps and programs are not charged to it, and JITed images
-    // only where CAP_BPF is missing (kernel/bpf/core.c: bpf_jit_charge_modmem()).
+    // RLIMIT_MEMLOCK is left alone: since 5.11 maps and programs are not charged to it, and JITed
+    // images only without CAP_BPF (kernel/bpf/core.c: bpf_jit_charge_modmem()).
     setrlimit(Resource::RLIMIT_NOFILE, MAX_OPEN_FILES, MAX_OPEN_FILES)
         .map_err(|e| format!("failed to raise RLIMIT_NOFILE to {MAX_OPEN_FILES}: {e}"))?;
 

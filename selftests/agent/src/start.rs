@@ -1,4 +1,4 @@
-//! From the first instruction of `/init` to the open port: nothing here that can be done later.
+//! From the start of `/init` to the open port: only what cannot be done later.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -11,25 +11,25 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::kernel::mounts;
 
-/// Name that the host gives the port (`-device virtserialport,name=…`).
+/// Name that the host gives to the port (`-device virtserialport,name=…`).
 const PORT_NAME: &str = "bpf-indirect";
 
-/// Where the port is when it is the machine's only one: port 1 of device 0.
+/// Path of the port if it is the machine's only one: port 1 of device 0.
 const FIRST_PORT: &str = "/dev/vport0p1";
 
-/// How long the port may take to appear. It is announced in a message to the driver, so it is not
-/// there yet when `/init` starts; in practice it takes a few milliseconds.
+/// How long the port may take to appear. A message to the driver announces it, so it does not exist
+/// yet when `/init` starts; in practice it takes a few milliseconds.
 const PORT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What [`start`] hands over.
+/// The result of [`start`].
 pub(crate) struct Started {
     /// The port, open for reading and writing.
     pub(crate) port: File,
-    /// What to say in `Response::Ready`.
+    /// The contents of `Response::Ready`.
     pub(crate) guest: GuestInfo,
 }
 
-/// Mounts `/dev`, opens the port and looks at the clock.
+/// Mounts `/dev`, opens the port and reads the clock.
 pub(crate) fn start() -> Result<Started, String> {
     mounts::dev()?;
     let port = open_port()?;
@@ -57,7 +57,7 @@ fn open_port() -> Result<File, String> {
             Err(_) => {}
         }
         attempts += 1;
-        // Yielding lets the driver's worker run at once, sleeping costs whole ticks.
+        // Yielding lets the driver's worker run immediately; sleeping costs whole ticks.
         if attempts < 200 {
             yield_now();
             continue;
@@ -80,7 +80,7 @@ fn open(path: &str) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }
 
-/// Looks through sysfs for a port with the right name behind other ports or devices.
+/// Finds a port by name in sysfs, if there are other ports or devices.
 fn find_by_name() -> Result<Option<String>, String> {
     mounts::sys()?;
     let Ok(ports) = fs::read_dir("/sys/class/virtio-ports") else {

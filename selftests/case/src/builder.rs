@@ -1,8 +1,8 @@
-//! The words in which cases are written, so that one case fits a screen.
+//! Builder for cases, so that one case fits on a screen.
 //!
-//! A case starts with [`accepts`] or [`rejects`], says more with the methods, and ends with
-//! `.into()`. The two are types of their own: a rejected case has no result to state, and an
-//! accepted one no `errno`.
+//! A case starts with [`accepts`] or [`rejects`], continues with method calls, and ends with
+//! `.into()`. The two are separate types: a rejected case has no result, and an accepted one no
+//! `errno`.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::case::{
     Words,
 };
 
-/// `errno` values that cases expect (`asm-generic/errno-base.h` where nothing else is said, the same
-/// on every architecture).
+/// `errno` values that cases expect (from `asm-generic/errno-base.h` unless noted, the same on
+/// every architecture).
 pub mod errno {
     /// Operation not permitted.
     pub const EPERM: i32 = 1;
@@ -31,16 +31,16 @@ pub mod errno {
     pub const EINVAL: i32 = 22;
     /// Numerical result out of range.
     pub const ERANGE: i32 = 34;
-    /// Operation is not supported: the kernel's own (`include/linux/errno.h`), which no user space
-    /// header has.
+    /// Operation is not supported: internal to the kernel (`include/linux/errno.h`), in no user
+    /// space header.
     pub const ENOTSUPP: i32 = 524;
 }
 
 /// Capability numbers (`linux/capability.h`).
 pub mod cap {
-    /// Stands in for both `BPF` and `PERFMON`, so a case that drops one of them drops this too.
+    /// Implies both `BPF` and `PERFMON`, so a case that drops one of them drops this too.
     pub const SYS_ADMIN: u8 = 21;
-    /// Reading kernel pointers, and programs without the mitigation of Spectre v1.
+    /// Exposes kernel pointers, and disables the Spectre v1 mitigation for programs.
     pub const PERFMON: u8 = 38;
     /// Loading programs and creating maps.
     pub const BPF: u8 = 39;
@@ -50,7 +50,7 @@ pub mod cap {
 pub mod load_flag {
     /// `BPF_F_TEST_RND_HI32`: the upper halves of 32-bit results are overwritten with garbage.
     pub const TEST_RND_HI32: u32 = 1 << 2;
-    /// `BPF_F_TEST_STATE_FREQ`: the verifier keeps a state at every pruning point.
+    /// `BPF_F_TEST_STATE_FREQ`: the verifier saves a state at every pruning point.
     pub const TEST_STATE_FREQ: u32 = 1 << 3;
 }
 
@@ -62,23 +62,24 @@ pub mod map_flag {
     pub const MMAPABLE: u32 = 1 << 10;
 }
 
-/// A case that the kernel must load and run. Made by [`accepts`].
+/// A case that the kernel must load and run. Created by [`accepts`].
 #[derive(Clone, Debug)]
 pub struct Accepted {
     case: Case,
     runs: Vec<Run>,
 }
 
-/// A case that the kernel must refuse. Made by [`rejects`].
+/// A case that the kernel must reject. Created by [`rejects`].
 #[derive(Clone, Debug)]
 pub struct Rejected {
     case: Case,
     rejection: Rejection,
 }
 
-/// Starts a case that must load; say what it returns with [`Accepted::run`].
+/// Starts a case that must load; state results with [`Accepted::run`].
 ///
-/// `name` is `suite/case`, `about` one line on what the case shows, `source` the program.
+/// `name` is `suite/case`, `about` describes in one line what the case shows, `source` is the
+/// program.
 pub fn accepts(
     name: impl Into<String>,
     about: impl Into<String>,
@@ -87,13 +88,14 @@ pub fn accepts(
     Accepted { case: blank(name.into(), about.into(), assembly(source)), runs: Vec::new() }
 }
 
-/// As [`accepts`], for a program in Rust.
+/// Like [`accepts`], for a program in Rust.
 pub fn accepts_rust(name: impl Into<String>, program: &'static Program) -> Accepted {
     let case = blank(name.into(), program.about.to_owned(), Source::Rust(program));
     Accepted { case, runs: Vec::new() }
 }
 
-/// Starts a case that must be refused: by default at the load of the first program, `EINVAL`.
+/// Starts a case that must be rejected: by default the load of the first program fails with
+/// `EINVAL`.
 pub fn rejects(
     name: impl Into<String>,
     about: impl Into<String>,
@@ -132,53 +134,53 @@ fn blank(name: String, about: String, source: Source) -> Case {
     }
 }
 
-/// The words that accepted and rejected cases share.
+/// The methods that accepted and rejected cases share.
 macro_rules! shared_words {
     ($builder:ty) => {
         impl $builder {
-            /// States a feature without which the case means nothing.
+            /// Requires a kernel feature; without it the case is skipped.
             #[must_use]
             pub fn needs(mut self, feature: Feature) -> Self {
                 self.case.needs.push(feature);
                 self
             }
 
-            /// States which programs get BTF, where it is not those that need it.
+            /// Sets which programs get BTF, if not those that need it.
             #[must_use]
             pub fn btf(mut self, btf: BtfUse) -> Self {
                 self.case.btf = btf;
                 self
             }
 
-            /// Changes the plan after linking, for what an object file cannot express.
+            /// Modifies the plan after linking, for what an object file cannot express.
             #[must_use]
             pub fn adjust(mut self, change: fn(&mut LoadPlan)) -> Self {
                 self.case.adjust = Some(change);
                 self
             }
 
-            /// Gives up capabilities (see [`cap`]) while programs are loaded.
+            /// Drops capabilities (see [`cap`]) while loading programs.
             #[must_use]
             pub fn without_caps(mut self, caps: &[u8]) -> Self {
                 self.case.load.without_caps.extend_from_slice(caps);
                 self
             }
 
-            /// States the patch, by its subject, without which the kernel gets the case wrong.
+            /// Names the patch, by its subject, without which the kernel gets the case wrong.
             #[must_use]
             pub fn fixed_by(mut self, subject: &'static str) -> Self {
                 self.case.fixed_by = Some(subject);
                 self
             }
 
-            /// States that the program needs the JIT: in the mode `interp` its load must fail with
-            /// `EINVAL` and say this, whatever the other modes do.
+            /// The program needs the JIT: in the mode `interp` its load must fail with `EINVAL` and
+            /// this log, whatever the other modes do.
             #[must_use]
             pub fn interp_refuses(self, log: &'static str) -> Self {
                 self.interp_refuses_with(errno::EINVAL, log)
             }
 
-            /// As [`Self::interp_refuses`], with another errno.
+            /// Like [`Self::interp_refuses`], with another errno.
             pub fn interp_refuses_with(mut self, errno: i32, log: &'static str) -> Self {
                 self.case.interp_refuses = Some((errno, log));
                 self
@@ -198,34 +200,34 @@ shared_words!(Accepted);
 shared_words!(Rejected);
 
 impl Accepted {
-    /// States that constants cannot be blinded, so that the interpreter has to take over.
+    /// Blinding of the constants must fail, and the interpreter take over.
     #[must_use]
     pub fn blinding_fails(mut self) -> Self {
         self.case.blinding = Blinding::FallsBack;
         self
     }
 
-    /// States that constants cannot be blinded and that the interpreter cannot take over either:
-    /// where blinding is tried, the load fails with this `errno`.
+    /// Blinding of the constants must fail and the interpreter cannot take over: if blinding is
+    /// tried, the load fails with this `errno`.
     #[must_use]
     pub fn blinding_refused(mut self, errno: i32) -> Self {
         self.case.blinding = Blinding::Refused(errno);
         self
     }
 
-    /// Runs the program on a context (`syscall` programs) and states its 32-bit result.
+    /// Runs the program on a context (`syscall` programs); it must return this 32-bit result.
     #[must_use]
     pub fn run(self, ctx: Vec<u8>, returns: u32) -> Self {
         self.push(ctx, Vec::new(), returns, None)
     }
 
-    /// As [`Accepted::run`], and states the context's bytes afterwards.
+    /// Like [`Accepted::run`], also with the context's bytes afterwards.
     #[must_use]
     pub fn run_writing(self, ctx: Vec<u8>, returns: u32, ctx_after: Vec<u8>) -> Self {
         self.push(ctx, Vec::new(), returns, Some(ctx_after))
     }
 
-    /// Runs the program on a packet (`socket`, `tc`, `xdp`) and states its 32-bit result.
+    /// Runs the program on a packet (`socket`, `tc`, `xdp`); it must return this 32-bit result.
     #[must_use]
     pub fn run_packet(self, packet: Vec<u8>, returns: u32) -> Self {
         self.push(Vec::new(), packet, returns, None)
@@ -237,48 +239,48 @@ impl Accepted {
         pairs.iter().fold(self, |case, &(word, returns)| case.run(ctx_u64s(&[word]), returns))
     }
 
-    /// States lines of the program as the kernel translated it, without their slots, such as
-    /// `goto pc+0`. More calls, more of them.
+    /// Lines that the xlated program must contain, without their slots, such as `goto pc+0`. Calls
+    /// accumulate.
     #[must_use]
     pub fn xlated(mut self, piece: &str) -> Self {
         self.case.xlated.push(piece.to_owned());
         self
     }
 
-    /// As [`Self::xlated`], on a kernel that mitigates Spectre v1.
+    /// Like [`Self::xlated`], on a kernel that mitigates Spectre v1.
     #[must_use]
     pub fn xlated_mitigated(mut self, piece: &str) -> Self {
         self.case.xlated_mitigated.push(piece.to_owned());
         self
     }
 
-    /// States that user space cannot write the map of this name (see [`errno`]).
+    /// Writing to this map from user space must fail with this error (see [`errno`]).
     #[must_use]
     pub fn update_fails(self, map: &str, errno: i32) -> Self {
         self.check(map, Act::UpdateFails(errno))
     }
 
-    /// States that a batch reads from the map of this name what single look-ups read.
+    /// A batch look-up of this map must return the same as single look-ups.
     #[must_use]
     pub fn reads_in_batch(self, map: &str) -> Self {
         self.check(map, Act::LookupBatch)
     }
 
-    /// States that the map of this name, mapped into user space, holds what look-ups read. The map
-    /// has to have [`map_flag::MMAPABLE`], which [`Accepted::adjust`] gives to a section's map.
+    /// This map, mapped into user space, must have the same contents as look-ups return. The map
+    /// needs [`map_flag::MMAPABLE`], which [`Accepted::adjust`] can add to a section's map.
     #[must_use]
     pub fn reads_mapped(self, map: &str) -> Self {
         self.check(map, Act::Mmap)
     }
 
-    /// Runs the program on an input and states all that comes of it.
+    /// Runs the program on an input with a complete expected result.
     #[must_use]
     pub fn run_giving(mut self, run: Run) -> Self {
         self.runs.push(run);
         self
     }
 
-    /// States the words that the first element of the map of this name holds after all runs.
+    /// The first element of this map must hold these words after all runs.
     #[must_use]
     pub fn holds(self, map: &str, words: Arc<Words>) -> Self {
         self.check(map, Act::Holds(words))
@@ -302,21 +304,21 @@ impl Accepted {
 }
 
 impl Rejected {
-    /// The step that fails, where it is not the load of the first program.
+    /// The step that fails, if not the load of the first program.
     #[must_use]
     pub fn at(mut self, step: RejectedAt) -> Self {
         self.rejection.at = step;
         self
     }
 
-    /// The error (see [`errno`]), where it is not `EINVAL`.
+    /// The error (see [`errno`]), if not `EINVAL`.
     #[must_use]
     pub fn errno(mut self, errno: i32) -> Self {
         self.rejection.errno = errno;
         self
     }
 
-    /// A piece that the verifier's log must contain. More calls, more pieces.
+    /// Text that the verifier's log must contain. Calls accumulate.
     #[must_use]
     pub fn log(mut self, piece: impl Into<String>) -> Self {
         self.rejection.log.push(piece.into());
@@ -338,13 +340,13 @@ impl From<Rejected> for Case {
 
 /// A context of 64-bit words, as a `syscall` program finds it at r1.
 ///
-/// Little endian: the targets that the suites run on are (`bpfel`).
+/// Little endian, like the targets of the suites (`bpfel`).
 pub fn ctx_u64s(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// An Ethernet frame of `len` bytes (14 or more, which `BPF_PROG_TEST_RUN` asks for): a header
-/// of zeros with an EtherType of no known protocol, then bytes that count up from `first`.
+/// An Ethernet frame of `len` bytes (at least 14, as `BPF_PROG_TEST_RUN` requires): a header of
+/// zeros with an unknown EtherType, then bytes that count up from `first`.
 pub fn frame(len: usize, first: u8) -> Vec<u8> {
     const ETHERNET_HEADER: usize = 14;
     let mut frame = vec![0; ETHERNET_HEADER];

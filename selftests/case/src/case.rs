@@ -1,4 +1,4 @@
-//! What a case is: a program, inputs, and what must come of them.
+//! A case: a program, inputs, and expected results.
 
 use std::sync::Arc;
 
@@ -14,48 +14,48 @@ pub const TABLES_IN_DUMPS: &str = "bpf: Show instruction arrays as maps in dumps
 pub struct Case {
     /// Full name, `suite/case`, words joined by `_`.
     pub name: String,
-    /// One line: what the case shows. For a rule, which one.
+    /// One line: what the case shows, or which rule it tests.
     pub about: String,
     /// The program.
     pub source: Source,
-    /// What the kernel must support before the case means anything.
+    /// Kernel features that the case requires.
     pub needs: Vec<Feature>,
     /// Which of its programs get BTF.
     pub btf: BtfUse,
-    /// Change made to the plan after linking, for what an object file cannot express.
+    /// Modifies the plan after linking, for what an object file cannot express.
     pub adjust: Option<fn(&mut LoadPlan)>,
     /// Privileges and load flags.
     pub load: LoadOptions,
     /// Subject of the patch of our series without which the kernel gets the case wrong, most often
-    /// by a crash. On a kernel known to lack the patch the case is not run.
+    /// by crashing. On a kernel known to lack the patch the case is skipped.
     pub fixed_by: Option<&'static str>,
-    /// What comes of constant blinding, which is tried in the mode `jit-hardened`.
+    /// Outcome of constant blinding, which the mode `jit-hardened` tries.
     pub blinding: Blinding,
-    /// Errno and a piece of the verifier's log where the program cannot run in the interpreter:
-    /// there its load must fail with the one and say the other.
+    /// Errno and part of the verifier's log, if the program cannot run in the interpreter: there
+    /// its load must fail with both.
     pub interp_refuses: Option<(i32, &'static str)>,
-    /// Lines of the first program as the kernel translated it, in the notation of the verifier's log and
-    /// without their slots; all of them have to be in it, unless its constants are blinded.
+    /// Lines of the first program's xlated code, in the notation of the verifier's log and without
+    /// their slots; all must be present, unless its constants are blinded.
     pub xlated: Vec<String>,
-    /// The same, of a kernel that mitigates Spectre v1.
+    /// The same, on a kernel that mitigates Spectre v1.
     pub xlated_mitigated: Vec<String>,
-    /// What must hold when all runs are over.
+    /// Checks after all runs.
     pub checks: Vec<Check>,
-    /// What must come of it.
+    /// The expected outcome.
     pub expect: Expect,
 }
 
-/// Where a case's program comes from.
+/// Source of a case's program.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// The assembler's notation (`bpf_isa::assemble`).
     Assembly(String),
-    /// A program in Rust, which rustc compiles when the plan is asked for.
+    /// A program in Rust, compiled by rustc when the plan is requested.
     Rust(&'static Program),
 }
 
 impl Source {
-    /// The object file that the program is linked from.
+    /// The object file that is linked.
     ///
     /// # Errors
     ///
@@ -71,54 +71,55 @@ impl Source {
 /// Why a case has no plan.
 #[derive(Debug, Error)]
 pub enum PlanError {
-    /// The assembly is wrong.
+    /// The assembly is invalid.
     #[error(transparent)]
     Assembly(#[from] CompileError),
     /// The program in Rust does not compile.
     #[error(transparent)]
     Rust(#[from] BuildError),
-    /// What rustc made of it does not link.
+    /// rustc's object does not link.
     #[error(transparent)]
     Link(#[from] LinkError),
 }
 
-/// What must hold of a map after the last run, beside its contents, which are always compared with
-/// the model's: reading them one by one.
+/// A check of a map after the last run, in addition to comparing its contents, read one by one,
+/// with the model's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Name of the map; the first one of that name in the plan.
+    /// Name of the map; the first one with this name in the plan.
     pub map: String,
-    /// What is done with it.
+    /// The operation.
     pub act: Act,
 }
 
-/// What user space does with a map.
+/// An operation on a map from user space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Writes its first element, which fails with this `errno`.
     UpdateFails(i32),
-    /// Reads all elements with one `BPF_MAP_LOOKUP_BATCH`: they are the model's.
+    /// Reads all elements with one `BPF_MAP_LOOKUP_BATCH`; they must equal the model's.
     LookupBatch,
-    /// Reads the array through `mmap(2)`: the values are the model's. The map has to have
+    /// Reads the array through `mmap(2)`; the values must equal the model's. The map must have
     /// `BPF_F_MMAPABLE`.
     Mmap,
-    /// Reads its first element, which holds these words: the author's opinion beside the model's.
+    /// Reads its first element, which must hold these words: stated by the author, independently of
+    /// the model.
     Holds(Arc<Words>),
 }
 
-/// A table of 64-bit words, little endian, that a map's value has to hold, row after row.
+/// A table of 64-bit words, little endian, that a map's value must contain, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
-    /// What each column is, such as the operation.
+    /// Name of each column, such as the operation.
     pub columns: Vec<String>,
-    /// What each row is, such as the operands.
+    /// Name of each row, such as the operands.
     pub rows: Vec<String>,
-    /// As many as rows times columns.
+    /// Rows times columns words.
     pub words: Vec<u64>,
 }
 
 impl Words {
-    /// The first word in which `value` is another one, with the names of its row and column.
+    /// The first word that differs in `value`, with the names of its row and column.
     pub fn difference(&self, value: &[u8]) -> Option<String> {
         let (held, rest) = value.as_chunks::<8>();
         if held.len() != self.words.len() || !rest.is_empty() {
@@ -136,7 +137,7 @@ impl Words {
 }
 
 impl Case {
-    /// The plan that is loaded and modelled: assembled or compiled, linked, adjusted.
+    /// The plan to load and to model: assembled or compiled, linked, adjusted.
     ///
     /// # Errors
     ///
@@ -153,19 +154,19 @@ impl Case {
     }
 }
 
-/// What comes of constant blinding.
+/// Outcome of constant blinding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blinding {
     /// It succeeds.
     #[default]
     Works,
-    /// It fails, and the kernel has to fall back to the interpreter.
+    /// It fails, and the kernel must fall back to the interpreter.
     FallsBack,
-    /// It fails, and as the program needs the JIT its load has to fail with this `errno`.
+    /// It fails, and because the program needs the JIT, its load must fail with this `errno`.
     Refused(i32),
 }
 
-/// A capability of the kernel under test. Probed in each mode, never assumed.
+/// A feature of the kernel under test. Probed in each mode, never assumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Feature {
     /// `gotox` (0x0d).
@@ -177,16 +178,16 @@ pub enum Feature {
 /// How `BPF_PROG_LOAD` is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Capability numbers (`linux/capability.h`) that the loading thread gives up.
+    /// Capability numbers (`linux/capability.h`) that the loading thread drops.
     pub without_caps: Vec<u8>,
     /// Extra `BPF_F_*` flags, such as `BPF_F_TEST_STATE_FREQ`.
     pub flags: u32,
 }
 
-/// What must come of a case.
+/// Expected outcome of a case.
 #[derive(Clone, Debug)]
 pub enum Expect {
-    /// Every program of the plan loads, and the first one gives these results.
+    /// Every program of the plan loads, and the first one returns these results.
     Accepted(Vec<Run>),
     /// A step fails.
     Rejected(Rejection),
@@ -194,33 +195,33 @@ pub enum Expect {
 
 /// One execution of the program and its result, stated by the case's author.
 ///
-/// The model computes the result as well; author, model and kernel have to agree.
+/// The model computes the result too; author, model and kernel must agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Bytes of the context, for `syscall` programs.
     pub ctx: Vec<u8>,
-    /// Packet, for the program types that take one.
+    /// Packet, for program types with packets.
     pub packet: Vec<u8>,
-    /// The return value that the author expects.
+    /// The return value stated by the author.
     pub returns: u32,
-    /// The context's bytes afterwards, where the author states them.
+    /// The context's bytes afterwards, if stated.
     pub ctx_after: Option<Vec<u8>>,
-    /// The packet's bytes afterwards, where the author states them.
+    /// The packet's bytes afterwards, if stated.
     pub packet_after: Option<Vec<u8>>,
 }
 
-/// A refusal by the kernel.
+/// A rejection by the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// The step that fails.
     pub at: RejectedAt,
     /// `errno`, positive.
     pub errno: i32,
-    /// Pieces of the verifier's log that must all appear.
+    /// Texts that must all appear in the verifier's log.
     pub log: Vec<String>,
 }
 
-/// The step that a rejection is about.
+/// The step that is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectedAt {
     /// `BPF_MAP_CREATE` of the map with this index.

@@ -1,8 +1,7 @@
-//! The text assembler: the notation of `NOTATION.md` to a [`Unit`].
+//! The text assembler: from the notation of `NOTATION.md` to a [`Unit`].
 //!
-//! Two passes over a function: its lines are encoded as they come, its labels are resolved when it
-//! ends. Symbols (functions, tables, maps) are resolved when the source ends, so that each may be
-//! used before it is defined.
+//! Lines are encoded as they are read, labels are resolved at the end of their function, symbols
+//! (functions, tables, maps) at the end of the source, so each may be used before its definition.
 
 mod cursor;
 mod data;
@@ -24,7 +23,7 @@ use instruction::parse;
 use lex::Token;
 use symbols::Symbols;
 
-/// A line of the source: its number from 0 and its text.
+/// A line of the source: its number, from 0, and its text.
 #[derive(Clone, Copy, Debug)]
 struct Line<'s> {
     number: usize,
@@ -39,28 +38,26 @@ impl Line<'_> {
 
 /// Assembles a source in the notation of `NOTATION.md`.
 ///
-/// The time is linear in the source's length. A source without any instruction gives an empty
-/// unit.
+/// Takes time linear in the source's length. A source without instructions gives an empty unit.
 ///
 /// # Errors
 ///
-/// The first line that cannot be read, names something that does not exist, or defines a name
-/// again; with the reason and what would be accepted.
+/// The first line that cannot be parsed, uses an undefined name, or redefines a name; with the
+/// reason and what would be accepted.
 pub fn assemble(source: &str) -> Result<Unit, AsmError> {
     assemble_with_lines(source).map(|(unit, _)| unit)
 }
 
-/// Where a function stands in its source. Lines are counted from 0.
+/// Position of a function in its source. Lines are counted from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionLines {
-    /// The line that starts the function: its directive, or its first label or instruction.
+    /// First line of the function: its directive, or its first label or instruction.
     pub start: usize,
     /// The line of each slot; both slots of an `ld_imm64` have the same.
     pub slots: Vec<usize>,
 }
 
-/// Assembles a source as [`assemble`] does, and gives for each function of the unit, in their order,
-/// where it stands.
+/// Like [`assemble`], and also returns the position of each function of the unit, in order.
 ///
 /// # Errors
 ///
@@ -70,7 +67,7 @@ pub fn assemble_with_lines(source: &str) -> Result<(Unit, Vec<FunctionLines>), A
     let mut tokens = Vec::new();
     for (number, text) in source.lines().enumerate() {
         let line = Line { number, text };
-        // The tokens of a line live as long as the source, so the buffer can be used again.
+        // Tokens borrow from the source, so the buffer can be reused.
         tokens.clear();
         assembler.line(line, &mut tokens)?;
     }
@@ -137,7 +134,7 @@ impl<'s> Assembler<'s> {
         }
     }
 
-    /// The function in which the line stands. Before any directive it is the program `main`.
+    /// The function that the line belongs to; `main` before any directive.
     fn function(&mut self, line: Line<'s>) -> Result<&mut OpenFunction<'s>, AsmError> {
         if self.open.is_none() {
             self.symbols.define_function("main", line)?;

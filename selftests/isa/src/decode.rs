@@ -1,10 +1,10 @@
-//! From slots to [`Op`], as strict as the kernel's verifier.
+//! Decodes slots to [`Op`], as strictly as the kernel's verifier.
 //!
-//! The checks and their order are those of `check_and_resolve_insns`, `check_insn_fields` and
-//! `check_atomic` in `kernel/bpf/verifier.c` and of `bpf_opcode_in_insntable` in
-//! `kernel/bpf/core.c`. `callx`, which the 7.3 series adds, demands of its fields what mainline
-//! does. Fields that the kernel does not look at (the offset of `exit`, the second immediate of a
-//! function's address) are ignored here too.
+//! The checks and their order follow `check_and_resolve_insns`, `check_insn_fields` and
+//! `check_atomic` in `kernel/bpf/verifier.c` and `bpf_opcode_in_insntable` in `kernel/bpf/core.c`.
+//! The reserved fields of `callx`, which the 7.3 series adds, are those of mainline. Fields that
+//! the kernel ignores (the offset of `exit`, the second immediate of a function's address) are
+//! ignored here too.
 
 use thiserror::Error;
 
@@ -12,19 +12,19 @@ use crate::Insn;
 use crate::op::{AluOp, AtomicOp, Cond, EndianKind, Imm64, Op, Operand, Size, Width};
 use crate::opcode::*;
 
-/// Why slots are not an instruction.
+/// Why slots cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("cannot decode slot {slot} ({insn:?}): {kind}")]
 pub struct DecodeError {
-    /// The slot that was to be decoded.
+    /// The slot.
     pub slot: usize,
-    /// What stands there; all zero where the slot lies behind the last instruction.
+    /// Its contents; all zero after the last instruction.
     pub insn: Insn,
-    /// What is wrong; prints the line that the verifier writes into its log.
+    /// What is wrong; displayed as the line in the verifier's log.
     pub kind: DecodeErrorKind,
 }
 
-/// What is wrong with an instruction. Its text is the verifier's.
+/// What is wrong with an instruction. The text is the verifier's.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
@@ -62,11 +62,11 @@ pub enum DecodeErrorKind {
 
 use DecodeErrorKind as Kind;
 
-/// Decodes the instruction that starts at `slot` and says how many slots it takes (1 or 2).
+/// Decodes the instruction at `slot` and returns its size in slots (1 or 2).
 ///
 /// # Errors
 ///
-/// If there is no such slot, or if the kernel would refuse the instruction for its encoding.
+/// If there is no such slot, or if the kernel would reject the encoding.
 pub fn decode(insns: &[Insn], slot: usize) -> Result<(Op, usize), DecodeError> {
     let insn = insns.get(slot).copied();
     let result = match insn {
@@ -108,7 +108,7 @@ fn reserved(ok: bool, name: &'static str) -> Result<(), Kind> {
     if ok { Ok(()) } else { Err(Kind::Reserved(name)) }
 }
 
-/// The accesses through r11 of `include/linux/filter.h`, the only ones that may name it.
+/// The stack argument accesses of `include/linux/filter.h`, the only ones that may use r11.
 fn stack_arg(insn: &Insn) -> Result<Option<Op>, Kind> {
     let &Insn { code, dst, src, off, imm } = insn;
     let aligned = off % 8 == 0;
@@ -156,7 +156,7 @@ fn operand(insn: &Insn) -> Operand {
     if insn.code & SOURCE_MASK == X { Operand::Reg(insn.src) } else { Operand::Imm(insn.imm) }
 }
 
-/// Whether the field that the operand does not use is zero.
+/// Whether the field of the unused operand is zero.
 fn unused_operand_is_zero(insn: &Insn) -> bool {
     if insn.code & SOURCE_MASK == X { insn.imm == 0 } else { insn.src == 0 }
 }

@@ -1,16 +1,15 @@
-//! The kernel's disassembly, letter for letter as `kernel/bpf/disasm.c` prints it.
+//! The kernel's disassembly, exactly as `kernel/bpf/disasm.c` prints it.
 //!
-//! It takes any slots, also those that do not decode, just as the kernel's does: case reports show
-//! rejected programs too.
+//! Like the kernel's, it also takes slots that do not decode: reports show rejected programs too.
 
 use crate::Insn;
 use crate::helpers::helper_name;
 use crate::opcode::*;
 
-/// Prints the instruction at the start of `insns`, as `print_bpf_insn` does with pointers allowed
-/// to leak and without callbacks. `None` only if there is no slot at all.
+/// Prints the instruction at the start of `insns`, as `print_bpf_insn` does with `allow_ptr_leaks`
+/// and without callbacks. `None` only if `insns` is empty.
 ///
-/// The second slot of `ld_imm64` counts as zero where it is missing.
+/// A missing second slot of `ld_imm64` is treated as zero.
 pub fn disassemble_one(insns: &[Insn]) -> Option<String> {
     let insn = insns.first()?;
     Some(match insn.code & CLASS_MASK {
@@ -23,7 +22,7 @@ pub fn disassemble_one(insns: &[Insn]) -> Option<String> {
     })
 }
 
-/// Prints a whole program, a line an instruction, each with its slot in front: `  3: (95) exit`.
+/// Prints a whole program, one line per instruction, prefixed with its slot: `  3: (95) exit`.
 pub fn disassemble(insns: &[Insn]) -> String {
     let mut out = String::new();
     let mut slot = 0;
@@ -55,7 +54,7 @@ fn alu_string(code: u8) -> &'static str {
     }
 }
 
-/// What the kernel's `vsnprintf` makes of the null pointers in the tables of `disasm.c`.
+/// What the kernel's `vsnprintf` prints for the null pointers in the tables of `disasm.c`.
 const NULL: &str = "(null)";
 
 fn size_string(code: u8) -> &'static str {
@@ -223,7 +222,7 @@ fn jump(insn: &Insn) -> String {
     const EXIT_CODE: u8 = JMP | EXIT;
     const MAY_GOTO: u8 = JMP | JCOND;
     let &Insn { code, dst, src, off, imm } = insn;
-    // Kernels without callx call any register source a helper; ours print the register.
+    // Kernels without callx print any register source as a helper call; ours print the register.
     if code == CALLX {
         return format!("({code:02x}) callx r{dst}");
     }

@@ -1,10 +1,10 @@
-//! From [`Op`] to slots: the inverse of [`decode`](crate::decode()).
+//! Encodes [`Op`] to slots: the inverse of [`decode`](crate::decode()).
 
 use crate::Insn;
 use crate::op::{AluOp, AtomicOp, Cond, EndianKind, Imm64, Op, Operand, Size, Width};
 use crate::opcode::*;
 
-/// The slots of one instruction; dereferences to a slice of 1 or 2.
+/// The slots of one instruction; derefs to a slice of 1 or 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoded {
     slots: [Insn; 2],
@@ -21,9 +21,9 @@ impl std::ops::Deref for Encoded {
 
 /// Encodes an instruction.
 ///
-/// Every value that [`decode`](crate::decode()) can make gives slots that decode to it again. Values
-/// that it cannot make (register 13, a 32-bit offset in a short jump) are cut to their field's
-/// width: what comes out is some slot, which the kernel may refuse.
+/// Every value that [`decode`](crate::decode()) can return gives slots that decode to it again.
+/// Other values (register 13, a 32-bit offset in a short jump) are truncated to the width of their
+/// field; the kernel may reject the result.
 pub fn encode(op: &Op) -> Encoded {
     let mut slots = [Insn::default(); 2];
     if let Op::LdImm64 { dst, value } = *op {

@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// The name of a helper with its prefix, such as `bpf_ktime_get_ns`, or `None` where the kernel
-/// has no helper of this number.
+/// The name of a helper with its prefix, such as `bpf_ktime_get_ns`, or `None` if the kernel has no
+/// helper with this number.
 pub fn helper_name(id: i32) -> Option<&'static str> {
     NAMES.get(usize::try_from(id).ok()?).copied()
 }
 
-/// The number of a helper by its name, with or without the prefix `bpf_`.
+/// The number of a helper, by name with or without the prefix `bpf_`.
 pub fn helper_id(name: &str) -> Option<i32> {
     static IDS: LazyLock<HashMap<&'static str, i32>> = LazyLock::new(|| {
         (0..).zip(NAMES).map(|(id, name)| (name.strip_prefix(PREFIX).unwrap_or(name), id)).collect()

@@ -1,14 +1,14 @@
-//! One instruction slot as RFC 9669 §3 lays it out in memory.
+//! One instruction slot, as laid out in memory by RFC 9669 §3.
 
 use std::fmt;
 
 /// One 8-byte instruction slot.
 ///
-/// A wide instruction (`ld_imm64`) takes two slots, of which the second has the
-/// code 0. Every jump offset and every jump table counts slots, not instructions.
+/// A wide instruction (`ld_imm64`) takes two slots, the second with code 0. Jump offsets and jump
+/// tables count slots, not instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Insn {
-    /// The opcode byte: class, and by class the operation, size, mode and source.
+    /// The opcode byte: the class, and depending on it the operation, size, mode and source.
     pub code: u8,
     /// Destination register, 0 to 15 as encoded; 0 to 10 exist.
     pub dst: u8,
@@ -24,7 +24,7 @@ impl Insn {
     /// Bytes in a slot.
     pub const SIZE: usize = 8;
 
-    /// Encodes the slot in little-endian byte order, the order of `bpfel` and of x86-64.
+    /// Encodes the slot in little-endian byte order, as for `bpfel` and x86-64.
     pub fn to_bytes(self) -> [u8; Self::SIZE] {
         let off = self.off.to_le_bytes();
         let imm = self.imm.to_le_bytes();
@@ -32,7 +32,7 @@ impl Insn {
         [self.code, regs, off[0], off[1], imm[0], imm[1], imm[2], imm[3]]
     }
 
-    /// Decodes a little-endian slot. Every byte string is some slot, so this cannot fail.
+    /// Decodes a little-endian slot. Every 8 bytes are a slot, so this cannot fail.
     pub fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
         let [code, regs, off0, off1, imm0, imm1, imm2, imm3] = bytes;
         Self {

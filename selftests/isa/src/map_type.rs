@@ -1,6 +1,6 @@
 //! Names of `enum bpf_map_type` of `include/uapi/linux/bpf.h`.
 
-/// `BPF_MAP_TYPE_INSN_ARRAY`: the map that a jump table becomes.
+/// `BPF_MAP_TYPE_INSN_ARRAY`: the map type of jump tables.
 pub const MAP_TYPE_INSN_ARRAY: u32 = 34;
 
 /// `BPF_MAP_TYPE_PROG_ARRAY`: programs for tail calls.
@@ -51,7 +51,7 @@ pub fn map_type_name(map_type: u32) -> Option<&'static str> {
     NAMES.get(usize::try_from(map_type).ok()?).copied()
 }
 
-/// The map type of a name as [`map_type_name`] gives it.
+/// The map type for a name as returned by [`map_type_name`].
 pub fn map_type_by_name(name: &str) -> Option<u32> {
     (0..).zip(NAMES).find(|&(_, known)| known == name).map(|(map_type, _)| map_type)
 }

@@ -1,12 +1,13 @@
-//! What an instruction does: the typed form that the model executes and the assembler makes.
+//! What an instruction does: the typed form that the assembler produces and the model executes.
 
 /// Number of a register: 0 to 10.
 pub type Reg = u8;
 
 /// One instruction with all its fields checked.
 ///
-/// A value made by [`decode`](crate::decode()) has every register in 0 to 10 and every field in the
-/// range that the kernel demands. Jump offsets count slots from the slot behind the instruction.
+/// In a value returned by [`decode`](crate::decode()) every register is in 0 to 10 and every field
+/// in the range that the kernel requires. Jump offsets count slots from the slot after the
+/// instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// `dst = dst op src`, or `dst = src` for [`AluOp::Mov`] (RFC 9669 §4.1).
@@ -41,7 +42,7 @@ pub enum Op {
     /// Byte order: `dst = le16 dst` and the like. The result is zero-extended from `bits`
     /// (RFC 9669 §4.2).
     Endian {
-        /// Which order.
+        /// Target byte order.
         kind: EndianKind,
         /// 16, 32 or 64.
         bits: u8,
@@ -59,7 +60,7 @@ pub enum Op {
     Load {
         /// Bytes read.
         size: Size,
-        /// Sign-extended to 64 bits, else zero-extended. Never with [`Size::Dw`].
+        /// Sign-extended to 64 bits, otherwise zero-extended. Never with [`Size::Dw`].
         signed: bool,
         /// Destination.
         dst: Reg,
@@ -80,16 +81,16 @@ pub enum Op {
         /// Value.
         src: Operand,
     },
-    /// Argument beyond the fifth: `dst = *(u64 *)(r11 + off)`
-    /// (`is_stack_arg_ldx` in `include/linux/filter.h`).
+    /// An argument after the fifth: `dst = *(u64 *)(r11 + off)` (`is_stack_arg_ldx` in
+    /// `include/linux/filter.h`).
     LoadStackArg {
         /// Destination.
         dst: Reg,
         /// Offset in bytes: positive, a multiple of 8.
         off: i16,
     },
-    /// Argument beyond the fifth for a callee: `*(u64 *)(r11 + off) = src`
-    /// (`is_stack_arg_st`, `is_stack_arg_stx` in `include/linux/filter.h`).
+    /// An argument after the fifth for a callee: `*(u64 *)(r11 + off) = src` (`is_stack_arg_st`,
+    /// `is_stack_arg_stx` in `include/linux/filter.h`).
     StoreStackArg {
         /// Offset in bytes: negative, a multiple of 8.
         off: i16,
@@ -98,7 +99,7 @@ pub enum Op {
     },
     /// Atomic read-modify-write of `*(size *)(base + off)` (RFC 9669 §5.3).
     Atomic {
-        /// The operation, which also says what `src` (or r0) receives.
+        /// The operation, which also determines what `src` (or r0) receives.
         op: AtomicOp,
         /// [`Size::W`] or [`Size::Dw`].
         size: Size,
@@ -133,8 +134,8 @@ pub enum Op {
         /// Value.
         src: Reg,
     },
-    /// `r0 = *(size *)skb[index + off]`: packet access in network byte order, legacy
-    /// (RFC 9669 §5.5; what it does is `bpf_gen_ld_abs()` in `net/core/filter.c`).
+    /// `r0 = *(size *)skb[index + off]`: legacy packet access in network byte order (RFC 9669 §5.5;
+    /// semantics as in `bpf_gen_ld_abs()` in `net/core/filter.c`).
     Packet {
         /// Bytes read: never [`Size::Dw`].
         size: Size,
@@ -163,7 +164,7 @@ pub enum Op {
         /// Offset in slots.
         off: i16,
     },
-    /// `gotox reg`: jump to the instruction whose address the register holds:
+    /// `gotox reg`: jumps to the instruction whose address is in the register:
     /// `check_indirect_jump()` in `kernel/bpf/verifier.c`, not in RFC 9669.
     Gotox {
         /// The register.
@@ -184,17 +185,17 @@ pub enum Op {
     CallKfunc {
         /// BTF id of the function.
         id: i32,
-        /// Index into `fd_array` of the BTF's descriptor; 0 for that of `vmlinux`.
+        /// Index into `fd_array` of the BTF's descriptor; 0 for `vmlinux`.
         btf: i16,
     },
-    /// `callx reg`: call of the function whose address the register holds. Not in
-    /// RFC 9669 and not in mainline: it is what the series in `kernel-patches` makes it.
+    /// `callx reg`: calls the function whose address is in the register. Not in RFC 9669 and not in
+    /// mainline 7.3; semantics as in the series in `kernel-patches`.
     Callx {
         /// The register.
         reg: Reg,
     },
-    /// `may_goto`: falls through until its budget is spent, then jumps:
-    /// `bpf_do_misc_fixups()` in `kernel/bpf/fixups.c`, not in RFC 9669.
+    /// `may_goto`: falls through until its budget is used up, then jumps: `bpf_do_misc_fixups()` in
+    /// `kernel/bpf/fixups.c`, not in RFC 9669.
     MayGoto {
         /// Offset in slots.
         off: i16,
@@ -291,7 +292,7 @@ pub enum AluOp {
     Mov,
 }
 
-/// Which byte order [`Op::Endian`] converts to.
+/// Target byte order of [`Op::Endian`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndianKind {
     /// Little endian: a truncation on a little-endian machine.
@@ -375,15 +376,15 @@ pub enum Imm64 {
         /// Descriptor of a module's BTF; 0 for `vmlinux`.
         btf_fd: i32,
     },
-    /// Address of a function of the same program.
+    /// Address of a function in the same program.
     Func {
-        /// Offset in slots from the slot behind the first of the two to the function, as in a
-        /// call. The kernel does not look at the second slot's immediate.
+        /// Offset in slots to the function, from the slot after the first of the two, as in a call.
+        /// The kernel ignores the immediate of the second slot.
         off: i32,
     },
     /// A map, by its index in `fd_array`.
     MapIdx(i32),
-    /// Address inside the value of a map that is given by its index in `fd_array`.
+    /// Address inside the value of a map given by its index in `fd_array`.
     MapIdxValue {
         /// Index in `fd_array`.
         idx: i32,
@@ -393,7 +394,7 @@ pub enum Imm64 {
 }
 
 impl Op {
-    /// Slots the instruction takes: 2 for `ld_imm64`, else 1.
+    /// Slots that the instruction takes: 2 for `ld_imm64`, otherwise 1.
     pub const fn slots(&self) -> usize {
         match self {
             Self::LdImm64 { .. } => 2,

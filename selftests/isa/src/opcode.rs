@@ -1,4 +1,4 @@
-//! The numbers an opcode byte is made of: RFC 9669 §3 and §4, `include/uapi/linux/bpf.h`.
+//! The fields of opcode bytes: RFC 9669 §3 and §4, `include/uapi/linux/bpf.h`.
 
 /// Mask of the instruction class in an opcode byte.
 pub const CLASS_MASK: u8 = 0x07;
@@ -52,7 +52,7 @@ pub const IND: u8 = 0x40;
 pub const MEM: u8 = 0x60;
 /// Mode: sign-extending load from memory.
 pub const MEMSX: u8 = 0x80;
-/// Mode: atomic access to memory. The operation stands in the immediate.
+/// Mode: atomic access to memory. The operation is in the immediate.
 pub const ATOMIC: u8 = 0xc0;
 
 /// Addition, and the atomic addition's immediate.
@@ -115,7 +115,7 @@ pub const JSLE: u8 = 0xd0;
 /// Conditional pseudo jump: `may_goto`.
 pub const JCOND: u8 = 0xe0;
 
-/// `ld_imm64`, the one wide instruction.
+/// `ld_imm64`, the only wide instruction.
 pub const LD_IMM64: u8 = LD | IMM | DW;
 /// `gotox`, the indirect jump.
 pub const GOTOX: u8 = JMP | JA | X;
@@ -155,7 +155,7 @@ pub const PSEUDO_KFUNC_CALL: u8 = 2;
 
 /// Offset of a 64-bit move that casts between address spaces.
 pub const ADDR_SPACE_CAST: i16 = 1;
-/// Registers that an instruction may name: r0 to r10.
+/// Number of registers that an instruction may use: r0 to r10.
 pub const MAX_REG: u8 = 11;
-/// The pseudo register over which arguments beyond the fifth are passed (`BPF_REG_PARAMS`).
+/// The pseudo register for arguments after the fifth (`BPF_REG_PARAMS`).
 pub const REG_PARAMS: u8 = 11;

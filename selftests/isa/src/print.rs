@@ -1,4 +1,4 @@
-//! Prints an [`Op`] in the notation that the assembler reads back (see `NOTATION.md`).
+//! Prints an [`Op`] in the assembler's notation (see `NOTATION.md`).
 
 use std::fmt;
 

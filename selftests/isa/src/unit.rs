@@ -1,46 +1,45 @@
-//! What the assembler makes: functions, jump tables, data and maps, with symbols still unresolved.
+//! The assembler's output: functions, jump tables, data and maps, with unresolved symbols.
 
 use crate::Insn;
 
-/// One assembled source: what goes into one object file.
+/// One assembled source, for one object file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit {
-    /// Functions in the order of the source. The first one of a section is a program's entry
-    /// unless the section is `.text`.
+    /// Functions in source order. The first one of a section is a program's entry unless the
+    /// section is `.text`.
     pub functions: Vec<Function>,
-    /// Jump tables, in the order of the source.
+    /// Jump tables in source order.
     pub jump_tables: Vec<JumpTable>,
-    /// Map definitions, in the order of the source.
+    /// Map definitions in source order.
     pub maps: Vec<MapDef>,
-    /// Objects of data, in the order of the source: those of one section lie one behind the other,
-    /// each aligned to 8 bytes.
+    /// Data objects in source order: those of one section are consecutive, each aligned to 8 bytes.
     pub data: Vec<DataObject>,
 }
 
-/// A function: a run of instructions that a symbol names.
+/// A function: instructions with a symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
     /// Symbol name.
     pub name: String,
-    /// ELF section that holds it: `.text` for subprograms, else the section of a program
-    /// (`socket`, `xdp`, `tc`, `syscall`).
+    /// ELF section: `.text` for subprograms, otherwise the section of a program (`socket`, `xdp`,
+    /// `tc`, `syscall`).
     pub section: String,
-    /// Whether the symbol is global; static otherwise.
+    /// Whether the symbol is global; otherwise static.
     pub global: bool,
     /// The instructions.
     pub insns: Vec<Insn>,
-    /// References to symbols that the linker resolves.
+    /// References to symbols, for the linker to resolve.
     pub relocations: Vec<Relocation>,
 }
 
-/// A place in a function that refers to a symbol.
+/// A reference to a symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relocation {
-    /// Slot of the instruction that is relocated, relative to its function.
+    /// Slot of the relocated instruction, relative to its function.
     pub slot: usize,
     /// The symbol referred to.
     pub symbol: String,
-    /// Addend in bytes, for addresses in the middle of a table.
+    /// Addend in bytes, for addresses inside a table.
     pub addend: i64,
     /// How the instruction refers to it.
     pub kind: RelocationKind,
@@ -58,16 +57,16 @@ pub enum RelocationKind {
 /// A jump table: the targets of one `gotox`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JumpTable {
-    /// Symbol name, `BPF.JT.<function>.<number>` where LLVM makes it.
+    /// Symbol name; LLVM uses `BPF.JT.<function>.<number>`.
     pub name: String,
-    /// The function whose slots the targets count.
+    /// The function that the targets are relative to.
     pub function: String,
-    /// Targets as slots relative to the function's start. Any number may stand here, so that
-    /// tables that the kernel must refuse can be written.
+    /// Targets, in slots from the function's start. Any number is allowed, to write tables that the
+    /// kernel must reject.
     pub targets: Vec<u64>,
 }
 
-/// A map that the object defines.
+/// A map defined by the object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapDef {
     /// Symbol name.
@@ -82,36 +81,36 @@ pub struct MapDef {
     pub max_entries: u32,
     /// `BPF_F_*` creation flags.
     pub flags: u32,
-    /// Offset in bytes of the `struct bpf_spin_lock` in each value, if there is one.
+    /// Offset in bytes of the `struct bpf_spin_lock` in each value, if any.
     pub spin_lock: Option<u32>,
     /// Programs by entry, for a prog array; `None` leaves an entry empty.
     pub programs: Vec<Option<String>>,
 }
 
-/// An object of data: numbers and pointers to functions, in a section such as `.rodata`.
+/// A data object: numbers and pointers to functions, in a section such as `.rodata`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataObject {
     /// Symbol name.
     pub name: String,
-    /// ELF section that holds it: `.rodata…` and `.data.rel.ro…` for what nobody writes, `.data…`
-    /// for what the program may write.
+    /// ELF section: `.rodata…` and `.data.rel.ro…` for read-only data, `.data…` for data that the
+    /// program may write.
     pub section: String,
-    /// Whether the symbol is global; static otherwise.
+    /// Whether the symbol is global; otherwise static.
     pub global: bool,
-    /// Its bytes; 0 where a pointer stands.
+    /// Its bytes; 0 in place of pointers.
     pub bytes: Vec<u8>,
-    /// The pointers in it, in the order of their offsets.
+    /// The pointers in it, sorted by offset.
     pub pointers: Vec<DataPointer>,
 }
 
 /// A pointer to a function: 8 bytes of a [`DataObject`], `R_BPF_64_ABS64`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataPointer {
-    /// Where it starts in the object, in bytes; anything, for pointers that are not aligned.
+    /// Offset in the object, in bytes; need not be aligned.
     pub offset: usize,
     /// Name of the function.
     pub function: String,
-    /// Whether the relocation names the function's own symbol even if the function is static.
-    /// LLVM names its section's then, with the function's offset as addend.
+    /// Whether the relocation refers to the function's own symbol even if the function is static.
+    /// LLVM then refers to its section's symbol, with the function's offset as addend.
     pub own_symbol: bool,
 }

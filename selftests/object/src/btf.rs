@@ -1,4 +1,4 @@
-//! Writes BTF: as much of `Documentation/bpf/btf.rst` as functions and maps need.
+//! Writes BTF: the part of `Documentation/bpf/btf.rst` that functions and maps need.
 
 /// `BTF_KIND_*` of `include/uapi/linux/btf.h`.
 pub(crate) mod kind {
@@ -24,23 +24,23 @@ pub(crate) mod kind {
 
 const MAGIC: u16 = 0xeb9f;
 const VERSION: u8 = 1;
-/// Bytes of the header as kernels have taken it from the first on.
+/// Size of the original header, which all kernels accept.
 pub(crate) const HEADER: u32 = 24;
-/// Bytes of a type without what its kind adds.
+/// Size of a type without its kind-specific data.
 pub(crate) const TYPE: usize = 12;
-/// Bytes of the longest name that the kernel takes (`KSYM_NAME_LEN`, final zero included).
+/// Longest name that the kernel accepts (`KSYM_NAME_LEN`, minus the final zero).
 const MAX_NAME: usize = 511;
 
 /// Linkage of a function (`enum btf_func_linkage`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linkage {
-    /// Verified where it is called.
+    /// Verified at each call.
     Static = 0,
-    /// Verified by itself, against nothing but its prototype.
+    /// Verified separately, against its prototype only.
     Global = 1,
 }
 
-/// BTF that is being written. Types get their ids, from 1, in the order in which they are added.
+/// BTF under construction. Types get ids from 1 in the order in which they are added.
 #[derive(Clone, Debug)]
 pub struct Btf {
     types: Vec<u8>,
@@ -50,14 +50,13 @@ pub struct Btf {
 
 impl Default for Btf {
     fn default() -> Self {
-        // The first string is the empty one.
+        // The first string is empty.
         Self { types: Vec::new(), strings: vec![0], last: 0 }
     }
 }
 
 impl Btf {
-    /// BTF that goes on where types and strings stop, as `.BTF` holds them: `last` types, and
-    /// strings of which the first is empty and the last ends.
+    /// Continues existing BTF: `last` types, and strings, as in `.BTF`.
     pub(crate) fn over(types: Vec<u8>, strings: Vec<u8>, last: u32) -> Self {
         Self { types, strings, last }
     }
@@ -69,7 +68,7 @@ impl Btf {
         }
     }
 
-    /// Bytes of all strings.
+    /// Size of all strings, in bytes.
     pub(crate) fn strings_len(&self) -> usize {
         self.strings.len()
     }
@@ -81,19 +80,19 @@ impl Btf {
         id
     }
 
-    /// Adds an integer; gives its id.
+    /// Adds an integer; returns its id.
     pub fn int(&mut self, name: &str, bytes: u32, signed: bool) -> u32 {
         let id = self.add(name, kind::INT, 0, bytes);
         self.word((u32::from(signed) << 24) | (bytes * 8));
         id
     }
 
-    /// Adds a struct of `size` bytes: name, type and offset in bytes of its members.
+    /// Adds a struct of `size` bytes; members are name, type and offset in bytes.
     pub fn structure(&mut self, name: &str, size: u32, members: &[(&str, u32, u32)]) -> u32 {
         self.composite(kind::STRUCT, name, size, members)
     }
 
-    /// Adds a union, as [`Btf::structure`] does a struct.
+    /// Adds a union; see [`Btf::structure`].
     pub fn union(&mut self, name: &str, size: u32, members: &[(&str, u32, u32)]) -> u32 {
         self.composite(kind::UNION, name, size, members)
     }
@@ -114,7 +113,7 @@ impl Btf {
         self.add("", kind::PTR, 0, to)
     }
 
-    /// Adds an array of so many elements of a type, indexed by another one.
+    /// Adds an array of `elements` elements of a type, with an index type.
     pub fn array(&mut self, of: u32, index: u32, elements: u32) -> u32 {
         let id = self.add("", kind::ARRAY, 0, 0);
         for word in [of, index, elements] {
@@ -123,7 +122,7 @@ impl Btf {
         id
     }
 
-    /// Adds the prototype of a function: type of its result, name and type of its parameters.
+    /// Adds a function prototype: result type, and names and types of the parameters.
     pub fn func_proto(&mut self, returns: u32, params: &[(&str, u32)]) -> u32 {
         let id = self.add("", kind::FUNC_PROTO, params.len() as u32, returns);
         for &(name, param) in params {
@@ -134,12 +133,12 @@ impl Btf {
         id
     }
 
-    /// Adds a function of a prototype.
+    /// Adds a function with a prototype.
     pub fn func(&mut self, name: &str, proto: u32, linkage: Linkage) -> u32 {
         self.add(name, kind::FUNC, linkage as u32, proto)
     }
 
-    /// The BTF as `BPF_BTF_LOAD` takes it.
+    /// The BTF, for `BPF_BTF_LOAD`.
     pub fn finish(self) -> Vec<u8> {
         let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
         let mut out = Vec::with_capacity((HEADER + types + strings) as usize);
@@ -153,7 +152,7 @@ impl Btf {
         out
     }
 
-    /// `struct btf_type`; `last` is its size or the type that it is made of.
+    /// `struct btf_type`; `last` is its size or the type it refers to.
     fn add(&mut self, name: &str, kind: u32, vlen: u32, last: u32) -> u32 {
         let name = self.string(name);
         self.word(name);
@@ -167,7 +166,7 @@ impl Btf {
         self.types.extend_from_slice(&word.to_le_bytes());
     }
 
-    /// Adds a string, made a name as the kernel takes it; gives its offset.
+    /// Adds a string, converted to a valid name; returns its offset.
     pub(crate) fn string(&mut self, name: &str) -> u32 {
         if name.is_empty() {
             return 0;
@@ -179,8 +178,8 @@ impl Btf {
     }
 }
 
-/// A name as the kernel takes it (`btf_name_valid_identifier()` in `kernel/bpf/btf.c`): other
-/// characters become `_`, and so does what stands behind the longest.
+/// A name that the kernel accepts (`btf_name_valid_identifier()` in `kernel/bpf/btf.c`): other
+/// characters become `_`, longer names are truncated.
 pub(crate) fn identifier(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for char in name.chars().take(MAX_NAME) {
@@ -206,7 +205,7 @@ mod tests {
         let func = btf.func("f", proto, Linkage::Global);
         assert_eq!((int, proto, func), (1, 2, 3));
         let words: [u32; 18] = [
-            // Header, its offsets from its end.
+            // Header; offsets are relative to its end.
             0x0001_eb9f,
             24,
             0,

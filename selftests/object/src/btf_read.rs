@@ -1,21 +1,21 @@
-//! Reads BTF (`Documentation/bpf/btf.rst`): as much as definitions of maps and functions need. The
-//! bytes may be hostile.
+//! Reads BTF (`Documentation/bpf/btf.rst`): the part that definitions of maps and functions need.
+//! The bytes may be hostile.
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::btf::{HEADER, TYPE, kind};
 use crate::read::MAX_NAME;
 
-/// Bytes of the longest BTF that the kernel takes (`BTF_MAX_SIZE`).
+/// Size limit of BTF in the kernel (`BTF_MAX_SIZE`).
 pub(crate) const MAX_SIZE: usize = 16 << 20;
 /// The largest id of a type (`BTF_MAX_TYPE`).
 const MAX_TYPE: usize = 0xf_ffff;
 
-/// Most types that are followed from one to the next: none of a compiler comes near.
+/// Limit for following references between types; compilers do not come near it.
 const DEPTH: usize = 32;
-/// Most members of a struct that is looked at.
+/// Limit for members of a struct.
 const MEMBERS: u32 = 256;
-/// Most types in types, and most types at all, that are looked at for pointers to functions
+/// Limits of nesting and of visited types in the search for pointers to functions
 /// (`find_typed_words()` in `kernel/bpf/func_table.c`).
 const POINTER_DEPTH: u32 = 16;
 const POINTER_STEPS: u32 = 16_000_000;
@@ -23,11 +23,11 @@ const POINTER_STEPS: u32 = 16_000_000;
 pub(crate) struct Types<'d> {
     data: &'d [u8],
     strings: &'d [u8],
-    /// Where each type starts; the first has the id 1.
+    /// Offset of each type; the first has id 1.
     starts: Vec<usize>,
-    /// Ids of the variables by name.
+    /// Ids of variables by name.
     variables: HashMap<&'d str, u32>,
-    /// Ids of the sections by name.
+    /// Ids of sections by name.
     sections: HashMap<&'d str, u32>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Member<'d> {
     pub(crate) bits: u32,
 }
 
-/// What is wrong with a section of BTF, and where.
+/// What is wrong with a BTF section, and where.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Malformed {
     /// Offset in bytes in the section.
@@ -52,11 +52,11 @@ pub(crate) struct Malformed {
 impl<'d> Types<'d> {
     /// Reads the types of a section `.BTF`.
     ///
-    /// What types refer to is not looked at: the kernel does that.
+    /// References between types are not checked: the kernel does that.
     ///
     /// # Errors
     ///
-    /// If types or strings reach out of their part of the section.
+    /// If types or strings are outside of their part of the section.
     pub(crate) fn read(section: &'d [u8]) -> Result<Self, Malformed> {
         let fail = |offset, reason| Malformed { offset, reason };
         if section.get(..3) != Some(&[0x9f, 0xeb, 1]) {
@@ -112,33 +112,33 @@ impl<'d> Types<'d> {
         Ok(types)
     }
 
-    /// The types and strings as they stand in the section.
+    /// The types and strings as in the section.
     pub(crate) fn parts(&self) -> (&'d [u8], &'d [u8]) {
         (self.data, self.strings)
     }
 
     /// The ids of all types.
     pub(crate) fn ids(&self) -> std::ops::RangeInclusive<u32> {
-        // There are no more than `MAX_TYPE`.
+        // There are at most `MAX_TYPE`.
         1..=u32::try_from(self.starts.len()).unwrap_or(u32::MAX)
     }
 
-    /// The `index`th number of 32 bits behind the common part of a type.
+    /// The `index`th 32-bit number after the common part of a type.
     pub(crate) fn more(&self, id: u32, index: usize) -> Option<u32> {
         word(self.data, self.start(id)? + TYPE + 4 * index)
     }
 
-    /// 32 bits at an offset of the types.
+    /// 32 bits at an offset in the types.
     pub(crate) fn word(&self, at: usize) -> Option<u32> {
         word(self.data, at)
     }
 
-    /// The section of this name as BTF describes it.
+    /// The BTF type of the section with this name.
     pub(crate) fn section(&self, name: &str) -> Option<u32> {
         self.sections.get(name).copied()
     }
 
-    /// Whether a type is a function of a prototype.
+    /// Whether a type is a function with a prototype.
     pub(crate) fn is_function(&self, id: u32) -> bool {
         self.kind(id) == Some(kind::FUNC)
             && self.operand(id).and_then(|proto| self.kind(proto)) == Some(kind::FUNC_PROTO)
@@ -149,7 +149,7 @@ impl<'d> Types<'d> {
         self.operand(*self.variables.get(name)?)
     }
 
-    /// The members of a struct of [`MEMBERS`] at most, typedefs and qualifiers followed.
+    /// The members of a struct, if there are at most [`MEMBERS`]; follows typedefs and qualifiers.
     pub(crate) fn members(&self, id: u32) -> Option<Vec<Member<'d>>> {
         let id = self.plain(id)?;
         if self.kind(id)? != kind::STRUCT {
@@ -163,7 +163,7 @@ impl<'d> Types<'d> {
         let member = |at: usize| {
             let name = self.string(word(self.data, at)?)?;
             let type_id = word(self.data, at + 4)?;
-            // With bit fields, the upper eight bits are the width; maps have none.
+            // With bit fields, the upper eight bits are the width; maps have no bit fields.
             Some(Member { name, type_id, bits: word(self.data, at + 8)? & 0xff_ffff })
         };
         (0..count as usize).map(|index| member(start + 12 * index)).collect()
@@ -175,7 +175,8 @@ impl<'d> Types<'d> {
         if self.kind(id)? == kind::PTR { self.operand(id) } else { None }
     }
 
-    /// The number of elements of the array that a pointer points to: how a definition says a number.
+    /// The number of elements of the array that a pointer points to: how map definitions encode a
+    /// number.
     pub(crate) fn number(&self, id: u32) -> Option<u32> {
         let array = self.plain(self.pointee(id)?)?;
         if self.kind(array)? != kind::ARRAY {
@@ -184,7 +185,7 @@ impl<'d> Types<'d> {
         word(self.data, self.start(array)? + TYPE + 8)
     }
 
-    /// Bytes of a type.
+    /// Size of a type, in bytes.
     pub(crate) fn size(&self, id: u32) -> Option<u32> {
         self.size_within(id, DEPTH)
     }
@@ -206,16 +207,16 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// Where a value of a type may hold pointers to functions, for the kernel: the offsets, in
-    /// bytes, of those pointers to prototypes and to void that are aligned. `None` if the type is
-    /// malformed or beyond what the kernel looks at.
+    /// Where the kernel looks for pointers to functions in a value of this type: the offsets, in
+    /// bytes, of aligned pointers to prototypes and to void. `None` if the type is malformed or
+    /// exceeds the kernel's limits.
     pub(crate) fn function_pointers(&self, id: u32) -> Option<BTreeSet<u64>> {
         let mut search = Search { types: self, steps: 0, found: BTreeSet::new() };
         search.visit(id, 0, 0)?;
         Some(search.found)
     }
 
-    /// Whether a type, pointed to, is a prototype or void, behind qualifiers.
+    /// Whether a pointee type is a prototype or void, ignoring qualifiers.
     fn is_callable(&self, mut id: u32) -> bool {
         for _ in 0..DEPTH {
             match self.kind(id) {
@@ -230,7 +231,7 @@ impl<'d> Types<'d> {
         false
     }
 
-    /// The type behind typedefs and qualifiers.
+    /// The type without typedefs and qualifiers.
     fn plain(&self, mut id: u32) -> Option<u32> {
         for _ in 0..DEPTH {
             match self.kind(id)? {
@@ -243,7 +244,7 @@ impl<'d> Types<'d> {
         None
     }
 
-    /// Offset in bytes of the struct of a name among the members of another one.
+    /// Offset in bytes of the member of a struct whose type is the struct `name`.
     pub(crate) fn member_of_struct(&self, id: u32, name: &str) -> Option<u32> {
         let members = self.members(id)?;
         let found = members.iter().find(|member| {
@@ -255,8 +256,8 @@ impl<'d> Types<'d> {
         Some(found.bits / 8)
     }
 
-    /// The kind of the pointees in an array of pointers, and how a definition says what a map holds
-    /// from the start.
+    /// The kind of the pointees in an array of pointers, with which a definition gives a map's
+    /// initial contents.
     pub(crate) fn element_kind(&self, id: u32) -> Option<u32> {
         let id = self.plain(id)?;
         if self.kind(id)? != kind::ARRAY {
@@ -265,12 +266,12 @@ impl<'d> Types<'d> {
         self.kind(self.plain(self.pointee(self.more(id, 0)?)?)?)
     }
 
-    /// The kind of a type behind typedefs and qualifiers.
+    /// The kind of a type without typedefs and qualifiers.
     pub(crate) fn plain_kind(&self, id: u32) -> Option<u32> {
         self.kind(self.plain(id)?)
     }
 
-    /// Where a type starts in the types.
+    /// Offset of a type.
     pub(crate) fn start(&self, id: u32) -> Option<usize> {
         self.starts.get((id as usize).checked_sub(1)?).copied()
     }
@@ -280,12 +281,12 @@ impl<'d> Types<'d> {
         Some(word(self.data, self.start(id)? + 4)? >> 24 & 0x1f)
     }
 
-    /// The number of members, of parameters or of variables; the linkage of a function.
+    /// The number of members, parameters or variables; the linkage of a function.
     pub(crate) fn count(&self, id: u32) -> Option<u32> {
         Some(word(self.data, self.start(id)? + 4)? & 0xffff)
     }
 
-    /// The size of a type or the id of the type that it refers to.
+    /// The size of a type, or the id of the type that it refers to.
     pub(crate) fn operand(&self, id: u32) -> Option<u32> {
         word(self.data, self.start(id)? + 8)
     }
@@ -294,7 +295,7 @@ impl<'d> Types<'d> {
         self.string(word(self.data, self.start(id)?)?)
     }
 
-    /// A string by its offset.
+    /// The string at an offset.
     pub(crate) fn string(&self, offset: u32) -> Option<&'d str> {
         let rest = self.strings.get(offset as usize..)?;
         let rest = &rest[..rest.len().min(MAX_NAME)];
@@ -311,7 +312,7 @@ struct Search<'a, 'd> {
 }
 
 impl Search<'_, '_> {
-    /// Visits a type at an offset. Gives whether it has such pointers, aligned or not.
+    /// Visits a type at an offset. Returns whether it has such pointers, aligned or not.
     fn visit(&mut self, id: u32, offset: u64, depth: u32) -> Option<bool> {
         let types = self.types;
         self.steps += 1;
@@ -340,7 +341,8 @@ impl Search<'_, '_> {
             }
             kind::STRUCT | kind::UNION => {
                 for index in 0..types.count(id)? as usize {
-                    // With bit fields, the upper eight bits are the width; pointers have none.
+                    // With bit fields, the upper eight bits are the width; pointers are not bit
+                    // fields.
                     let bits = u64::from(word(3 * index + 2)? & 0xff_ffff);
                     found |= self.visit(word(3 * index + 1)?, offset + bits / 8, depth + 1)?;
                 }

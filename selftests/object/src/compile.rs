@@ -6,7 +6,7 @@ use crate::link::{BtfUse, LinkError, link_with};
 use crate::plan::LoadPlan;
 use crate::write::{WriteError, write};
 
-/// Why a source does not become a load plan.
+/// Why a source cannot be compiled to a load plan.
 #[derive(Debug, Error)]
 pub enum CompileError {
     /// It cannot be assembled.
@@ -24,25 +24,25 @@ pub enum CompileError {
 ///
 /// # Errors
 ///
-/// The first stage's that fails.
+/// The error of the first stage that fails.
 pub fn compile(source: &str) -> Result<LoadPlan, CompileError> {
     compile_with(source, BtfUse::Auto)
 }
 
-/// Assembles, writes and links as [`compile`] does, and says which programs get BTF.
+/// Like [`compile`], with a choice of which programs get BTF.
 ///
 /// # Errors
 ///
-/// The first stage's that fails.
+/// The error of the first stage that fails.
 pub fn compile_with(source: &str, btf: BtfUse) -> Result<LoadPlan, CompileError> {
     Ok(link_with(&compile_elf(source)?, btf)?)
 }
 
-/// Assembles a source and gives the bytes of its ELF object.
+/// Assembles a source and returns the bytes of its ELF object.
 ///
 /// # Errors
 ///
-/// The first stage's that fails.
+/// The error of the first stage that fails.
 pub fn compile_elf(source: &str) -> Result<Vec<u8>, CompileError> {
     Ok(write(&bpf_isa::assemble(source)?)?)
 }

@@ -1,8 +1,8 @@
 //! Links an object into a load plan, as libbpf does.
 //!
-//! Each program is laid out by itself: its entry, then the subprograms it needs, in the order in
-//! which libbpf appends them. So subprograms and jump tables exist once a program, which the kernel
-//! demands: a jump table serves one program alone.
+//! Each program is laid out separately: its entry, then the subprograms it needs, in libbpf's
+//! order. So each program has its own copies of subprograms and jump tables, as the kernel
+//! requires: a jump table belongs to a single program.
 
 mod btf_ext;
 mod btf_maps;
@@ -30,26 +30,27 @@ use sections::program_kind;
 use tables::Tables;
 use types::{Described, Types};
 
-/// Most slots of all programs of an object together. The kernel takes 1,000,000 a program
-/// (`BPF_COMPLEXITY_LIMIT_INSNS`); the rest is room for cases that it has to refuse.
+/// Limit for the slots of all programs of an object. The kernel's is 1,000,000 per program
+/// (`BPF_COMPLEXITY_LIMIT_INSNS`); the rest is for cases that it must reject.
 pub const MAX_SLOTS: usize = 1 << 23;
-/// Most functions of all programs of an object together, each counted once a program.
+/// Limit for the functions of all programs of an object, counted once per program.
 pub const MAX_FUNCTIONS: usize = 1 << 16;
-/// Most entries of all jump tables together, each counted once a map that is made of it.
+/// Limit for the entries of all jump tables, counted once per map.
 pub const MAX_TABLE_ENTRIES: usize = 1 << 20;
 
-/// Which programs get BTF that describes their functions. It is the object's own where that describes
-/// the program's entry, synthesised otherwise.
+/// Which programs get BTF for their functions. It is the object's own if that describes the
+/// program's entry, otherwise synthesised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BtfUse {
-    /// Those that the object describes, and those that the kernel refuses or takes for others without
-    /// it: with functions that only data points to, with the address of a function (a callback), with
-    /// a global subprogram.
+    /// Programs that the object describes, and those that the kernel rejects or misinterprets
+    /// without BTF: with functions that only data points to, with the address of a function (a
+    /// callback), with a global subprogram.
     #[default]
     Auto,
     /// All.
     Always,
-    /// None. Functions that only data points to are in the program, but the kernel will not know.
+    /// None. Functions that only data points to are included, but the kernel does not know about
+    /// them.
     Never,
 }
 
@@ -65,29 +66,30 @@ impl BtfUse {
 
 /// Links an ELF object.
 ///
-/// - Every function outside of `.text` and `.text.…` is a program; its section gives the type.
-/// - A map of the section `maps` becomes a map of the plan. An `ld_imm64` that refers to it gets
-///   `BPF_PSEUDO_MAP_FD`, or `BPF_PSEUDO_MAP_VALUE` where the object's instruction says so.
-///   So does one of the section `.maps`, as the object's BTF describes it.
-/// - A jump table becomes a frozen map of the type `BPF_MAP_TYPE_INSN_ARRAY` for each program and
-///   function that refers to it. Its entries are moved to the program's layout but not judged:
-///   targets outside of the function are for the kernel to refuse.
-/// - A section of data that a program refers to becomes an array map with one entry, read-only and
+/// - Every function outside of `.text` and `.text.…` is a program; its section implies the type.
+/// - A map in the section `maps` becomes a map of the plan. An `ld_imm64` that refers to it gets
+///   `BPF_PSEUDO_MAP_FD`, or `BPF_PSEUDO_MAP_VALUE` if the object's instruction says so. The same
+///   goes for the section `.maps`, as described by the object's BTF.
+/// - A jump table becomes a frozen map of type `BPF_MAP_TYPE_INSN_ARRAY` for each program and
+///   function that refers to it. Its entries are relocated to the program's layout but not checked:
+///   the kernel has to reject targets outside of the function.
+/// - A data section that a program refers to becomes an array map with one entry, read-only and
 ///   frozen unless its name starts with `.data`. Pointers in it become byte offsets of functions in
-///   the program; a section that has some becomes a map for each program that refers to it.
-/// - The object's BTF is passed on as libbpf would, its types with their ids, and so are its functions
-///   and lines. Programs that it does not describe get BTF where they need it ([`BtfUse::Auto`]).
-/// - Calls and addresses of functions get their distance in the layout.
+///   the program; a section with pointers becomes a separate map for each program that refers to
+///   it.
+/// - The object's BTF is passed on as libbpf would, types with their ids, functions and lines.
+///   Programs that it does not describe get BTF if they need it ([`BtfUse::Auto`]).
+/// - Calls and addresses of functions are relocated to the layout.
 ///
 /// # Errors
 ///
-/// If the object cannot be read, or something in it has no place in a load plan; with section,
-/// symbol, offset and reason.
+/// If the object cannot be read, or contains something that a load plan cannot express; with
+/// section, symbol, offset and reason.
 pub fn link(bytes: &[u8]) -> Result<LoadPlan, LinkError> {
     link_with(bytes, BtfUse::Auto)
 }
 
-/// Links an ELF object as [`link`] does, and says which programs get BTF.
+/// Like [`link`], with a choice of which programs get BTF.
 ///
 /// # Errors
 ///
@@ -101,14 +103,14 @@ pub fn link_with(bytes: &[u8], btf: BtfUse) -> Result<LoadPlan, LinkError> {
     }
 }
 
-/// Programs that cannot be linked, by name, and why.
+/// Programs that cannot be linked: name and error.
 pub type Refused = Vec<(String, LinkError)>;
 
-/// Links an ELF object as [`link_with`] does, and leaves out the programs that cannot be linked.
+/// Like [`link_with`], but skips programs that cannot be linked.
 ///
 /// # Errors
 ///
-/// What is wrong with the object as a whole.
+/// Errors of the object as a whole.
 pub fn link_each(bytes: &[u8], btf: BtfUse) -> Result<(LoadPlan, Refused), LinkError> {
     let object = read(bytes)?;
     let license = license(&object)?;
@@ -126,7 +128,7 @@ pub fn link_each(bytes: &[u8], btf: BtfUse) -> Result<(LoadPlan, Refused), LinkE
         budget: Budget { slots: MAX_SLOTS, functions: MAX_FUNCTIONS },
     };
     let mut refused = Vec::new();
-    // Where the plan has what is the first, the second program of the object.
+    // For each program of the object, its index in the plan.
     let mut places: Vec<Option<usize>> = Vec::new();
     for entry in functions.entries() {
         let place = linker.plan.programs.len();
@@ -151,7 +153,7 @@ pub fn link_each(bytes: &[u8], btf: BtfUse) -> Result<(LoadPlan, Refused), LinkE
     Ok((linker.plan, refused))
 }
 
-/// What is needed to lay out a program.
+/// State for laying out programs.
 struct Linker<'o> {
     object: &'o Object<'o>,
     functions: &'o Functions<'o>,
@@ -163,7 +165,7 @@ struct Linker<'o> {
     budget: Budget,
 }
 
-/// What may still be laid out.
+/// What remains of the limits.
 struct Budget {
     slots: usize,
     functions: usize,
@@ -210,7 +212,7 @@ impl Linker<'_> {
     }
 }
 
-/// The license string; `GPL` where the object has none.
+/// The license string; `GPL` if the object has none.
 fn license(object: &Object<'_>) -> Result<String, LinkError> {
     let Some((_, section)) = object.section(LICENSE) else {
         return Ok("GPL".to_owned());
@@ -223,12 +225,12 @@ fn license(object: &Object<'_>) -> Result<String, LinkError> {
     }
 }
 
-/// The slots of a range of a section's data, which is cut at its end.
+/// The slots of a range of a section's data, truncated at its end.
 fn slots(data: &[u8]) -> impl Iterator<Item = Insn> + '_ {
     data.as_chunks::<{ Insn::SIZE }>().0.iter().map(|&bytes| Insn::from_bytes(bytes))
 }
 
-/// Whether a section holds jump tables.
+/// Whether a section contains jump tables.
 fn is_jump_tables(name: &str) -> bool {
     name == JUMP_TABLES
 }

@@ -1,7 +1,6 @@
 //! The load plan: what has to be created and loaded, in the kernel's own terms.
 //!
-//! It is the hinge of the harness. The model executes it and the agent loads it, and neither
-//! sees the ELF object that it came from.
+//! The model executes it and the agent loads it; neither sees the ELF object that it came from.
 
 use std::collections::BTreeSet;
 
@@ -16,22 +15,22 @@ pub struct LoadPlan {
     pub maps: Vec<MapPlan>,
     /// Programs, in the order of loading.
     pub programs: Vec<ProgramPlan>,
-    /// BTF to load before anything else (`BPF_BTF_LOAD`), which programs and maps refer to by type
-    /// ids; empty for none.
+    /// BTF to load first (`BPF_BTF_LOAD`), which programs and maps refer to by type ids; empty if
+    /// there is none.
     pub btf: Vec<u8>,
 }
 
 impl LoadPlan {
-    /// Where the value of a map may hold pointers to functions, by its type: offsets in bytes. `None`
-    /// if the map has no type for its value, so that nothing tells pointers from numbers.
+    /// Where the value of a map may contain pointers to functions, according to its type: offsets
+    /// in bytes. `None` if the value has no type, so pointers and numbers cannot be told apart.
     pub fn function_pointers(&self, map: usize) -> Option<BTreeSet<u64>> {
         let value = self.maps.get(map)?.types?.value;
         let types = Types::read(&self.btf).ok()?;
         Some(types.function_pointers(value).unwrap_or_default())
     }
 
-    /// The plan with some of its programs alone, in their order here, and the maps that these refer
-    /// to. Entries of prog arrays that hold other programs are left out.
+    /// The plan with only these programs, in their order here, and the maps that they refer to.
+    /// Prog array entries with other programs are left out.
     pub fn restricted_to(&self, programs: &[usize]) -> Self {
         let mut maps: Vec<usize> = programs
             .iter()
@@ -70,7 +69,7 @@ impl LoadPlan {
 /// One map with its contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapPlan {
-    /// Name, of which the kernel takes the first 15 bytes of `[A-Za-z0-9_.]`.
+    /// Name; the kernel uses the first 15 bytes of `[A-Za-z0-9_.]`.
     pub name: String,
     /// `enum bpf_map_type`; `BPF_MAP_TYPE_INSN_ARRAY` for a jump table.
     pub map_type: u32,
@@ -86,11 +85,11 @@ pub struct MapPlan {
     pub contents: Vec<MapElement>,
     /// Whether to freeze the map (`BPF_MAP_FREEZE`) before programs are loaded.
     pub frozen: bool,
-    /// Entries of a prog array and the programs that they hold, by index into
-    /// [`LoadPlan::programs`]; written when all programs are loaded.
+    /// Entries of a prog array and their programs, by index into [`LoadPlan::programs`]; written
+    /// after all programs are loaded.
     pub programs: Vec<(u32, usize)>,
-    /// Offset in bytes of the `struct bpf_spin_lock` in each value, if there is one. The kernel
-    /// knows it from the type of the value.
+    /// Offset in bytes of the `struct bpf_spin_lock` in each value, if any. The kernel finds it in
+    /// the type of the value.
     pub spin_lock: Option<u32>,
     /// Ids of the types of key and value in [`LoadPlan::btf`], if the map has BTF.
     pub types: Option<MapTypes>,
@@ -99,7 +98,7 @@ pub struct MapPlan {
 /// The types of a map's key and value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapTypes {
-    /// `btf_key_type_id`; 0 for a section of data.
+    /// `btf_key_type_id`; 0 for a data section.
     pub key: u32,
     /// `btf_value_type_id`.
     pub value: u32,
@@ -114,14 +113,14 @@ pub struct MapElement {
     pub value: Vec<u8>,
 }
 
-/// One program with all its subprograms laid out behind the entry.
+/// One program: the entry and then all its subprograms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramPlan {
     /// Name of the entry function.
     pub name: String,
     /// `enum bpf_prog_type`.
     pub prog_type: u32,
-    /// `enum bpf_attach_type`, 0 where it does not matter.
+    /// `enum bpf_attach_type`, 0 if it does not matter.
     pub expected_attach_type: u32,
     /// `BPF_F_*` flags of `BPF_PROG_LOAD`.
     pub flags: u32,
@@ -131,12 +130,12 @@ pub struct ProgramPlan {
     pub insns: Vec<Insn>,
     /// Where each function starts, the entry first.
     pub functions: Vec<FunctionStart>,
-    /// The `ld_imm64` instructions whose immediate the loader replaces by a map's descriptor.
+    /// The `ld_imm64` instructions whose immediate the loader replaces with a map's descriptor.
     pub map_refs: Vec<MapRef>,
-    /// What BTF says about each function, by ascending slot; empty for a program without BTF.
+    /// BTF of each function, sorted by slot; empty for a program without BTF.
     pub func_info: Vec<FuncInfo>,
-    /// The lines of source that the instructions come from, by ascending slot; one at least for the
-    /// start of each function, or none.
+    /// Source lines of the instructions, sorted by slot; none, or at least one for the start of
+    /// each function.
     pub line_info: Vec<LineInfo>,
 }
 
@@ -149,7 +148,7 @@ pub struct LineInfo {
     pub file: u32,
     /// Offset of the line's text there.
     pub text: u32,
-    /// Number of the line, from 1, in the upper 22 bits, of the column in the others.
+    /// Line number, from 1, in the upper 22 bits, column in the lower 10.
     pub line_col: u32,
 }
 
@@ -169,16 +168,16 @@ pub struct FunctionStart {
     pub name: String,
     /// Slot of its first instruction.
     pub slot: usize,
-    /// Whether its symbol is global and visible; static otherwise. It means something to the kernel
-    /// where there is BTF: a program without it has static functions alone.
+    /// Whether its symbol is global and visible; otherwise static. Only matters to the kernel with
+    /// BTF: a program without BTF has only static functions.
     pub global: bool,
 }
 
 /// An instruction that refers to a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapRef {
-    /// Slot of the `ld_imm64`. Its `src` says whether it wants the map (`BPF_PSEUDO_MAP_FD`) or
-    /// the address of its value (`BPF_PSEUDO_MAP_VALUE`, offset in the second slot's `imm`).
+    /// Slot of the `ld_imm64`. Its `src` says whether it loads the map (`BPF_PSEUDO_MAP_FD`) or the
+    /// address of its value (`BPF_PSEUDO_MAP_VALUE`, offset in the second slot's `imm`).
     pub slot: usize,
     /// Index into [`LoadPlan::maps`].
     pub map: usize,

@@ -1,7 +1,7 @@
-//! Reads an ELF object of BPF code: sections, symbols, relocations; nothing of it interpreted yet.
+//! Reads an ELF object of BPF code: sections, symbols, relocations; uninterpreted.
 //!
-//! The bytes may be hostile. What is returned borrows from them, so that it cannot grow beyond a
-//! small multiple of their size, and every offset in it lies inside of them.
+//! The bytes may be hostile. The result borrows from them, so it cannot grow beyond a small
+//! multiple of their size, and every offset in it is within bounds.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use goblin::elf::section_header::{
 use goblin::elf::sym::{STV_HIDDEN, STV_INTERNAL, Symtab};
 use thiserror::Error;
 
-/// Why bytes are not an object that can be read.
+/// Why an object cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("cannot read the object: {place}: {reason}")]
 pub struct ReadError {
@@ -28,9 +28,9 @@ pub struct ReadError {
 /// An object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object<'d> {
-    /// Sections by their number in the file; number 0 is empty.
+    /// Sections by number; number 0 is empty.
     pub sections: Vec<Section<'d>>,
-    /// Symbols by their number in the file; number 0 is empty.
+    /// Symbols by number; number 0 is empty.
     pub symbols: Vec<Symbol<'d>>,
 }
 
@@ -43,18 +43,19 @@ pub struct Section<'d> {
     pub section_type: u32,
     /// `SHF_*`.
     pub flags: u64,
-    /// Contents; empty where the file has none (`SHT_NOBITS`).
+    /// Contents; empty if not in the file (`SHT_NOBITS`).
     pub data: &'d [u8],
-    /// Bytes of the section as it is loaded: more than `data` has where the file has none. Not checked.
+    /// Size of the section when loaded: larger than `data` if the contents are not in the file. Not
+    /// checked.
     pub size: u64,
-    /// Relocations that apply to it, in the order of their offsets.
+    /// Its relocations, sorted by offset.
     pub relocations: Vec<SectionRelocation>,
 }
 
 /// A relocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SectionRelocation {
-    /// Offset in bytes in the section that it applies to; inside of the section.
+    /// Offset in bytes in the relocated section; within bounds.
     pub offset: u64,
     /// Index into [`Object::symbols`].
     pub symbol: usize,
@@ -65,7 +66,7 @@ pub struct SectionRelocation {
 /// A symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Symbol<'d> {
-    /// Name; empty for a section's symbol.
+    /// Name; empty for section symbols.
     pub name: &'d str,
     /// Offset in bytes in its section. Not checked.
     pub value: u64,
@@ -77,26 +78,26 @@ pub struct Symbol<'d> {
     pub bind: u8,
     /// Whether other objects cannot see it (`STV_HIDDEN`, `STV_INTERNAL`).
     pub hidden: bool,
-    /// Where it lies.
+    /// Where it is defined.
     pub place: SymbolPlace,
 }
 
-/// Where a symbol lies.
+/// Where a symbol is defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SymbolPlace {
-    /// Nowhere: another object should define it.
+    /// Not in this object.
     Undefined,
     /// In the section of this number; an index into [`Object::sections`].
     Section(usize),
-    /// In none (`SHN_ABS`, `SHN_COMMON` and other reserved numbers).
+    /// Not in a section (`SHN_ABS`, `SHN_COMMON` and other reserved numbers).
     Special,
 }
 
-/// Bytes of the largest file that is read.
+/// Size limit of a file, in bytes.
 pub const MAX_FILE: usize = 64 << 20;
-/// Bytes of the longest name. Names of many symbols may share their bytes in the file.
+/// Size limit of a name, in bytes. Names of many symbols may share their bytes in the file.
 pub const MAX_NAME: usize = 4096;
-/// Most symbols.
+/// Limit for symbols.
 pub const MAX_SYMBOLS: usize = 1 << 16;
 
 /// Bytes of a symbol in the file.
@@ -105,7 +106,7 @@ const SYMBOL_SIZE: u64 = 24;
 const REL_SIZE: u64 = 16;
 
 impl<'d> Object<'d> {
-    /// The first section of this name.
+    /// The first section with this name.
     pub fn section(&self, name: &str) -> Option<(usize, &Section<'d>)> {
         self.sections.iter().enumerate().find(|(_, section)| section.name == name)
     }
@@ -115,8 +116,8 @@ impl<'d> Object<'d> {
 ///
 /// # Errors
 ///
-/// If the bytes are no little-endian 64-bit relocatable ELF file for BPF, are larger than
-/// [`MAX_FILE`], or refer to something that is not there.
+/// If the bytes are not a little-endian 64-bit relocatable ELF file for BPF, are larger than
+/// [`MAX_FILE`], or refer to something that does not exist.
 pub fn read(bytes: &[u8]) -> Result<Object<'_>, ReadError> {
     if bytes.len() > MAX_FILE {
         let reason = format!("{} bytes are more than the {MAX_FILE} that are read", bytes.len());
@@ -187,7 +188,7 @@ fn header(bytes: &[u8]) -> Result<Header, ReadError> {
     Ok(header)
 }
 
-/// Where a section's contents lie in the file.
+/// Range of a section's contents in the file.
 fn range(bytes: &[u8], header: &SectionHeader) -> Result<Range<usize>, String> {
     let start = usize::try_from(header.sh_offset).ok();
     let size = usize::try_from(header.sh_size).ok();
@@ -219,7 +220,7 @@ fn strings<'d>(
     contents(bytes, header).map_err(|why| fail(place, why))
 }
 
-/// The string that starts at an offset of a string table.
+/// The string at an offset of a string table.
 fn string(table: &[u8], offset: u64) -> Result<&str, String> {
     let rest = usize::try_from(offset).ok().and_then(|offset| table.get(offset..));
     let rest = rest.ok_or_else(|| format!("its name at {offset:#x} is outside of the names"))?;
@@ -287,7 +288,7 @@ fn relocations(
     symbols: usize,
     sections: &mut [Section<'_>],
 ) -> Result<(), ReadError> {
-    // Sections of an honest file do not overlap, so together they are no longer than the file.
+    // Sections of well-formed files do not overlap, so together they are no longer than the file.
     let mut budget = bytes.len() as u64 / REL_SIZE;
     for (number, header) in headers.iter().enumerate() {
         let place = || format!("section {number}, relocations");

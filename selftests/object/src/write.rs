@@ -1,11 +1,11 @@
-//! Writes a unit as a relocatable ELF object, in the form that LLVM 22 gives its own.
+//! Writes a unit as a relocatable ELF object, in the format of LLVM 22.
 //!
-//! As there: little endian, `EM_BPF`, `SHT_REL` with the addends in the instructions; subprograms
-//! in `.text`; a section for each kind of program; `.jumptables` without flags, alignment or
-//! relocations, with one global `STT_OBJECT` symbol a table; data in `.rodata` and the like, with
-//! `R_BPF_64_ABS64` where it points to functions. Static functions and data are referred to over
-//! their section's symbol, and without a relocation from a call in the same section; global ones,
-//! tables and maps over their own symbol.
+//! That is: little endian, `EM_BPF`, `SHT_REL` with the addends in the instructions; subprograms in
+//! `.text`; a section for each kind of program; `.jumptables` without flags, alignment or
+//! relocations, with one global `STT_OBJECT` symbol per table; data in `.rodata` and the like, with
+//! `R_BPF_64_ABS64` for pointers to functions. References to static functions and data use their
+//! section's symbol, or no relocation for a call in the same section; references to global ones,
+//! tables and maps use their own symbol.
 
 use std::collections::HashMap;
 
@@ -25,10 +25,10 @@ use crate::names::{
 /// Why a unit cannot be written as an object.
 #[derive(Debug, Error)]
 pub enum WriteError {
-    /// Two symbols of one name.
+    /// Two symbols with the same name.
     #[error("cannot write the object: `{0}` is defined twice; give each symbol its own name")]
     Duplicate(String),
-    /// A name that ELF cannot hold: there a zero byte ends it.
+    /// A name with a zero byte, which ends names in ELF.
     #[error("cannot write the object: the name `{}` has a zero byte; remove it", .0.escape_debug())]
     Name(String),
     /// A table of a function that does not exist.
@@ -42,20 +42,20 @@ pub enum WriteError {
         /// Name that is missing.
         function: String,
     },
-    /// A relocation that cannot be made.
+    /// An impossible relocation.
     #[error("cannot write the relocation at slot {slot} of `{function}`: {reason}")]
     Relocation {
-        /// Function that holds it.
+        /// The function.
         function: String,
         /// Slot relative to the function.
         slot: usize,
         /// What is wrong and what would be right.
         reason: String,
     },
-    /// A pointer in data or in a map's definition that cannot be made.
+    /// An impossible pointer in data or in a map's definition.
     #[error("cannot write the pointer at offset {offset} of `{object}`: {reason}")]
     Pointer {
-        /// The object of data or the map that holds it.
+        /// The data object or map.
         object: String,
         /// Bytes from the object's start.
         offset: usize,
@@ -69,8 +69,8 @@ pub enum WriteError {
 
 /// Writes a unit as an ELF object with the license `GPL`.
 ///
-/// Jump tables are written as they are: a target outside of its function, or a number that
-/// overflows, gives an object that the linker or the kernel refuses.
+/// Jump tables are written unchecked: the linker or the kernel rejects targets outside of the
+/// function or numbers that overflow.
 ///
 /// # Errors
 ///
@@ -100,7 +100,7 @@ fn names(unit: &Unit) -> impl Iterator<Item = &str> {
     functions.chain(tables).chain(data).chain(maps).map(String::as_str)
 }
 
-/// Alignment of each object of data in its section.
+/// Alignment of each data object in its section.
 const DATA_ALIGN: u64 = 8;
 
 struct Writer<'u> {
@@ -109,7 +109,7 @@ struct Writer<'u> {
     symbols: HashMap<&'u str, Placed<'u>>,
 }
 
-/// A symbol and where it lies.
+/// A symbol and its location.
 #[derive(Clone, Copy)]
 struct Placed<'u> {
     id: SymbolId,
@@ -145,7 +145,7 @@ impl<'u> Writer<'u> {
             .or_insert_with(|| object.add_section(Vec::new(), name.into(), kind))
     }
 
-    /// Places every function, without its code.
+    /// Places all functions, without their code.
     fn functions(&mut self, unit: &'u Unit) -> Result<(), WriteError> {
         let mut ends: HashMap<&str, u64> = HashMap::new();
         self.section(TEXT, SectionKind::Text);
@@ -310,8 +310,8 @@ impl<'u> Writer<'u> {
         Ok(())
     }
 
-    /// Adds a relocation whose addend stands in the section's bytes already, where BPF has it: the
-    /// ELF writer would fill all the 64 bits of an instruction.
+    /// Adds a relocation whose addend is already in the section's bytes at BPF's position; the ELF
+    /// writer would fill all 64 bits of an instruction.
     fn relocate(
         &mut self,
         section: SectionId,
@@ -324,7 +324,7 @@ impl<'u> Writer<'u> {
         Ok(self.object.add_relocation(section, relocation)?)
     }
 
-    /// The symbol over which something is referred to, and its offset from there.
+    /// The symbol for a reference, and the offset from it.
     fn symbol_and_offset(&mut self, placed: Placed<'u>) -> (SymbolId, u64) {
         if placed.kind.is_static() {
             (self.object.section_symbol(self.sections[placed.section]), placed.offset)
@@ -341,8 +341,8 @@ impl<'u> Writer<'u> {
     fn code(&mut self, unit: &'u Unit) -> Result<(), WriteError> {
         for function in &unit.functions {
             let mut insns = function.insns.clone();
-            // Functions of a section are laid out in the order of the unit, so the data appended
-            // so far ends where this function was placed.
+            // Functions of a section are laid out in the order of the unit, so the data appended so
+            // far ends where this function was placed.
             let base = self.symbols[function.name.as_str()].offset;
             let section = self.sections[function.section.as_str()];
             for relocation in &function.relocations {
@@ -380,7 +380,7 @@ impl<'u> Writer<'u> {
         Ok(())
     }
 
-    /// The symbol that a relocation names, and what goes into the immediate.
+    /// The symbol of a relocation, and the value for the immediate.
     fn reference(
         &mut self,
         placed: Placed<'u>,
@@ -397,7 +397,7 @@ impl<'u> Writer<'u> {
     }
 }
 
-/// The immediate of a call inside a section, both places in bytes from the section's start.
+/// The immediate of a call inside a section; both offsets in bytes from the section's start.
 fn distance(call: u64, target: u64, relocation: &Relocation) -> Result<i32, String> {
     let bytes = i128::from(target) + i128::from(relocation.addend) - i128::from(call);
     let slots = bytes / Insn::SIZE as i128 - 1;

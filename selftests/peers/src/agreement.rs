@@ -1,24 +1,24 @@
 //! Which instructions the peers share with the kernel, and where they differ from it.
 //!
-//! Read off `interpreter.rs` and `verifier.rs` of `rbpf` 0.4.1 and of `solana-sbpf` 0.26.0.
+//! Taken from `interpreter.rs` and `verifier.rs` of `rbpf` 0.4.1 and of `solana-sbpf` 0.26.0.
 
 use bpf_isa::{AluOp, Cond, EndianKind, Imm64, Op, Operand, Width};
 
 use crate::Peer;
 
-/// What is known of an instruction in a peer.
+/// How a peer treats an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {
-    /// It does what it does in the kernel.
+    /// Same behaviour as the kernel.
     Same,
-    /// It runs, but does something else for some operands: in which way.
+    /// Different behaviour for some operands, with a description.
     Differs(&'static str),
-    /// The peer refuses it or takes it for another one: why. [`prepare()`](crate::prepare())
-    /// refuses it.
+    /// The peer rejects it or treats it as a different one, with the reason.
+    /// [`prepare()`](crate::prepare()) rejects it.
     Lacks(&'static str),
 }
 
-/// Says how an instruction does in a peer.
+/// Returns how a peer treats an instruction.
 pub fn agreement(peer: Peer, op: &Op) -> Agreement {
     use Agreement::{Differs, Lacks, Same};
     let of_peer = match peer {
@@ -85,7 +85,7 @@ fn rbpf(op: &Op) -> Agreement {
 
 fn sbpf(op: &Op) -> Agreement {
     match *op {
-        // sign_extension() in its interpreter; version 2 alone clears the upper half.
+        // sign_extension() in its interpreter; only version 2 clears the upper half.
         Op::Alu { op: AluOp::Add | AluOp::Sub | AluOp::Mul, width: Width::W32, .. } => {
             Agreement::Differs("the 32-bit result is sign-extended to 64 bits")
         }

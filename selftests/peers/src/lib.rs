@@ -1,21 +1,21 @@
-//! BPF programs in interpreters that this project did not write: `rbpf` and `solana-sbpf`.
+//! Runs BPF programs in third-party interpreters: `rbpf` and `solana-sbpf`.
 //!
-//! For property tests and benchmarks. A [`Program`] is prepared once for a [`Peer`] by
-//! [`prepare()`] and then run as often as wanted, on memory of the length that it was made for: r1
-//! is the memory's address, r2 its length in bytes. [`agreement()`] says of each instruction
-//! whether a peer has it, and where it is known to compute something else than the kernel.
+//! For property tests and benchmarks. [`prepare()`] prepares a [`Program`] once for a [`Peer`]; it
+//! can then run any number of times, on memory of the length that it was made for: r1 is the
+//! memory's address, r2 its length in bytes. [`agreement()`] says for each instruction whether a
+//! peer has it, and where it is known to differ from the kernel.
 //!
-//! What holds for all instructions alike:
+//! For all instructions:
 //!
-//! - Neither peer knows uninitialised registers or stack; both start with zeros. Addresses are
-//!   other ones in each, so a result must not depend on any.
-//! - `rbpf` has 512 bytes of stack for all frames together and at most 8 calls on top of each
-//!   other. It is set up here to give each function [`FRAME_SIZE`] bytes where there are calls.
-//!   It has no budget: a program that does not end never returns. It may have
-//!   [`MAX_SLOTS`] slots, and none of its jumps may go to itself.
+//! - The peers do not track uninitialised registers or stack; both start with zeros. Addresses
+//!   differ, so a result must not depend on any.
+//! - `rbpf` has 512 bytes of stack for all frames together and at most 8 nested calls. It is set up
+//!   here to give each function [`FRAME_SIZE`] bytes if there are calls. It has no budget: a
+//!   program that does not terminate never returns. It may have at most [`MAX_SLOTS`] slots, and a
+//!   jump must not go to itself.
 //! - `solana-sbpf` runs as version 4 of its instruction set, with frames of 4096 bytes, at most 63
-//!   calls on top of each other, and with its instruction meter on. From address 0 on a program can
-//!   read its own bytes there.
+//!   nested calls, and its instruction meter enabled. A program can read its own bytes at address
+//!   0.
 //! - A helper is a Rust function of five numbers. As safe code it cannot read through an address;
 //!   it may compute with them, and return one.
 
@@ -30,14 +30,14 @@ pub use program::{FRAME_SIZE, Function, Helper, MAX_SLOTS, PeerError, Program};
 /// An implementation of BPF other than the model and the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
-    /// <https://github.com/qmonnet/rbpf>, its interpreter.
+    /// <https://github.com/qmonnet/rbpf>, the interpreter.
     Rbpf,
-    /// <https://github.com/anza-xyz/sbpf>, its interpreter.
+    /// <https://github.com/anza-xyz/sbpf>, the interpreter.
     Sbpf,
 }
 
 impl Peer {
-    /// All of them.
+    /// All peers.
     pub const ALL: [Self; 2] = [Self::Rbpf, Self::Sbpf];
 
     /// Name of the crate.
@@ -49,9 +49,10 @@ impl Peer {
     }
 }
 
-/// A program that is ready to run in a peer.
+/// A program prepared for a peer.
 pub trait Run {
-    /// Runs it on this memory, which has the length that the program was made for, and gives r0.
+    /// Runs it on this memory, which must have the length that the program was made for, and
+    /// returns r0.
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ pub trait Run {
 /// # Errors
 ///
 /// [`PeerError::Lacks`] for an instruction that the peer does not have, [`PeerError::Refused`] if
-/// the peer's own checks refuse the program.
+/// the peer's own checks reject the program.
 pub fn prepare(peer: Peer, program: &Program) -> Result<Box<dyn Run + '_>, PeerError> {
     program.check(peer)?;
     Ok(match peer {

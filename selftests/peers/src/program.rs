@@ -1,25 +1,25 @@
-//! The program that a peer is given.
+//! Programs for peers.
 
 use bpf_isa::{Insn, Op, decode};
 
 use crate::Peer;
 use crate::agreement::{Agreement, agreement};
 
-/// Bytes of stack of each function of a program with calls.
+/// Stack size, in bytes, of each function of a program with calls.
 pub const FRAME_SIZE: u16 = 64;
 
-/// Slots that a program may have: `rbpf` counts them in 16 bits with sign, and one is its own here.
+/// Slot limit of a program: `rbpf` counts slots in signed 16 bits, and one is added here.
 pub const MAX_SLOTS: usize = i16::MAX as usize - 1;
 
-/// What a helper does with r1 to r5; the result is r0.
+/// A helper: takes r1 to r5, returns r0.
 pub type Function = fn(u64, u64, u64, u64, u64) -> u64;
 
 /// The helper that a program may call.
 #[derive(Clone, Copy, Debug)]
 pub struct Helper {
-    /// Its number in the call.
+    /// Number of the helper in calls.
     pub id: i32,
-    /// What it does. It must not panic.
+    /// The implementation. It must not panic.
     pub function: Function,
 }
 
@@ -27,55 +27,55 @@ pub struct Helper {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeerError {
-    /// The peer does not have an instruction, or has another one in its place.
+    /// The peer does not have an instruction, or interprets it as another one.
     #[error("{peer} cannot run slot {slot}: {why}")]
     Lacks {
         /// Name of the peer.
         peer: &'static str,
         /// Slot of the instruction.
         slot: usize,
-        /// What it lacks.
+        /// Reason.
         why: String,
     },
-    /// The peer does not take the program.
+    /// The peer rejects the program.
     #[error("{peer} refuses the program: {why}")]
     Refused {
         /// Name of the peer.
         peer: &'static str,
-        /// What it says.
+        /// The peer's error.
         why: String,
     },
-    /// The memory is not as long as the program was made for.
+    /// The memory has the wrong length.
     #[error("the program was prepared for memory of {expected} bytes, not of {found}")]
     Memory {
-        /// Bytes that it was made for.
+        /// Length that the program was made for, in bytes.
         expected: usize,
-        /// Bytes that it was given.
+        /// Length of the memory, in bytes.
         found: usize,
     },
-    /// The peer has stopped the program.
+    /// The peer stopped the program.
     #[error("{peer} stops the program: {why}")]
     Failed {
         /// Name of the peer.
         peer: &'static str,
-        /// What it says.
+        /// The peer's error.
         why: String,
     },
 }
 
-/// A program and the surroundings it expects.
+/// A program and its environment.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub(crate) insns: Vec<Insn>,
-    /// Bytes of memory behind r1.
+    /// Size of the memory at r1, in bytes.
     pub(crate) memory_len: u32,
     pub(crate) helper: Option<Helper>,
-    /// The encoded program as `rbpf` gets it: with the instruction in front that sets r2.
+    /// The encoded program for `rbpf`, with an added first instruction that sets r2.
     pub(crate) with_length: Vec<u8>,
 }
 
 impl Program {
-    /// A program that runs on `memory_len` bytes of memory. It has to end in `exit` or `goto`.
+    /// A program that runs on `memory_len` bytes of memory. It must end with `exit` or `goto`.
     pub fn new(insns: &[Insn], memory_len: u32) -> Self {
         // `r2 = memory_len`, zero-extended.
         let length = Insn { code: 0xb4, dst: 2, src: 0, off: 0, imm: memory_len as i32 };
@@ -83,7 +83,7 @@ impl Program {
         Self { insns: insns.to_vec(), memory_len, helper: None, with_length: encode(with_length) }
     }
 
-    /// The same with a helper that it may call.
+    /// Adds a helper that the program may call.
     #[must_use]
     pub fn with_helper(self, helper: Helper) -> Self {
         Self { helper: Some(helper), ..self }
@@ -117,7 +117,7 @@ impl Program {
             last = Some(op);
             slot += width;
         }
-        // rbpf gives up with a panic where either goes wrong.
+        // rbpf panics if either is violated.
         if !matches!(last, Some(Op::Exit | Op::Ja { .. })) {
             return Err(refused("it does not end in an exit or a jump"));
         }
@@ -131,7 +131,7 @@ impl Program {
         Ok(())
     }
 
-    /// Checks the memory of a run.
+    /// Checks the length of a run's memory.
     pub(crate) fn check_memory(&self, memory: &[u8]) -> Result<(), PeerError> {
         let expected = self.memory_len as usize;
         if memory.len() == expected {

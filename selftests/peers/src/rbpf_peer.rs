@@ -14,7 +14,7 @@ pub(crate) struct Rbpf<'p> {
 }
 
 impl<'p> Rbpf<'p> {
-    /// Prepares a program that [`Program::check`] has let through.
+    /// Prepares a program that passed [`Program::check`].
     pub(crate) fn new(program: &'p Program) -> Result<Self, PeerError> {
         let refused = |why: std::io::Error| PeerError::Refused {
             peer: Peer::Rbpf.name(),

@@ -1,4 +1,4 @@
-//! `solana-sbpf`: addresses of its own, translated by region at each access.
+//! `solana-sbpf`: has its own address space, translated by region at each access.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use solana_sbpf::vm::{CallFrame, Config, ContextObject, EbpfVm, ExecutionMode};
 use crate::program::{Function, PeerError, Program, encode};
 use crate::{Peer, Run};
 
-/// The newest; up to version 3 calls and 32-bit jumps are encoded in another way or are missing,
-/// or addresses are translated by a search.
+/// The newest; up to version 3 calls and 32-bit jumps are missing or have another encoding, or
+/// addresses are translated by a search.
 const VERSION: SBPFVersion = SBPFVersion::V4;
-/// Steps after which a run is stopped.
+/// Step limit of a run.
 const BUDGET: u64 = 1 << 32;
-/// Calls of helpers name them by a hash of this.
+/// Helper calls refer to a hash of this name.
 const HELPER: &str = "helper";
 
 /// A program in `solana-sbpf`.
@@ -36,7 +36,7 @@ pub(crate) struct Sbpf<'p> {
 }
 
 impl<'p> Sbpf<'p> {
-    /// Prepares a program that [`Program::check`] has let through.
+    /// Prepares a program that passed [`Program::check`].
     pub(crate) fn new(program: &'p Program) -> Result<Self, PeerError> {
         let refused = |why: &dyn std::error::Error| PeerError::Refused {
             peer: Peer::Sbpf.name(),
@@ -84,7 +84,7 @@ impl Run for Sbpf<'_> {
         #[expect(unsafe_code, reason = "the crate has no safe way to make a mapping")]
         // SAFETY: the regions are the executable's read-only data, the stack and `memory`. All are
         // borrowed by this call and outlive the mapping, which is dropped with `context` at its
-        // end; nothing else touches them until then. Stack and memory are plain bytes.
+        // end; nothing else accesses them until then. Stack and memory are plain bytes.
         let mapping = unsafe { MemoryMapping::new(regions, config, VERSION) };
         let mut context = Context {
             mapping: mapping.map_err(failed)?,
@@ -100,7 +100,7 @@ impl Run for Sbpf<'_> {
     }
 }
 
-/// What a run has beside the machine.
+/// State of a run besides the machine.
 struct Context {
     mapping: MemoryMapping,
     /// Steps left.

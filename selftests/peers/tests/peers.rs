@@ -1,4 +1,4 @@
-//! The peers run what they share with the kernel, and refuse the rest.
+//! The peers run what they share with the kernel, and reject the rest.
 
 use bpf_isa::Insn;
 use bpf_peers::{Agreement, Helper, Peer, PeerError, Program, agreement, prepare};
@@ -8,7 +8,7 @@ fn insns(source: &str) -> Vec<Insn> {
     bpf_object::compile(source).expect("compiles").programs[0].insns.clone()
 }
 
-/// r0 and memory afterwards, which have to be the same in all peers, twice.
+/// r0 and memory afterwards, which must be the same in all peers, twice.
 fn run(program: &Program, memory: &[u8]) -> (u64, Vec<u8>) {
     let mut results = Vec::new();
     for peer in Peer::ALL {
@@ -182,7 +182,8 @@ fn arithmetic_wraps() {
     assert_eq!(run(&Program::new(&insns(source), 0), &[]).0, 0xffff_ffff);
 }
 
-/// Each difference that [`agreement()`] names is seen: a release that does away with it is noticed.
+/// Each difference reported by [`agreement()`] is observed, so a release that removes it is
+/// noticed.
 #[test]
 fn known_differences() {
     let source = |line: &str| format!("r0 = -1\nr1 = 0\n{line}\nexit\nyes: r0 = 1\nexit");

@@ -1,4 +1,4 @@
-//! Hex as the runner writes it: two digits a byte, white space anywhere between digits.
+//! Hex in the runner's format: two digits per byte, white space anywhere between digits.
 
 use thiserror::Error;
 
@@ -11,12 +11,12 @@ pub(crate) enum HexError {
     Odd(usize),
 }
 
-/// The bytes that an argument stands for.
+/// Parses the bytes of an argument.
 pub(crate) fn parse(text: &str) -> Result<Box<[u8]>, HexError> {
     bytes(text.as_bytes())
 }
 
-/// The bytes that text stands for.
+/// Parses the bytes of a text.
 pub(crate) fn bytes(text: &[u8]) -> Result<Box<[u8]>, HexError> {
     let mut digits = Vec::with_capacity(text.len());
     for (at, &byte) in text.iter().enumerate() {

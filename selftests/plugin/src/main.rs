@@ -1,8 +1,8 @@
-//! `bpf-model-plugin`: the reference model speaks the protocol of the `bpf_conformance` runner.
+//! `bpf-model-plugin`: the reference model as a plug-in for the `bpf_conformance` runner.
 //!
-//! The program comes as hex on standard input, the memory as hex in the first argument; r0 goes to
-//! standard output as hex. Exit status 0: the program returned; 1: it is invalid or it trapped, and
-//! standard error says how; 2: wrong usage.
+//! It reads the program as hex from standard input, the memory as hex from the first argument, and
+//! writes r0 as hex to standard output. Exit status 0: the program returned; 1: it is invalid or it
+//! trapped, with the reason on standard error; 2: wrong usage.
 
 mod hex;
 mod program;
@@ -16,33 +16,33 @@ use hex::HexError;
 use program::ProgramError;
 use thiserror::Error;
 
-/// Bytes of hex that are read. A million instructions, the kernel's limit, take 24 MB of it.
+/// Limit for bytes of hex input. A million instructions, the kernel's limit, take 24 MB.
 const MAX_INPUT: u64 = 32 << 20;
 
 /// Runs a BPF program in the reference model: r1 is the address of the memory, r2 its length, both
 /// 0 without memory. r0 goes to standard output as hex. White space in hex does not matter.
 ///
-/// Every check of the model is on: reading a register or a byte of stack that was not written,
-/// leaving the memory, a jump to no instruction stop the program.
+/// All checks of the model are enabled: reading an uninitialised register or stack byte, accessing
+/// anything outside the memory, or jumping to no instruction stops the program.
 #[derive(Debug, Parser)]
 #[command(name = "bpf-model-plugin", version)]
 struct Arguments {
-    /// The memory's bytes as hex; an empty string is no memory.
+    /// The memory as hex; an empty string means no memory.
     #[arg(value_name = "MEMORY", default_value = "", hide_default_value = true)]
     #[arg(value_parser = hex::parse)]
     memory: Bytes,
-    /// The program as hex, in place of standard input.
+    /// The program as hex, instead of standard input.
     #[arg(long, value_name = "HEX")]
     program: Option<String>,
     /// The program is an ELF object with one program; standard input may also be the file itself.
     #[arg(long)]
     elf: bool,
-    /// Most instructions that are executed.
+    /// Limit of executed instructions.
     #[arg(long, value_name = "STEPS", default_value_t = 100_000_000)]
     budget: u64,
 }
 
-/// Parsed hex; an alias, or clap would take it for an option that may be repeated.
+/// Parsed hex; an alias, so that clap does not treat it as an option that may be repeated.
 type Bytes = Box<[u8]>;
 
 /// Why there is no r0.

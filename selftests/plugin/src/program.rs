@@ -5,7 +5,7 @@ use bpf_model::{Machine, ModelError};
 use bpf_object::{LinkError, link, read};
 use thiserror::Error;
 
-/// What an ELF file starts with.
+/// Magic of ELF files.
 pub(crate) const ELF_MAGIC: &[u8] = b"\x7fELF";
 
 /// `SHF_EXECINSTR` of the ELF specification.
@@ -28,7 +28,7 @@ pub(crate) enum ProgramError {
     Maps(#[from] ModelError),
 }
 
-/// A machine of bare instructions. Every one has to be valid, whether it is reached or not.
+/// A machine for bare instructions. All must be valid, whether they are reached or not.
 pub(crate) fn bare(bytes: &[u8]) -> Result<Machine, ProgramError> {
     let (slots, rest) = bytes.as_chunks::<{ Insn::SIZE }>();
     if !rest.is_empty() {
@@ -42,8 +42,8 @@ pub(crate) fn bare(bytes: &[u8]) -> Result<Machine, ProgramError> {
     Ok(Machine::of_insns(&insns)?)
 }
 
-/// A machine of an object that is linked as a loader would. Where the sections' names say nothing
-/// to the linker, and there is nothing to link, the one section with code is the program.
+/// A machine for an object, linked as a loader would. If the section names imply no program type,
+/// and there is nothing to link, the only section with code is the program.
 pub(crate) fn object(bytes: &[u8]) -> Result<Machine, ProgramError> {
     let plan = match link(bytes) {
         Ok(plan) => plan,
@@ -56,7 +56,7 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Machine, ProgramError> {
     Ok(Machine::new(&plan)?)
 }
 
-/// The code of an object with one section of code and without relocations in it.
+/// The code of an object with a single code section and without relocations in it.
 fn unlinked(bytes: &[u8]) -> Option<Result<Machine, ProgramError>> {
     let object = read(bytes).ok()?;
     let mut code = object

@@ -190,7 +190,7 @@ fn bad_objects_are_refused() {
 #[test]
 fn code_in_an_unknown_section_is_run_as_it_is() {
     let object = compile_elf(".prog main syscall\n r0 = r2\n exit\n").unwrap();
-    // The section's name is of no type now, and as long as it was.
+    // The section's name no longer implies a type, and has the same length.
     let at = object.windows(7).position(|name| name == b"syscall").expect("it is named");
     let mut object = object;
     object[at..at + 7].copy_from_slice(b"unknown");

@@ -1,5 +1,5 @@
-//! Programs with expected results in the form of the conformance runner's own tests, one file for
-//! each group of instructions of RFC 9669, run by the binary as the runner runs it.
+//! Programs with expected results in the format of the conformance runner's own tests, one file per
+//! instruction group of RFC 9669, run with the binary as the runner does.
 
 mod plugin;
 

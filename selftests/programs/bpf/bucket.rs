@@ -1,41 +1,41 @@
-//! Rate limits: strategies behind one trait decide on packets as they arrive, and keep their state.
+//! Rate limiting: stateful strategies behind one trait decide which packets may pass.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Packets of an input.
+/// Packets per input.
 const PACKETS: usize = 12;
 
 bpf::plain! {
-    /// Packets, and what became of them.
+    /// Packets and results.
     struct Io {
-        /// Time since the packet before.
+        /// Time since the previous packet.
         gaps: [u8; PACKETS],
-        /// Bytes of each, in units of 64.
+        /// Size of each packet, in units of 64 bytes.
         sizes: [u8; PACKETS],
-        /// Packets that were let through.
+        /// Packets that passed.
         passed: u64,
-        /// Which strategy; the low two bits count.
+        /// Selects the strategy; only the low two bits matter.
         strategy: u64,
-        /// The state of the strategies: level and time.
+        /// State of the strategies: level and time.
         level: u64,
-        /// Time of the packet at hand.
+        /// Arrival time of the current packet.
         now: u64,
     }
 }
 
-/// Decides whether a packet may pass, by the level and the time since the packet before.
+/// Decides whether a packet may pass, from the level and the time since the previous packet.
 trait Strategy {
-    /// The level before the first packet.
+    /// The initial level.
     fn start(&self) -> u64;
-    /// The level after this much time.
+    /// The level after a time gap.
     fn after(&self, level: u64, gap: u64) -> u64;
-    /// The level after a packet of this size; one above `u32::MAX` says that it may not pass.
+    /// The level after a packet of this size; above `u32::MAX` if it may not pass.
     fn take(&self, level: u64, size: u64) -> u64;
 }
 
 const REFUSED: u64 = 1 << 32;
 
-/// Tokens come in at a rate, up to a limit; a packet takes as many as it is long.
+/// Tokens arrive at a fixed rate, up to a limit; a packet takes as many as its size.
 struct TokenBucket {
     rate: u64,
     limit: u64,
@@ -52,7 +52,7 @@ impl Strategy for TokenBucket {
     }
 }
 
-/// Packets fill a bucket that leaks.
+/// Packets fill a leaky bucket.
 struct LeakyBucket {
     leak: u64,
     capacity: u64,
@@ -70,7 +70,7 @@ impl Strategy for LeakyBucket {
     }
 }
 
-/// So many packets in a row, then none until there is a pause.
+/// A fixed number of packets in a row, then none until there is a pause.
 struct Burst;
 impl Strategy for Burst {
     fn start(&self) -> u64 {

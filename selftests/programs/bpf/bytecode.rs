@@ -1,26 +1,26 @@
-//! An interpreter of a small stack machine: a `match` over its opcodes.
+//! An interpreter for a small stack machine: a `match` over its opcodes.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Bytes of code.
+/// Size of the code, in bytes.
 const CODE: usize = 32;
-/// Values on the stack.
+/// Size of the stack, in values.
 const DEPTH: usize = 8;
-/// Instructions that a run may take.
+/// Limit of executed instructions.
 const STEPS: u32 = 24;
 
 bpf::plain! {
-    /// A program of the machine, and what it did.
+    /// A program of the machine, and its results.
     struct Io {
         /// The code.
         code: [u8; CODE],
-        /// The stack: what it starts with, and what is left on it.
+        /// The stack: initial values in, final values out.
         stack: [u64; DEPTH],
         /// Index of the next byte of code.
         at: u64,
         /// Index of the top of the stack, which wraps around.
         top: u64,
-        /// What `OUT` wrote last.
+        /// Last value written by `OUT`.
         out: u64,
     }
 }

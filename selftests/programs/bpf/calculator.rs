@@ -1,16 +1,16 @@
-//! A calculator in reverse Polish notation: a table of operators, each a name and a function.
+//! A calculator for reverse Polish notation: a table of operators, each a name and a function.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Tokens of an expression.
+/// Tokens per expression.
 const TOKENS: usize = 16;
-/// Values on the stack.
+/// Size of the stack, in values.
 const DEPTH: usize = 8;
 
 bpf::plain! {
     /// An expression and its value.
     struct Io {
-        /// Tokens: digits push themselves, operators take two values, other bytes nothing.
+        /// Tokens: digits push their value, operators take two values, other bytes are ignored.
         tokens: [u8; TOKENS],
         /// The stack, which wraps around.
         stack: [u64; DEPTH],
@@ -19,7 +19,7 @@ bpf::plain! {
     }
 }
 
-/// What an operator makes of two values.
+/// Applies an operator to two values.
 type Operator = fn(u64, u64) -> u64;
 
 fn add(a: u64, b: u64) -> u64 {
@@ -47,7 +47,7 @@ fn nothing(a: u64, _: u64) -> u64 {
     a
 }
 
-/// The operators by the low three bits of their bytes: `*+-/` and `%`, `>`, `<`.
+/// The operators, by the low three bits of their bytes: `*+-/` and `%`, `>`, `<`.
 static OPERATORS: [Operator; 8] =
     [nothing, nothing, multiply, add, shift, subtract, maximum, divide];
 

@@ -1,26 +1,26 @@
-//! Chain calls: several packet programs of one interface run in order; what one returns decides
-//! which is next, through a table of functions. The last word is the interface's.
+//! Chained calls: packet programs with a common interface run in order; each result selects the
+//! next one through a table of functions. The result of the last one is the program's.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
 use bpf::{Packet, action};
 
-/// Programs that may follow each other.
+/// Limit of programs run for a packet.
 const LENGTH: u32 = 8;
-/// Results from here on name the next program; below are the actions of XDP.
+/// Results from here on select the next program; lower ones are XDP actions.
 const NEXT: u32 = 8;
 
 /// A program of the chain.
 type Program = fn(&Packet) -> u32;
 
-/// The programs, by their number.
+/// The programs by number.
 static PROGRAMS: [Program; 8] = [ethernet, firewall, rate, rewrite, balance, count, reflect, last];
 
 const fn next(program: u32) -> u32 {
     NEXT + program
 }
 
-/// Only IPv4 is looked at any further.
+/// Sends IPv4 on to `firewall`; everything else passes.
 fn ethernet(packet: &Packet) -> u32 {
     match packet.read::<u16>(12).map(u16::from_be) {
         Some(0x0800) => next(1),
@@ -30,7 +30,7 @@ fn ethernet(packet: &Packet) -> u32 {
     }
 }
 
-/// Refuses addresses in 10.0.0.0/8; ICMP is answered, and UDP counted.
+/// Drops packets from 10.0.0.0/8; reflects ICMP, counts UDP.
 fn firewall(packet: &Packet) -> u32 {
     let (Some(source), Some(protocol)) = (packet.read::<u32>(26), packet.read::<u8>(23)) else {
         return action::DROP;
@@ -43,7 +43,7 @@ fn firewall(packet: &Packet) -> u32 {
     }
 }
 
-/// Lets through one packet of four, by its identification.
+/// Sends one packet in four, by its identification, through `rewrite`.
 fn rate(packet: &Packet) -> u32 {
     match packet.read::<u16>(18) {
         Some(id) if id & 3 == 0 => next(3),
@@ -52,7 +52,7 @@ fn rate(packet: &Packet) -> u32 {
     }
 }
 
-/// Takes a hop off the time to live, and mends the checksum (RFC 1624).
+/// Decrements the time to live and updates the checksum (RFC 1624).
 fn rewrite(packet: &Packet) -> u32 {
     let (Some(ttl), Some(sum)) = (packet.read::<u8>(22), packet.read::<u16>(24)) else {
         return action::DROP;
@@ -67,7 +67,7 @@ fn rewrite(packet: &Packet) -> u32 {
     next(4)
 }
 
-/// Chooses one of two ways by the addresses.
+/// Selects one of two programs by the addresses.
 fn balance(packet: &Packet) -> u32 {
     match (packet.read::<u32>(26), packet.read::<u32>(30)) {
         (Some(from), Some(to)) if (from ^ to).count_ones() & 1 == 0 => next(6),
@@ -76,14 +76,14 @@ fn balance(packet: &Packet) -> u32 {
     }
 }
 
-/// Marks the packet as seen in the field for the type of service.
+/// Marks the packet in the type-of-service field.
 fn count(packet: &Packet) -> u32 {
     let seen = packet.read::<u8>(15).unwrap_or(0);
     packet.write(15, seen.wrapping_add(4));
     next(2)
 }
 
-/// Sends the packet back: exchanges the hardware addresses.
+/// Sends the packet back: swaps the hardware addresses.
 fn reflect(packet: &Packet) -> u32 {
     match packet.read::<[[u8; 6]; 2]>(0) {
         Some([to, from]) if packet.write(0, [from, to]) => action::TX,

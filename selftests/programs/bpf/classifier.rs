@@ -1,16 +1,16 @@
-//! A packet classifier: EtherType and protocol choose functions out of tables.
+//! A packet classifier: EtherType and protocol select functions from tables.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
 use bpf::{Packet, action};
 
-/// Looks at the network header: the offset of the next header, and in the low byte its protocol; 0
-/// where there is none.
+/// Parses the network header: the offset of the next header, and in the low byte its protocol; 0 if
+/// there is none.
 type Network = fn(&Packet) -> usize;
 /// Decides by the transport header.
 type Transport = fn(&Packet, usize) -> u32;
 
-/// Hash of an EtherType: the types that are known have different ones.
+/// Hash of an EtherType, without collisions for the known types.
 const fn slot(ether_type: u16) -> usize {
     (ether_type as usize ^ ether_type as usize >> 4) & 7
 }
@@ -23,7 +23,7 @@ fn ipv4(packet: &Packet) -> usize {
     let (Some(first), Some(protocol)) = (packet.read::<u8>(14), packet.read::<u8>(23)) else {
         return 0;
     };
-    // Options follow the 20 bytes; a shorter header is no header.
+    // Options follow the 20 bytes; a shorter header is invalid.
     let words = first & 15;
     if first >> 4 != 4 || words < 5 { 0 } else { class(14 + 4 * words as usize, protocol) }
 }

@@ -1,9 +1,9 @@
-//! Checksums of frames: variants of CRC as numbers beside a function for a byte, and the sum of the
-//! Internet protocol (RFC 1071) among them.
+//! Checksums: CRC variants as numbers next to a function that processes a byte, and the Internet
+//! checksum (RFC 1071).
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Bytes of a message.
+/// Size of a message, in bytes.
 const MESSAGE: usize = 16;
 
 bpf::plain! {
@@ -11,27 +11,28 @@ bpf::plain! {
     struct Io {
         /// The message.
         message: [u8; MESSAGE],
-        /// Which checksum; the low two bits count.
+        /// Selects the checksum; only the low two bits matter.
         variant: u32,
         /// The checksum.
         checksum: u32,
     }
 }
 
-/// A checksum.
+/// A checksum algorithm.
 ///
-/// Of an index times 24 the verifier only knows that it is a multiple of 8, so that any field might be
-/// the pointer, and it refuses to read numbers. An index times 32 keeps the fields apart.
+/// Without stride tracking, the verifier only knows that an index times 24 is a multiple of 8, so
+/// any field might be the pointer, and it rejects reads of the numbers. An index times 32 keeps the
+/// fields apart.
 #[repr(align(32))]
 struct Variant {
-    /// Takes a byte into it.
+    /// Adds a byte to the checksum.
     step: fn(u32, u8, u32) -> u32,
     polynomial: u32,
     start: u32,
     invert: u32,
 }
 
-/// Low bits first, four bits at a time.
+/// LSB first, four bits at a time.
 fn reflected(mut crc: u32, byte: u8, polynomial: u32) -> u32 {
     crc ^= u32::from(byte);
     for _ in 0..8 {
@@ -40,7 +41,7 @@ fn reflected(mut crc: u32, byte: u8, polynomial: u32) -> u32 {
     crc
 }
 
-/// High bits first, in the upper half.
+/// MSB first, in the upper half.
 fn straight(mut crc: u32, byte: u8, polynomial: u32) -> u32 {
     crc ^= u32::from(byte) << 24;
     for _ in 0..8 {
@@ -49,7 +50,7 @@ fn straight(mut crc: u32, byte: u8, polynomial: u32) -> u32 {
     crc
 }
 
-/// The sum in ones' complement.
+/// Ones' complement sum.
 fn internet(sum: u32, byte: u8, _: u32) -> u32 {
     let sum = (sum << 8 | sum >> 8 & 0xff) & 0xffff;
     let sum = sum + u32::from(byte);

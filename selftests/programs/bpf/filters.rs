@@ -1,32 +1,32 @@
-//! Trait objects behind a chain of filters: each sees what the one before let through.
+//! A chain of filters as trait objects: each gets the values that passed the previous one.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Values that go through the chain.
+/// Values per input.
 const COUNT: usize = 6;
-/// Filters of the chain.
+/// Filters in the chain.
 const LENGTH: usize = 3;
 
 bpf::plain! {
-    /// What goes in, and what comes out.
+    /// Input and results.
     struct Io {
-        /// The values; what is filtered out becomes 0.
+        /// The values; filtered ones become 0.
         values: [u64; COUNT],
-        /// Which filters; the low two bits of each count.
+        /// Selects the filters; only the low two bits of each matter.
         chain: [u8; LENGTH],
-        /// What the filters of the kinds have to know.
+        /// Parameters of the filters.
         limits: [u8; 5],
-        /// Values that came through.
+        /// Values that passed.
         passed: u64,
     }
 }
 
-/// A link of the chain.
+/// A filter of the chain.
 trait Filter {
-    /// The value as it goes on; 0 if it does not. (An `Option` would be two registers, and functions
-    /// of BPF return one.)
+    /// The resulting value; 0 if filtered. (An `Option` would need two registers, and BPF functions
+    /// return one.)
     fn apply(&self, value: u64) -> u64;
-    /// What the filter costs.
+    /// The cost of the filter.
     fn cost(&self) -> u64 {
         1
     }

@@ -1,18 +1,18 @@
-//! Threaded code: a program is a list of words, each a function that knows the machine.
+//! Threaded code: a program is a list of words, each a function of the machine.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Words of a program.
+/// Words per program.
 const WORDS: usize = 16;
-/// Cells of the data stack.
+/// Cells in the data stack.
 const CELLS: usize = 8;
-/// Words that are executed at most.
+/// Limit of executed words.
 const STEPS: u32 = 24;
 
 bpf::plain! {
     /// The machine.
     struct Machine {
-        /// The program; the low four bits of each word count.
+        /// The program; only the low four bits of each word matter.
         program: [u8; WORDS],
         /// The data stack, which wraps around.
         cells: [u64; CELLS],
@@ -20,7 +20,7 @@ bpf::plain! {
         top: u64,
         /// Index of the next word.
         next: u64,
-        /// What `emit` printed.
+        /// Last value printed by `emit`.
         printed: u64,
     }
 }
@@ -39,7 +39,7 @@ impl Machine {
     }
 }
 
-/// Executes a word; whether to go on.
+/// Executes a word; returns whether to continue.
 type Word = fn(&mut Machine) -> bool;
 
 fn bye(_: &mut Machine) -> bool {

@@ -2,7 +2,7 @@
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Bytes of a key.
+/// Size of a key, in bytes.
 const KEY: usize = 24;
 
 bpf::plain! {
@@ -10,14 +10,14 @@ bpf::plain! {
     struct Io {
         /// The key.
         key: [u8; KEY],
-        /// Which method; the low two bits count.
+        /// Selects the method; only the low two bits matter.
         method: u64,
         /// The hash.
         hash: u64,
     }
 }
 
-/// A way to hash.
+/// A hash method.
 struct Method {
     start: u64,
     step: fn(u64, u8) -> u64,

@@ -1,10 +1,10 @@
-//! A lexer: a `match` over the byte that a token starts with.
+//! A lexer: a `match` over the first byte of a token.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Bytes of text.
+/// Size of the text, in bytes.
 const TEXT: usize = 32;
-/// Tokens that are kept.
+/// Limit of recorded tokens.
 const TOKENS: usize = 16;
 
 bpf::plain! {
@@ -20,7 +20,7 @@ bpf::plain! {
         count: u64,
         /// The sum of all numbers in the text.
         sum: u64,
-        /// How deep brackets are open.
+        /// Nesting depth of brackets.
         depth: u64,
     }
 }
@@ -50,7 +50,7 @@ impl Io {
         self.count = count.wrapping_add(1);
     }
 
-    /// An operator of one byte, or of two where `=` follows.
+    /// An operator of one byte, or of two if `=` follows.
     fn maybe_equals(&mut self, alone: u8) {
         if self.peek() == b'=' {
             self.advance();
@@ -103,9 +103,9 @@ impl Io {
     }
 }
 
-/// Everything was a token.
+/// The whole text was tokenised.
 const DONE: u32 = 0;
-/// There was a byte that starts no token.
+/// A byte does not start any token.
 const ILLEGAL: u32 = 1;
 /// Brackets do not match.
 const UNBALANCED: u32 = 2;

@@ -1,32 +1,32 @@
-//! A linked list in an array: entries are inserted where a comparator says, then a visitor goes
-//! through them. Both are functions.
+//! A linked list in an array: a comparator determines where entries are inserted, then a visitor
+//! traverses them. Both are functions.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Entries.
+/// Number of entries.
 const COUNT: usize = 8;
-/// The end of the list: a link that is no index.
+/// End of the list: a link that is not an index.
 const END: u8 = COUNT as u8;
 
 bpf::plain! {
     /// A list.
     struct Io {
-        /// What the entries hold.
+        /// Values of the entries.
         values: [u32; COUNT],
-        /// Index of the entry behind each.
+        /// Index of each entry's successor.
         next: [u8; COUNT],
         /// Index of the first entry.
         head: u64,
-        /// Which comparator and visitor.
+        /// Selects comparator and visitor.
         choice: u64,
-        /// What the visitor made of the entries.
+        /// Result of the visitor.
         result: u64,
     }
 }
 
-/// Whether an entry belongs in front of another one.
+/// Whether one entry belongs before another.
 type Comparator = fn(u32, u32) -> bool;
-/// Takes a value into a result.
+/// Combines a value with a result.
 type Visitor = fn(u64, u32) -> u64;
 
 fn smaller(a: u32, b: u32) -> bool {
@@ -58,7 +58,7 @@ fn maximum(so_far: u64, value: u32) -> u64 {
 static COMPARATORS: [Comparator; 4] = [smaller, larger, even_first, last];
 static VISITORS: [Visitor; 4] = [sum, digest, count_odd, maximum];
 
-/// Puts an entry in front of the first one that it belongs in front of.
+/// Inserts an entry before the first one that it belongs before.
 #[inline(never)]
 fn insert(io: &mut Io, entry: usize, is_before: Comparator) {
     let value = io.values[entry % COUNT];
@@ -83,7 +83,7 @@ fn insert(io: &mut Io, entry: usize, is_before: Comparator) {
     }
 }
 
-/// Shows each entry to a visitor.
+/// Passes each entry to a visitor.
 #[inline(never)]
 fn visit(io: &mut Io, visitor: Visitor) {
     let mut link = io.head;

@@ -2,15 +2,15 @@
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Events of an input.
+/// Events per input.
 const EVENTS: usize = 20;
 
 bpf::plain! {
     /// A connection.
     struct Io {
-        /// What happens, in order; the low four bits count.
+        /// The events, in order; only the low four bits matter.
         events: [u8; EVENTS],
-        /// Events that the state did not allow.
+        /// Events not allowed in the state.
         refused: u32,
         /// Segments sent.
         sent: u64,
@@ -40,7 +40,7 @@ const FIN: u64 = 5;
 const CLOSE: u64 = 6;
 const TIMEOUT: u64 = 7;
 
-/// The number of a state and an event together.
+/// Combines state and event into one number.
 const fn on(state: u64, event: u64) -> u64 {
     state << 3 | event
 }

@@ -1,26 +1,26 @@
-//! An event loop: handlers react to events and post others; which handler an event has can change.
+//! An event loop: handlers react to events and post others; handlers of events can be replaced.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Places in the queue.
+/// Size of the queue.
 const QUEUE: usize = 16;
-/// Events that are handled at most.
+/// Limit of handled events.
 const STEPS: u32 = 16;
 
 bpf::plain! {
     /// The loop.
     struct Reactor {
-        /// Events that wait.
+        /// Queued events.
         queue: [u8; QUEUE],
-        /// Number of the handler of each kind of event.
+        /// Handler of each kind of event, by number.
         handlers: [u8; 4],
-        /// Events that were handled.
+        /// Handled events.
         handled: u32,
-        /// Where the next event is taken from.
+        /// Index of the next event to take.
         head: u64,
-        /// Where the next event is put.
+        /// Index of the next free place.
         tail: u64,
-        /// What the handlers add up.
+        /// Sum computed by the handlers.
         total: u64,
     }
 }
@@ -33,7 +33,7 @@ impl Reactor {
     }
 }
 
-/// Reacts to an event.
+/// Handles an event.
 type Handler = fn(&mut Reactor, u8);
 
 fn ignore(_: &mut Reactor, _: u8) {}

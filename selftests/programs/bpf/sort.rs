@@ -1,16 +1,16 @@
-//! Insertion sort with a comparator that is passed as a function.
+//! Insertion sort with a comparator passed as a function.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Numbers to sort.
+/// Number of elements.
 const COUNT: usize = 8;
 
 bpf::plain! {
-    /// What to sort, and how.
+    /// Input and results.
     struct Io {
         /// The numbers.
         numbers: [u64; COUNT],
-        /// Which order; the low two bits count.
+        /// Selects the order; only the low two bits matter.
         order: u64,
         /// Comparisons that found a pair in the wrong order.
         swaps: u64,
@@ -36,7 +36,7 @@ fn by_low_byte(a: u64, b: u64) -> bool {
     a as u8 > b as u8
 }
 
-/// Lets each number sink to its place. Comparing neighbours keeps equal ones in their order.
+/// Sinks each number to its place. Comparing neighbours makes the sort stable.
 #[inline(never)]
 fn sort(io: &mut Io, is_wrong: Comparator) {
     for end in 1..COUNT {

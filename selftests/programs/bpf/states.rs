@@ -1,26 +1,26 @@
-//! The state pattern: each state is a function that reads a byte and names the next state. The states
-//! recognise numbers in decimal, hexadecimal and with an exponent.
+//! The state pattern: each state is a function that reads a byte and returns the next state. The
+//! states recognise numbers in decimal, hexadecimal and with an exponent.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Bytes of text.
+/// Size of the text, in bytes.
 const TEXT: usize = 16;
 
 bpf::plain! {
-    /// A text and what is in it.
+    /// A text and the numbers in it.
     struct Io {
         /// The text.
         text: [u8; TEXT],
-        /// Numbers that are complete.
+        /// Completed numbers.
         numbers: u64,
-        /// The digits of the number at hand.
+        /// The current number.
         value: u64,
-        /// The sum of the complete numbers.
+        /// Sum of the completed numbers.
         sum: u64,
     }
 }
 
-/// A state: takes a byte, gives the next state.
+/// A state: takes a byte, returns the next state.
 #[derive(Clone, Copy)]
 struct State(fn(&mut Io, u8) -> State);
 

@@ -1,27 +1,27 @@
-//! Options of a TCP header: a table of handlers by the option's kind (RFC 9293, section 3.2; RFC 7323;
-//! RFC 2018).
+//! TCP header options: a table of handlers by option kind (RFC 9293, section 3.2; RFC 7323; RFC
+//! 2018).
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
-/// Bytes of options: a header has 40 at most.
+/// Size of the options, in bytes; a header has at most 40.
 const OPTIONS: usize = 32;
-/// Options that are looked at.
+/// Limit of processed options.
 const COUNT: u32 = 12;
 
 bpf::plain! {
-    /// Options, and what they say.
+    /// Options and results.
     struct Io {
         /// The options.
         bytes: [u8; OPTIONS],
-        /// Index of the next one.
+        /// Index of the next option.
         at: u64,
-        /// The largest segment.
+        /// Maximum segment size.
         segment: u32,
-        /// By how many bits windows are shifted.
+        /// Window scale, in bits.
         scale: u32,
-        /// The time stamp.
+        /// Time stamp.
         stamp: u64,
-        /// Options of each kind, by the low three bits of the kind.
+        /// Number of options by the low three bits of their kind.
         counts: [u64; 8],
     }
 }
@@ -33,7 +33,7 @@ impl Io {
     }
 }
 
-/// Looks at an option of a length; whether it is well-formed.
+/// Handles an option of a given length; returns whether it is well-formed.
 type Handler = fn(&mut Io, u8) -> bool;
 
 fn segment_size(io: &mut Io, length: u8) -> bool {

@@ -1,5 +1,5 @@
-//! The crate that each `no_std` crate is linked with. There is nothing in it: what the compiler would
-//! call out of line, BPF programs cannot call.
+//! The crate that every `no_std` crate is linked with. It is empty: BPF programs cannot call the
+//! compiler's out-of-line functions.
 
 #![no_core]
 #![feature(no_core, compiler_builtins)]

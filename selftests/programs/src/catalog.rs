@@ -1,14 +1,14 @@
-//! The programs: their names, what they show, their inputs, and how they run on the host.
+//! The programs: names, descriptions, inputs, and how to run them on the host.
 
 use crate::inputs;
 use crate::random::Random;
 
-/// An opcode that a program's object has to contain.
+/// An opcode that a program's object must contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
-    /// `gotox`, which a `match` becomes.
+    /// `gotox`, generated for a `match`.
     Gotox,
-    /// `callx`, which a call of a function pointer or of a trait object's method becomes.
+    /// `callx`, generated for a call of a function pointer or of a trait object's method.
     Callx,
 }
 
@@ -17,18 +17,18 @@ pub enum Opcode {
 pub struct Program {
     /// Name of its file in `bpf/`, without the extension.
     pub name: &'static str,
-    /// One line: what it is and what becomes an indirect branch in it.
+    /// One line: what it is and what becomes an indirect branch.
     pub about: &'static str,
-    /// What its object has to contain.
+    /// Opcodes that its object must contain.
     pub opcodes: &'static [Opcode],
-    /// Bytes of its context; 0 for programs that get a packet.
+    /// Size of its context in bytes; 0 for packet programs.
     context: usize,
-    /// Fills the context and gives the packet.
+    /// Fills the context and returns the packet.
     input: fn(&mut Random, &mut [u8]) -> Vec<u8>,
     native: fn(&mut [u8], &mut [u8]) -> u32,
 }
 
-/// Context and packet of a run.
+/// Context and packet for a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     /// Bytes of the context; empty for packet programs.
@@ -37,7 +37,7 @@ pub struct Input {
     pub packet: Vec<u8>,
 }
 
-/// What a run gave on the host.
+/// Result of a run on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
     /// The return value.
@@ -49,7 +49,7 @@ pub struct Ran {
 }
 
 impl Program {
-    /// The input with a number: always the same.
+    /// The input with a number, deterministic.
     pub fn input(&self, number: u64) -> Input {
         let mut random = Random::new(self.name, number);
         let mut context = vec![0; self.context];
@@ -65,7 +65,7 @@ impl Program {
     }
 }
 
-/// The list of the programs, from the modules of the same names.
+/// Builds the list of programs from the modules of the same names.
 macro_rules! programs {
     ($($name:ident($input:ident, $($opcode:ident)*): $about:literal;)*) => {
         const PROGRAMS: &[Program] = &[
@@ -105,7 +105,7 @@ pub fn programs() -> &'static [Program] {
     PROGRAMS
 }
 
-/// The program of a name.
+/// The program with this name.
 pub fn find(name: &str) -> Option<&'static Program> {
     PROGRAMS.iter().find(|program| program.name == name)
 }

@@ -1,5 +1,5 @@
-//! Compiles the programs for BPF: the small `core` and the crate `bpf` first, then each program with
-//! them, only what has changed.
+//! Compiles the programs for BPF: first the small `core` and the crate `bpf`, then the programs;
+//! only what has changed.
 
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::OsString;
@@ -13,17 +13,17 @@ use thiserror::Error;
 
 use crate::catalog::{Program, programs};
 
-/// Why a program has no object.
+/// Why a program cannot be built.
 #[derive(Debug, Error)]
 pub enum BuildError {
     /// A file cannot be read or written.
     #[error("failed to {what} {}: {source}", path.display())]
     File {
-        /// What was being done.
+        /// The operation.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error.
         source: io::Error,
     },
     /// rustc cannot be started.
@@ -31,34 +31,34 @@ pub enum BuildError {
     Start {
         /// The command.
         command: String,
-        /// What went wrong.
+        /// The error.
         source: io::Error,
     },
-    /// rustc refuses the source.
+    /// rustc rejects the source.
     #[error("failed to compile {name} for BPF: {command}\n{messages}")]
     Rejected {
         /// The crate.
         name: String,
         /// The command.
         command: String,
-        /// What rustc said.
+        /// rustc's output.
         messages: String,
     },
 }
 
-/// What came of building a program.
+/// Result of building a program.
 #[derive(Clone, Debug)]
 pub struct Built {
     /// The program.
     pub program: &'static Program,
     /// Its object.
     pub object: PathBuf,
-    /// Whether it was compiled; otherwise nothing had changed.
+    /// Whether it was compiled; otherwise it was up to date.
     pub compiled: bool,
 }
 
-/// What all crates are compiled with. Symbols of the scheme `v0` are identifiers, as the names of
-/// functions in BTF have to be. `-Z` options and `no_core` are unstable.
+/// Flags for all crates. Symbols of the `v0` scheme are identifiers, as BTF requires for function
+/// names. `-Z` options and `no_core` are unstable.
 const FLAGS: [&str; 13] = [
     "-Zunstable-options",
     "--edition=2024",
@@ -71,7 +71,7 @@ const FLAGS: [&str; 13] = [
     "-Csymbol-mangling-version=v0",
     "-Cforce-unwind-tables=no",
     "--crate-type=rlib",
-    // A table of pointers to data has no place in a program: data can point to functions alone.
+    // Tables of pointers to data are not supported: data can only point to functions.
     "-Cllvm-args=-switch-to-lookup=0",
     "-Dwarnings",
 ];
@@ -91,7 +91,7 @@ fn output() -> PathBuf {
 ///
 /// # Errors
 ///
-/// If rustc is missing or refuses the source, or a file cannot be read or written.
+/// If rustc is missing or rejects the source, or a file cannot be read or written.
 pub fn object(program: &'static Program) -> Result<Vec<u8>, BuildError> {
     let built = Builder::new()?.program(program)?;
     fs::read(&built.object).map_err(file("read", &built.object))
@@ -107,10 +107,10 @@ pub fn build() -> Result<Vec<Built>, BuildError> {
     programs().iter().map(|program| builder.program(program)).collect()
 }
 
-/// The crates that programs need, compiled. Holds the lock of the folder.
+/// The compiled crates that programs need. Holds the lock of the folder.
 struct Builder {
     dir: PathBuf,
-    /// What the crates were compiled from.
+    /// Digest of everything that the crates were compiled from.
     key: u64,
     _lock: File,
 }
@@ -175,8 +175,8 @@ impl Builder {
         let mut command = Command::new(compiler());
         command
             .current_dir(sources())
-            // `no_core` and a target of one's own are unstable; this is what lets the pinned stable
-            // compiler take them.
+            // `no_core` and custom targets are unstable; this makes the pinned stable compiler
+            // accept them.
             .env("RUSTC_BOOTSTRAP", "1")
             .args(FLAGS)
             .arg("--target=support/target.json")
@@ -214,7 +214,7 @@ impl Builder {
         }
     }
 
-    /// Written last: a build that was interrupted leaves no key that fits.
+    /// Written last, so that an interrupted build is redone.
     fn record(&self, name: &str, key: u64) -> Result<(), BuildError> {
         let path = self.dir.join(format!("{name}.key"));
         fs::write(&path, format!("{key:016x}")).map_err(file("write", &path))
@@ -226,7 +226,7 @@ fn compiler() -> OsString {
     std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
 }
 
-/// What the compiler says of itself.
+/// The compiler's version.
 fn version() -> Result<String, BuildError> {
     let mut command = Command::new(compiler());
     command.current_dir(sources()).arg("-vV");

@@ -1,14 +1,14 @@
-//! Inputs of the programs: mostly sensible, so that they get far, and wrong now and then.
+//! Inputs of the programs: mostly valid, so that they get far, and sometimes invalid.
 
 use crate::random::Random;
 
-/// Any bytes: the context is filled with them.
+/// Fills the context with arbitrary bytes.
 pub(crate) fn bytes(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
     random.fill(context);
     Vec::new()
 }
 
-/// Code of the machine of `bytecode`: few opcodes that it does not know.
+/// Code for `bytecode`, with few unknown opcodes.
 pub(crate) fn bytecode(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
     random.fill(context);
     for byte in context.iter_mut().take(32) {
@@ -19,7 +19,7 @@ pub(crate) fn bytecode(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
     Vec::new()
 }
 
-/// A text of 32 bytes at the start of the context, of bytes that a program knows.
+/// A text of 32 bytes from an alphabet, at the start of the context.
 fn text(random: &mut Random, context: &mut [u8], alphabet: &[u8]) -> Vec<u8> {
     random.fill(context);
     for byte in context.iter_mut().take(32) {
@@ -50,7 +50,7 @@ pub(crate) fn numbers(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
     text(random, context, b"0x0x12345678e9af zq  ")
 }
 
-/// A program for `forth` that does not end at once.
+/// A program for `forth` that does not end immediately.
 pub(crate) fn words(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
     random.fill(context);
     for byte in context.iter_mut().take(16) {
@@ -61,7 +61,7 @@ pub(crate) fn words(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
     Vec::new()
 }
 
-/// Options of TCP for `tlv`, some of them malformed.
+/// TCP options for `tlv`, some of them malformed.
 pub(crate) fn options(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
     random.fill(context);
     let mut list = Vec::new();
@@ -84,7 +84,7 @@ pub(crate) fn options(random: &mut Random, context: &mut [u8]) -> Vec<u8> {
     Vec::new()
 }
 
-/// An Ethernet frame with IPv4, IPv6, ARP or something else in it, sometimes cut short.
+/// An Ethernet frame with IPv4, IPv6, ARP or something else, sometimes truncated.
 pub(crate) fn packet(random: &mut Random, _: &mut [u8]) -> Vec<u8> {
     let mut frame = vec![0; 64 + random.below(32)];
     random.fill(&mut frame);

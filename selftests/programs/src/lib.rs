@@ -1,7 +1,7 @@
-//! BPF programs in Rust, each in two forms: an object that rustc made for BPF, and the same source
-//! compiled for the host, which says what the program has to give.
+//! BPF programs in Rust, each in two forms: an object compiled by rustc for BPF, and the same
+//! source compiled for the host, whose results the object must reproduce.
 //!
-//! The programs are in `bpf/`, a file each. For BPF they are crates of their own, with the small
+//! The programs are in `bpf/`, one file each. For BPF they are separate crates, with the small
 //! `core` in `core/` and the crate `bpf` in `support/`; for the host they are modules here.
 
 #![expect(unsafe_code, reason = "the programs follow pointers that the verifier checks")]

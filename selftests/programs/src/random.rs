@@ -1,11 +1,11 @@
-//! Numbers that look random and are the same in each run.
+//! Deterministic pseudorandom numbers.
 
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Numbers that depend on a name and a number alone.
+    /// Numbers that depend only on a name and a number.
     pub(crate) fn new(name: &str, number: u64) -> Self {
         let seed = name.bytes().fold(number, |seed, byte| {
             seed.rotate_left(8).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(byte)
@@ -22,7 +22,7 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number below `end`; 0 if that is 0.
+    /// A number below `end`; 0 if `end` is 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         self.next() as usize % end.max(1)
     }

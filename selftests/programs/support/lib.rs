@@ -1,6 +1,6 @@
-//! What the programs share, compiled for BPF and for the host: contexts, packets, entries.
+//! Code shared by the programs, compiled for BPF and for the host: contexts, packets, entries.
 //!
-//! The programs know it as the crate `bpf`. On the host it is a part of `bpf-programs`.
+//! The programs use it as the crate `bpf`. On the host it is part of `bpf-programs`.
 
 #![cfg_attr(target_arch = "bpf", no_std, feature(asm_experimental_arch))]
 #![cfg_attr(not(target_arch = "bpf"), expect(unsafe_code, reason = "contexts are bytes"))]
@@ -9,7 +9,7 @@
 ///
 /// # Safety
 ///
-/// That is so, and their alignment is 8 at most.
+/// The type must satisfy this, and have an alignment of at most 8.
 pub unsafe trait Plain: Copy {}
 
 macro_rules! plain {
@@ -19,10 +19,10 @@ macro_rules! plain {
     };
 }
 plain!(u8 u16 u32 u64 i8 i16 i32 i64);
-// SAFETY: elements lie side by side.
+// SAFETY: elements are contiguous.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
-/// Declares a struct of plain fields, as it lies in a context or in a packet.
+/// Declares a struct of plain fields, for a context or a packet.
 #[macro_export]
 macro_rules! plain {
     ($(#[$meta:meta])* struct $name:ident { $($(#[$of:meta])* $field:ident: $type:ty,)* }) => {
@@ -35,7 +35,7 @@ macro_rules! plain {
             const fn is_plain<T: $crate::Plain>() -> usize {
                 size_of::<T>()
             }
-            // An array of a negative length where there is padding.
+            // An array of negative length if there is padding.
             let _: [(); 0] = [(); size_of::<$name>() - (0 $(+ is_plain::<$type>())*)];
         };
         // SAFETY: plain fields without padding, as was just checked.
@@ -43,25 +43,25 @@ macro_rules! plain {
     };
 }
 
-/// Whether a loop may go on: always, but the verifier does not know (`may_goto`).
+/// Whether a loop may continue: always, but the verifier does not know this (`may_goto`).
 ///
-/// Where the program asks, the verifier keeps a state, and it prunes a path that comes there with
-/// nothing new. In a loop that has many ways through, and goes on without asking, it would follow
-/// each sequence of them.
+/// The verifier keeps a state at this point, and prunes paths that reach it with nothing new. In a
+/// loop with many paths and without this call, it would explore every combination of them.
 #[inline(always)]
 pub fn can_loop() -> bool {
     #[cfg(target_arch = "bpf")]
-    // SAFETY: it goes on behind or at the label, and touches no register.
+    // SAFETY: it continues after or at the label, and changes no register.
     unsafe {
         core::arch::asm!("may_goto {}", label { return false }, options(nostack));
     }
     true
 }
 
-/// Reads a place anew, whatever the program has in registers.
+/// Reads a value from memory again, whatever the program has in registers.
 ///
-/// The verifier follows every path with the numbers that it knows, and it knows none of the context.
-/// A loop whose state lies there and is read like this looks the same to it in each round.
+/// The verifier follows every path with the numbers it knows, and it knows nothing about the
+/// contents of the context. A loop that keeps its state there and reads it this way looks the same
+/// to the verifier in each iteration.
 #[inline(always)]
 pub fn fresh<T: Plain>(place: &T) -> T {
     // SAFETY: a reference is valid for reads.
@@ -85,7 +85,7 @@ macro_rules! syscall {
         pub(crate) fn native(bytes: &mut [u8], _packet: &mut [u8]) -> u32 {
             $crate::with_context::<$context>(bytes, $run)
         }
-        /// Bytes of the context.
+        /// Size of the context in bytes.
         #[cfg(not(target_arch = "bpf"))]
         pub(crate) const CONTEXT: usize = size_of::<$context>();
     };
@@ -108,21 +108,21 @@ macro_rules! xdp {
         pub(crate) fn native(_context: &mut [u8], packet: &mut [u8]) -> u32 {
             $run($crate::Packet::of(packet))
         }
-        /// Bytes of the context: it is the kernel's to fill.
+        /// Size of the context in bytes: the kernel fills it.
         #[cfg(not(target_arch = "bpf"))]
         pub(crate) const CONTEXT: usize = 0;
     };
 }
 
-/// What an XDP program says of a packet (`enum xdp_action` of `include/uapi/linux/bpf.h`).
+/// Result of an XDP program (`enum xdp_action` of `include/uapi/linux/bpf.h`).
 pub mod action {
-    /// The program went wrong.
+    /// The program failed.
     pub const ABORTED: u32 = 0;
-    /// It is dropped.
+    /// Drop the packet.
     pub const DROP: u32 = 1;
-    /// It goes on to the network stack.
+    /// Pass it to the network stack.
     pub const PASS: u32 = 2;
-    /// It goes back where it came from.
+    /// Send it back out of the same interface.
     pub const TX: u32 = 3;
 }
 
@@ -143,7 +143,7 @@ impl XdpMd {
     }
 }
 
-/// A packet: every access is checked against its end, as the verifier demands.
+/// A packet: every access is checked against its end, as the verifier requires.
 #[derive(Clone, Copy)]
 pub struct Packet {
     start: *mut u8,
@@ -151,25 +151,25 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// The value at an offset, if the packet has all its bytes.
+    /// The value at an offset, if it is inside the packet.
     #[inline(always)]
     pub fn read<T: Plain>(&self, offset: usize) -> Option<T> {
         let at = self.start.wrapping_add(offset);
         if at.wrapping_add(size_of::<T>()) > self.end {
             return None;
         }
-        // SAFETY: the bytes lie in the packet, and any bytes are a `T`.
+        // SAFETY: the bytes are in the packet, and any bytes are a `T`.
         Some(unsafe { at.cast::<T>().read_unaligned() })
     }
 
-    /// Writes a value at an offset; false where the packet has not all its bytes.
+    /// Writes a value at an offset; returns false if it is not inside the packet.
     #[inline(always)]
     pub fn write<T: Plain>(&self, offset: usize, value: T) -> bool {
         let at = self.start.wrapping_add(offset);
         if at.wrapping_add(size_of::<T>()) > self.end {
             return false;
         }
-        // SAFETY: the bytes lie in the packet.
+        // SAFETY: the bytes are in the packet.
         unsafe { at.cast::<T>().write_unaligned(value) };
         true
     }
@@ -180,20 +180,21 @@ mod host {
     use super::{Packet, Plain};
 
     impl Packet {
-        /// The packet in these bytes, which it must not outlive.
+        /// A packet of these bytes, which it must not outlive.
         pub(crate) fn of(bytes: &mut [u8]) -> Self {
             let range = bytes.as_mut_ptr_range();
             Self { start: range.start, end: range.end }
         }
     }
 
-    /// Calls a program with a context of these bytes, which are written back; 0 where they are not
-    /// as many as the context has.
+    /// Calls a program with a context of these bytes, which are written back; returns 0 if their
+    /// number is not the context's size.
     pub(crate) fn with_context<T: Plain>(bytes: &mut [u8], run: impl FnOnce(&mut T) -> u32) -> u32 {
         if bytes.len() != size_of::<T>() {
             return 0;
         }
-        // SAFETY: as many bytes as a `T` has, any of which are one; alignment does not matter here.
+        // SAFETY: the size is that of a `T`, for which any bytes are valid; alignment does not
+        // matter here.
         let mut context = unsafe { bytes.as_ptr().cast::<T>().read_unaligned() };
         let result = run(&mut context);
         // SAFETY: as before; a plain type has no padding.

@@ -13,8 +13,8 @@ mod stack_arguments;
 
 use crate::{Case, Feature};
 
-/// The cases of the suite: what must work first, then what each static analysis has to know of
-/// indirect calls, then what must be refused, then what the base gets wrong.
+/// The cases of the suite: what must work, what each static analysis must know about indirect
+/// calls, what must be rejected, what the base gets wrong.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = accepted::cases();
     cases.extend(analyses::cases());

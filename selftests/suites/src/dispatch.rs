@@ -1,7 +1,7 @@
-//! Suite `dispatch`: loops that choose one of many functions in each round, through an indirect call,
-//! an indirect jump or comparisons.
+//! Suite `dispatch`: loops that select one of many functions in each iteration, through an indirect
+//! call, an indirect jump or comparisons.
 //!
-//! What matters is what they cost the verifier. [`program`] writes them for benches as well.
+//! Their point is the cost of verification. [`program`] also generates them for benchmarks.
 
 mod attacks_cost;
 mod machines;
@@ -11,61 +11,61 @@ use std::fmt::Write as _;
 use crate::builder::{accepts, ctx_u64s, errno, rejects};
 use crate::{Case, Feature};
 
-/// How a function is chosen.
+/// How a function is selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// One comparison after the other, with a direct call in each arm: what compilers emit where
-    /// there are no indirect jumps.
+    /// A sequence of comparisons, with a direct call in each arm: what compilers emit without
+    /// indirect jumps.
     Comparisons,
     /// `gotox`, with a direct call in each arm.
     Gotox,
-    /// `callx` of what is in a table.
+    /// `callx` of a table entry.
     Callx,
 }
 
-/// Where the number of the function comes from.
+/// Source of the function's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Index {
-    /// The context, loaded anew in each round.
+    /// The context, loaded again in each iteration.
     Context,
-    /// The context, loaded once in front of the loop.
+    /// The context, loaded once before the loop.
     Masked,
 }
 
-/// What becomes of a function's result.
+/// Use of a function's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sum {
-    /// It is dropped.
+    /// Ignored.
     Ignored,
-    /// It is added to a register.
+    /// Added to a register.
     Register,
-    /// It is added to a word on the stack.
+    /// Added to a word on the stack.
     Stack,
 }
 
-/// A loop of `rounds` rounds, each of which calls one of `functions` functions.
+/// A loop of `rounds` iterations, each of which calls one of `functions` functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dispatch {
-    /// How the function is chosen.
+    /// How the function is selected.
     pub kind: Kind,
-    /// How many there are.
+    /// Number of functions.
     pub functions: usize,
-    /// How often the loop is run.
+    /// Number of iterations.
     pub rounds: usize,
-    /// Where the number comes from.
+    /// Source of the number.
     pub index: Index,
-    /// What becomes of the result.
+    /// Use of the result.
     pub sum: Sum,
 }
 
 impl Dispatch {
-    /// The loop with the number from the context and the results dropped.
+    /// The loop with the number from the context and the results ignored.
     pub const fn new(kind: Kind, functions: usize, rounds: usize) -> Self {
         Self { kind, functions, rounds, index: Index::Context, sum: Sum::Ignored }
     }
 
-    /// What the program returns if the context selects the function `number`: function `k` returns
-    /// `k + 1`, and without a sum the program returns the number of rounds.
+    /// The program's result if the context selects the function `number`: function `k` returns `k +
+    /// 1`, and without a sum the program returns the number of iterations.
     pub const fn result(&self, number: usize) -> u32 {
         match self.sum {
             Sum::Ignored => self.rounds as u32,
@@ -74,7 +74,7 @@ impl Dispatch {
     }
 }
 
-/// The program in the assembler's notation. Its context begins with the function's number, which is
+/// The program in the assembler's notation. Its context starts with the function's number, which is
 /// taken modulo the number of functions.
 pub fn program(shape: Dispatch) -> String {
     let Dispatch { kind, functions, rounds, index, sum } = shape;
@@ -163,8 +163,8 @@ fn choice(kind: Kind, functions: usize) -> String {
     text + "join:\n"
 }
 
-/// A program of `count` blocks, each of which jumps through the one table of all of them; the third
-/// block that is run ends it.
+/// A program of `count` blocks, each of which jumps through a table shared by all; the third block
+/// executed ends it.
 pub fn many_jumps(count: usize) -> String {
     let mut text = "r6 = 0\ngoto b0\nout:\nr0 = r6\nexit\n".to_owned();
     for number in 0..count {

@@ -10,8 +10,8 @@ mod shape;
 
 use crate::{Case, Feature};
 
-/// The cases of the suite: what must work first, then what must be refused, then what
-/// the base gets wrong, and how its faults are mended.
+/// The cases of the suite: what must work, what must be rejected, what the base gets wrong, and how
+/// its bugs are fixed.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = accepted::cases();
     cases.extend(rejected::cases());

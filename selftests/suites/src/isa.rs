@@ -1,11 +1,11 @@
-//! Suite `isa`: arithmetic, jumps, calls, loads, stores, atomics and packet loads, with edge values in
-//! both operands, with operands of which the verifier knows something, and in every pairing of registers
-//! that a JIT may encode in a way of its own.
+//! Suite `isa`: arithmetic, jumps, calls, loads, stores, atomics and packet loads, with edge values
+//! in both operands, with operands that the verifier knows something about, and in every pairing of
+//! registers that a JIT may encode differently.
 //!
-//! The cases are generated. What has to come out is computed twice: by the model, and in plain Rust
-//! where the case is made (`Act::Holds`), so that an error which model and kernel share shows.
-//! The suite needs nothing of the series and runs on the base as well, but for `may_goto` (there
-//! the interpreter gets it wrong).
+//! The cases are generated. Expected results are computed twice: by the model, and in plain Rust
+//! where the case is generated (`Act::Holds`), so that an error shared by model and kernel shows.
+//! The suite needs nothing from the series and also runs on the base, except for `may_goto` (which
+//! the base's interpreter gets wrong).
 
 mod arithmetic;
 mod atomics;

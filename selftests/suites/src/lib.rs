@@ -1,7 +1,7 @@
 //! The test cases, grouped by what they exercise.
 //!
-//! A case is a program, in the assembler's notation or in Rust, its inputs, and what must come of them.
-//! [`all`] lists every case; [`builder`] has the words that cases are written in.
+//! A case is a program, in the assembler's notation or in Rust, with inputs and expected results.
+//! [`all`] lists every case; [`builder`] has the functions for writing cases.
 
 mod callx;
 pub mod dispatch;

@@ -1,7 +1,7 @@
-//! Suite `maps`: what the helpers of arrays, per-CPU arrays and hash maps do, and what they return.
+//! Suite `maps`: effects and results of the helpers for arrays, per-CPU arrays and hash maps.
 //!
-//! No case needs an indirect branch: the suite shows that the model's maps are the kernel's, which
-//! the other suites rely on.
+//! No case needs an indirect branch: the suite shows that the model's maps behave like the
+//! kernel's, which the other suites rely on.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s};
@@ -30,7 +30,7 @@ const UPDATE: &str = "
     call bpf_map_update_elem
 ";
 
-/// The element of the key at `r10 - 8` is updated with the value at `r10 - 24`; flags go into r4.
+/// Arguments to update the key at `r10 - 8` with the value at `r10 - 24`; flags go into r4.
 const ARGUMENTS: &str = "
     r1 = map M ll
     r2 = r10
@@ -39,12 +39,11 @@ const ARGUMENTS: &str = "
     r3 += -24
 ";
 
-/// The cases.
 pub(crate) fn cases() -> Vec<Case> {
     [arrays(), hashes(), elements()].concat()
 }
 
-/// A map of a type with keys of 4 and values of 8 bytes.
+/// A map of this type with keys of 4 and values of 8 bytes.
 fn map(map_type: &str, entries: u32) -> String {
     format!(".map M {map_type} key=4 value=8 entries={entries}\n")
 }
@@ -69,7 +68,7 @@ fn arrays() -> Vec<Case> {
         ([2, 9, 0], E2BIG),
         ([2, 9, 1], E2BIG),
         ([2, 9, 3], EINVAL),
-        // BPF_F_LOCK, of which there is none.
+        // BPF_F_LOCK, but the value has no lock.
         ([1, 9, 4], EINVAL),
         ([1, 9, 5], EEXIST),
         ([2, 9, 4], E2BIG),

@@ -1,5 +1,5 @@
-//! Suite `programs`: programs in Rust, compiled by rustc. What they have to give is what the same
-//! source gives on the host.
+//! Suite `programs`: programs in Rust, compiled by rustc. Expected results are those of the same
+//! source on the host.
 
 use bpf_programs::{Opcode, Program, Ran};
 

@@ -1,4 +1,4 @@
-//! Every case there is, in the order in which they are reported.
+//! All cases, in the order of reports.
 
 use bpf_case::Suite;
 
@@ -68,7 +68,7 @@ mod tests {
         for case in all() {
             assert!(!case.about.is_empty(), "{}: about", case.name);
             assert!(!case.about.contains('\n'), "{}: about is one line", case.name);
-            // The suites of what every kernel has need nothing.
+            // These suites test what every kernel supports, and need nothing.
             let general = ["isa/", "maps/"].iter().any(|suite| case.name.starts_with(suite));
             let either = case.name.starts_with("stack/");
             assert!(either || case.needs.is_empty() == general, "{}: needs", case.name);

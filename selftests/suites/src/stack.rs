@@ -1,4 +1,4 @@
-//! Suite `stack`: what a program takes of the kernel's stack, with the frames around its BPF stack.
+//! Suite `stack`: a program's use of the kernel stack, including the frames around its BPF stack.
 
 mod attacks;
 mod deep;
@@ -8,7 +8,7 @@ pub use deep::{Deep, deepest};
 
 use crate::Case;
 
-/// The cases of the suite: what is at the limit and past it, then what a generator makes.
+/// The cases of the suite: at the limit and past it, then generated ones.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = limits::cases();
     cases.extend(deep::cases());

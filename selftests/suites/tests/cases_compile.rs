@@ -1,4 +1,4 @@
-//! Every case is a program that the assembler takes and the linker makes a plan of.
+//! Every case can be assembled and linked.
 
 use bpf_object::LoadPlan;
 use bpf_suites::{Act, Case, Expect, RejectedAt};
@@ -6,7 +6,7 @@ use bpf_suites::{Act, Case, Expect, RejectedAt};
 /// `BPF_MAP_TYPE_ARRAY` (`include/uapi/linux/bpf.h`).
 const MAP_TYPE_ARRAY: u32 = 2;
 
-/// The plan of a case as the harness will use it, adjusted.
+/// The plan of a case as used by the harness, adjusted.
 fn plan(case: &Case) -> LoadPlan {
     case.plan().unwrap_or_else(|error| panic!("{} does not compile: {error}", case.name))
 }
@@ -43,8 +43,8 @@ fn rejections_name_steps_of_the_plan() {
 
 #[test]
 fn accepted_cases_have_the_inputs_of_their_program_type() {
-    /// `BPF_PROG_TYPE_SYSCALL` and `BPF_PROG_TYPE_RAW_TRACEPOINT`; the other types that the suites
-    /// use take packets.
+    /// `BPF_PROG_TYPE_SYSCALL` and `BPF_PROG_TYPE_RAW_TRACEPOINT`; the other types in the suites
+    /// take packets.
     const NO_PACKET: [u32; 2] = [31, 17];
     for case in bpf_suites::all() {
         let Expect::Accepted(runs) = &case.expect else { continue };
@@ -63,7 +63,8 @@ fn checks_name_maps_of_the_plan() {
         for check in &case.checks {
             let map = plan.maps.iter().find(|map| map.name == check.map);
             let Some(map) = map else { panic!("{}: no map {}", case.name, check.map) };
-            // What a map holds is judged where the map is read, and of other maps not all is.
+            // Contents of a map are checked where the map is read, and other maps are not read
+            // entirely.
             let array = map.map_type == MAP_TYPE_ARRAY && map.max_entries == 1;
             assert!(array || !matches!(check.act, Act::Holds(_)), "{}: {}", case.name, map.name);
         }

@@ -1,10 +1,10 @@
-//! The result that a case states is the result that the model computes.
+//! The result stated by a case equals the model's.
 
 use bpf_model::{Input, Machine};
 use bpf_object::LoadPlan;
 use bpf_suites::{Act, Case, Expect};
 
-/// Instructions that a run may take: a loop that only may_goto ends comes round 8 million times.
+/// Step limit of a run: a loop that only may_goto ends has 8 million iterations.
 const BUDGET: u64 = 64_000_000;
 
 #[test]
@@ -13,12 +13,12 @@ fn stated_results_are_the_models() {
     for case in bpf_suites::all() {
         let Expect::Accepted(runs) = &case.expect else { continue };
         let plan = case.plan().expect("cases compile");
-        // Maps keep their contents from run to run, as in the kernel.
+        // Maps keep their contents between runs, as in the kernel.
         let mut machine = Machine::new(&plan).expect("the model takes the plan");
         for run in runs {
             let input = Input { ctx: run.ctx.clone(), packet: run.packet.clone() };
             match machine.run(0, &input, BUDGET) {
-                // What is made of an address is the kernel's choice.
+                // Results computed from an address depend on the kernel.
                 Ok(outcome)
                     if !outcome.address_leaked
                         && outcome.r0 & 0xffff_ffff != u64::from(run.returns) =>
@@ -39,7 +39,7 @@ fn stated_results_are_the_models() {
                     {
                         wrong.push(format!("{}: packet {:x?}", case.name, outcome.packet));
                     }
-                    // Of these the judge would not compare anything with the model.
+                    // For these the judge would not compare anything with the model.
                     if case.name.starts_with("isa/")
                         && (outcome.address_leaked || outcome.may_goto_spent)
                     {
@@ -54,7 +54,7 @@ fn stated_results_are_the_models() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The maps whose words the case states and that hold others.
+/// The maps whose stated words differ.
 fn maps(case: &Case, plan: &LoadPlan, machine: &Machine) -> Vec<String> {
     let mut wrong = Vec::new();
     for check in &case.checks {

@@ -1,4 +1,4 @@
-//! The programs in Rust really have the opcodes that they are there for.
+//! The objects of the programs in Rust contain the opcodes that they are meant to.
 
 use bpf_programs::{Opcode, programs};
 use bpf_suites::Source;

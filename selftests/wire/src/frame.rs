@@ -1,4 +1,4 @@
-//! Records over a byte stream: how one message after another crosses the virtio-serial port.
+//! Framing of messages on a byte stream, the virtio-serial port.
 //!
 //! A record is a header of [`HEADER_LEN`] bytes, little-endian, and a payload in postcard's format:
 //!
@@ -9,24 +9,24 @@
 //! | 8..12 | sequence number, from 0 in each direction, no gaps |
 //! | 12..16 | CRC-32 (IEEE) of bytes 4..12 and of the payload |
 //!
-//! The stream is never resynchronised: virtio-serial neither loses nor alters bytes, so whatever
-//! is wrong means that the peer is not who it should be, and the machine has to go.
+//! The stream is never resynchronised: virtio-serial neither loses nor alters bytes, so any error
+//! means that the peer is broken, and the machine has to be stopped.
 
 use std::marker::PhantomData;
 
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-/// First four bytes of a record: `BPFi` as they cross the wire.
+/// First four bytes of a record: `BPFi` on the wire.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"BPFi");
 
-/// Bytes of a record before its payload.
+/// Size of the header, in bytes.
 pub const HEADER_LEN: usize = 16;
 
-/// Longest payload in bytes (64 MiB): far above a batch, far below the guest's memory.
+/// Longest payload in bytes (64 MiB): far above the size of a batch, far below the guest's memory.
 pub const MAX_PAYLOAD: usize = 64 << 20;
 
-/// One message as it came, with its place in the stream.
+/// One received message with its sequence number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<T> {
     /// Sequence number, from 0.
@@ -35,15 +35,15 @@ pub struct Record<T> {
     pub body: T,
 }
 
-/// Why a message could not become a record.
+/// Why a message could not be encoded.
 #[derive(Debug, Error)]
 pub enum EncodeError {
     /// Serialisation failed.
     #[error("failed to encode record {seq}: {source}")]
     Payload {
-        /// Sequence number that it was to have.
+        /// The record's sequence number.
         seq: u32,
-        /// postcard's reason.
+        /// postcard's error.
         source: postcard::Error,
     },
     /// The payload is longer than [`MAX_PAYLOAD`].
@@ -51,37 +51,37 @@ pub enum EncodeError {
         "failed to encode record {seq}: payload of {len} bytes is longer than {MAX_PAYLOAD}; split it"
     )]
     TooLong {
-        /// Sequence number that it was to have.
+        /// The record's sequence number.
         seq: u32,
-        /// Bytes of payload.
+        /// Size of the payload, in bytes.
         len: usize,
     },
 }
 
-/// Why the stream cannot be read any further.
+/// Why decoding stopped.
 ///
-/// `offset` counts bytes from the start of the stream and is where the offending record starts.
+/// `offset` is the start of the offending record, in bytes from the start of the stream.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
-    /// The bytes where a record should start do not start one.
+    /// No record starts here.
     #[error("no record at stream offset {offset}: magic {found:#010x}, expected {MAGIC:#010x}")]
     BadMagic {
         /// Start of the record.
         offset: u64,
-        /// What was there, little-endian; bytes that have not come yet are 0.
+        /// The bytes found, little-endian; missing bytes are 0.
         found: u32,
     },
-    /// The header announces more than [`MAX_PAYLOAD`].
+    /// The length in the header exceeds [`MAX_PAYLOAD`].
     #[error(
         "record at stream offset {offset} announces {len} bytes of payload, more than {MAX_PAYLOAD}"
     )]
     TooLong {
         /// Start of the record.
         offset: u64,
-        /// Announced length.
+        /// Length in the header.
         len: u32,
     },
-    /// Header or payload is not what was sent.
+    /// Header or payload is corrupt.
     #[error(
         "record at stream offset {offset} has CRC {found:#010x}, its header says {expected:#010x}"
     )]
@@ -90,20 +90,20 @@ pub enum DecodeError {
         offset: u64,
         /// CRC in the header.
         expected: u32,
-        /// CRC of what came.
+        /// CRC of the received bytes.
         found: u32,
     },
-    /// A record is missing or came twice.
+    /// A record is missing or duplicated.
     #[error("record at stream offset {offset} has sequence number {found}, expected {expected}")]
     OutOfOrder {
         /// Start of the record.
         offset: u64,
-        /// Number that should have come.
+        /// Expected number.
         expected: u32,
-        /// Number that came.
+        /// Received number.
         found: u32,
     },
-    /// The payload is intact but no such message; the peers disagree on the protocol.
+    /// The payload is intact but not a valid message; the peers disagree on the protocol.
     #[error(
         "record at stream offset {offset} holds no known message ({reason}); \
          host and agent were built from different sources"
@@ -111,12 +111,12 @@ pub enum DecodeError {
     BadPayload {
         /// Start of the record.
         offset: u64,
-        /// What the deserializer said.
+        /// The deserializer's error.
         reason: String,
     },
 }
 
-/// Makes one record of a message.
+/// Encodes a message as one record.
 ///
 /// # Errors
 ///
@@ -138,13 +138,13 @@ pub fn encode<T: Serialize>(seq: u32, body: &T) -> Result<Vec<u8>, EncodeError> 
     Ok(record)
 }
 
-/// Turns pieces of a byte stream back into messages. Does no I/O.
+/// Decodes messages from chunks of a byte stream. Does no I/O.
 ///
-/// The first error is final: [`Decoder::pop`] repeats it from then on.
+/// The first error is final: [`Decoder::pop`] returns it from then on.
 #[derive(Debug)]
 pub struct Decoder<T> {
     buffer: Vec<u8>,
-    /// Bytes at the front of `buffer` that were popped already.
+    /// Bytes at the front of `buffer` that were already popped.
     consumed: usize,
     /// Stream offset of `buffer[consumed]`.
     offset: u64,
@@ -173,12 +173,12 @@ impl<T: DeserializeOwned> Decoder<T> {
         Self::default()
     }
 
-    /// Adds bytes as they came, split anywhere. After an error they are dropped.
+    /// Adds received bytes, split anywhere. After an error they are dropped.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.failed.is_some() {
             return;
         }
-        // Moving the rest down only once half of the buffer is stale keeps this linear overall.
+        // Moving the rest only once half of the buffer is stale keeps this linear overall.
         if self.consumed > self.buffer.len() / 2 {
             self.buffer.drain(..self.consumed);
             self.consumed = 0;
@@ -186,12 +186,12 @@ impl<T: DeserializeOwned> Decoder<T> {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Takes the next record, `None` if it has not come whole yet.
+    /// Takes the next record, or `None` if it is incomplete.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] if the stream cannot be read any further. A bad magic is told by its first
-    /// wrong byte, without waiting for a whole header.
+    /// [`DecodeError`] if the stream is corrupt. A bad magic is detected at its first wrong byte,
+    /// without waiting for a whole header.
     pub fn pop(&mut self) -> Result<Option<Record<T>>, DecodeError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -205,13 +205,13 @@ impl<T: DeserializeOwned> Decoder<T> {
         popped
     }
 
-    /// Stream offset of the first byte that was not popped yet.
+    /// Stream offset of the first byte that was not popped.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Bytes that wait for the rest of their record.
+    /// Buffered bytes of an incomplete record.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.buffer.len() - self.consumed
@@ -265,7 +265,7 @@ fn words(header: &[u8; HEADER_LEN]) -> [u32; 4] {
     words
 }
 
-/// CRC over length, sequence number and payload: a record with a flipped bit anywhere is refused.
+/// CRC over length, sequence number and payload: any flipped bit in a record is detected.
 fn checksum(length_and_seq: &[u8], payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(length_and_seq);

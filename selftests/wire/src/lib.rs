@@ -1,4 +1,4 @@
-//! The messages between the host and the guest's agent, and the records that carry them.
+//! The messages between the host and the guest's agent, and their framing.
 
 mod frame;
 mod message;

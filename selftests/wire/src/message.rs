@@ -1,34 +1,34 @@
-//! The messages: steps of `bpf(2)` that the host asks for, and what the kernel answered.
+//! The messages: `bpf(2)` steps requested by the host, and the kernel's results.
 //!
-//! A batch is executed in order, in one go. Maps, BTF objects and programs that it creates are
-//! numbered from 0 in the order of their steps and are closed when the batch ends.
+//! A batch is executed in order, without interaction. The maps, BTF objects and programs that it
+//! creates are numbered from 0 in the order of their steps and are closed when the batch ends.
 
 use serde::{Deserialize, Serialize};
 
 use crate::mode::Mode;
 
-/// Bumped whenever a message changes shape; host and agent must agree on it.
+/// Bumped whenever a message changes; host and agent must agree on it.
 pub const PROTOCOL_VERSION: u32 = 6;
 
 /// Host to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// Execute a batch; answered by [`Response::Batch`]. Further requests may be sent before that: they
-    /// wait for their turn.
+    /// Execute a batch; answered by [`Response::Batch`]. Further requests may be sent before that
+    /// and are queued.
     Batch(Batch),
-    /// Load a kernel module and unload it again; answered by [`Response::Module`]. What the kernel
-    /// logs meanwhile comes before that, in any number of [`Response::Log`].
+    /// Load a kernel module and unload it again; answered by [`Response::Module`], after any number
+    /// of [`Response::Log`] with what the kernel logs meanwhile.
     LoadModule {
-        /// Name of the case, written to `/dev/kmsg` as that of a [`Batch`] is.
+        /// Name of the case, written to `/dev/kmsg` like that of a [`Batch`].
         name: String,
-        /// The module's file, whole.
+        /// The module file.
         #[serde(with = "serde_bytes")]
         image: Vec<u8>,
-        /// Parameters as `insmod` takes them.
+        /// Parameters, as for `insmod`.
         params: String,
         /// How to execute classic and extended BPF meanwhile.
         mode: Mode,
-        /// Capabilities (bit numbers of `linux/capability.h`) to do without while loading.
+        /// Capabilities (bit numbers of `linux/capability.h`) to drop while loading.
         #[serde(with = "serde_bytes")]
         without_caps: Vec<u8>,
     },
@@ -37,16 +37,16 @@ pub enum Request {
         /// Absolute path.
         path: String,
     },
-    /// Take the steps of some batches in a loop with nothing around it, to measure what the kernel
-    /// itself takes; answered by [`Response::Looped`]. No marker, no log, no dump, nothing read back.
-    /// A step that fails is trouble.
+    /// Execute the steps of some batches in a bare loop, to measure the time of the kernel itself;
+    /// answered by [`Response::Looped`]. No marker, no log, no dump, nothing read back. A failing
+    /// step is answered by [`Response::Trouble`].
     Loop {
         /// Mode to set before the first step.
         mode: Mode,
         /// The steps of each batch.
         batches: Vec<Vec<Step>>,
     },
-    /// Count what the guest holds; answered by [`Response::Resources`].
+    /// Count the guest's resources; answered by [`Response::Resources`].
     Resources,
     /// Power the machine off; not answered.
     PowerOff,
@@ -55,14 +55,14 @@ pub enum Request {
 /// Agent to host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
-    /// First record after start, with sequence number 0.
+    /// First record after startup, with sequence number 0.
     Ready(GuestInfo),
-    /// Sent every [`HEARTBEAT_MS`] while a request is being executed or awaited.
+    /// Sent every [`HEARTBEAT_MS`] while executing or waiting for a request.
     Heartbeat,
     /// Results of a [`Request::Batch`].
     Batch(BatchReport),
-    /// Lines that the kernel logged while a module was being loaded, each with its time and
-    /// its end, as on the console. A line is whole, and the first is the marker of the case.
+    /// Lines that the kernel logged while loading a module, with timestamps and newlines, as on the
+    /// console. Lines are complete, and the first is the case's marker.
     Log(String),
     /// Result of a [`Request::LoadModule`]: 0 or an errno.
     Module {
@@ -71,21 +71,21 @@ pub enum Response {
     },
     /// Result of a [`Request::ReadFile`]: the content, or an errno.
     File(Result<Vec<u8>, i32>),
-    /// A [`Request::Loop`] is over, and all that it created is closed.
+    /// A [`Request::Loop`] is finished, and everything that it created is closed.
     Looped,
     /// Result of a [`Request::Resources`].
     Resources(Resources),
-    /// The agent could not do what was asked, by no fault of the kernel under test.
+    /// The agent could not execute the request; not the fault of the kernel under test.
     Trouble(String),
 }
 
-/// Milliseconds between two heartbeats. The host gives up after several were missed.
+/// Milliseconds between two heartbeats. The host gives up after missing several.
 pub const HEARTBEAT_MS: u64 = 1000;
 
-/// What the agent found when it started.
+/// What the agent found at startup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestInfo {
-    /// [`PROTOCOL_VERSION`] that the agent was built with.
+    /// [`PROTOCOL_VERSION`] of the agent.
     pub protocol: u32,
     /// `uname -r`.
     pub kernel_release: String,
@@ -95,11 +95,11 @@ pub struct GuestInfo {
     pub uptime_ns: u64,
 }
 
-/// What the guest holds at a moment, between two batches. What a batch has let go is given back by
-/// the kernel in its own time (RCU, workqueues), so that the figures lag behind.
+/// The guest's resources, counted between two batches. The kernel frees a batch's resources
+/// asynchronously (RCU, workqueues), so the figures lag behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
-    /// Descriptors that the agent has open (`/proc/self/fd`), the one for counting left out.
+    /// Open descriptors of the agent (`/proc/self/fd`), without the one used for counting.
     pub descriptors: u32,
     /// Programs in the kernel (`BPF_PROG_GET_NEXT_ID`).
     pub programs: u32,
@@ -107,9 +107,9 @@ pub struct Resources {
     pub maps: u32,
     /// BTF objects in the kernel (`BPF_BTF_GET_NEXT_ID`).
     pub btfs: u32,
-    /// `MemAvailable` of `/proc/meminfo`, in KiB as the others: what could still be had.
+    /// `MemAvailable` of `/proc/meminfo`; in KiB, like the following.
     pub available_kib: u64,
-    /// `Slab`: the verifier's leavings, small maps, the bookkeeping of programs and maps.
+    /// `Slab`: leaks of the verifier, small maps, the bookkeeping of programs and maps.
     pub slab_kib: u64,
     /// `VmallocUsed`: programs, machine code, large maps.
     pub vmalloc_kib: u64,
@@ -117,8 +117,8 @@ pub struct Resources {
     pub percpu_kib: u64,
 }
 
-/// What the marker of a case says after `bpf-indirect: case `: `<name> <mode>`, without what would not
-/// fit into one line of the kernel's log.
+/// The text of a case's marker after `bpf-indirect: case `: `<name> <mode>`, truncated to fit into
+/// one line of the kernel log.
 pub fn marker(name: &str, mode: Mode) -> String {
     let name: String =
         name.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect();
@@ -129,11 +129,11 @@ pub fn marker(name: &str, mode: Mode) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// Name of the case, written to `/dev/kmsg` before the first step so that a crash can be
-    /// blamed on it.
+    /// attributed to it.
     pub name: String,
     /// Mode to set before the first step.
     pub mode: Mode,
-    /// The steps. The first one that fails ends the batch.
+    /// The steps. The batch ends at the first failure.
     pub steps: Vec<Step>,
 }
 
@@ -148,7 +148,7 @@ pub enum Step {
     },
     /// `BPF_MAP_CREATE`; adds a map. Answered by [`Output::Done`].
     CreateMap {
-        /// Name, of which the agent passes the first 15 bytes.
+        /// Name; the agent passes the first 15 bytes.
         name: String,
         /// `enum bpf_map_type`.
         map_type: u32,
@@ -200,12 +200,12 @@ pub enum Step {
     },
     /// `BPF_PROG_LOAD`; adds a program. Answered by [`Output::Loaded`].
     LoadProgram(Box<ProgramLoad>),
-    /// Closes a program's descriptor, its number stays taken. Answered by [`Output::Done`].
+    /// Closes a program's descriptor; its number is not reused. Answered by [`Output::Done`].
     CloseProgram {
         /// Index of the program.
         prog: u32,
     },
-    /// Asks where a program's lines and maps are. Answered by [`Output::Described`].
+    /// Gets the line information and maps of a program. Answered by [`Output::Described`].
     DescribeProgram {
         /// Index of the program.
         prog: u32,
@@ -214,15 +214,15 @@ pub enum Step {
     TestRun {
         /// Index of the program.
         prog: u32,
-        /// Packet data in; empty for program types that take none.
+        /// Packet data in; empty for program types without.
         #[serde(with = "serde_bytes")]
         data: Vec<u8>,
         /// Context in; empty for none.
         #[serde(with = "serde_bytes")]
         ctx: Vec<u8>,
-        /// Bytes of packet data to take back, 0 for none.
+        /// Bytes of packet data to return, 0 for none.
         data_out: u32,
-        /// Whether to take the context back (as many bytes as went in).
+        /// Whether to return the context (same size as the input).
         ctx_out: bool,
     },
     /// Reads every element of a map with `BPF_MAP_GET_NEXT_KEY` and `BPF_MAP_LOOKUP_ELEM`.
@@ -251,13 +251,12 @@ pub enum Step {
         /// Index of the map.
         map: u32,
     },
-    /// Takes a step whose refusal does not end the batch. Answered by [`Output::Attempted`].
+    /// Executes a step whose failure does not end the batch. Answered by [`Output::Attempted`].
     Attempt(Box<Step>),
-    /// Takes a step without some capabilities (bit numbers of `linux/capability.h`), beside those
-    /// that a [`ProgramLoad`] does without by itself. Answered as the step is.
+    /// Executes a step without some capabilities (bit numbers of `linux/capability.h`), in addition
+    /// to those that a [`ProgramLoad`] drops itself. Answered like the step.
     Without(Vec<u8>, Box<Step>),
-    /// Misbehaves, so that the harness can be tested. Answered by [`Output::Done`] where the guest
-    /// survives it.
+    /// Misbehaves, to test the harness. Answered by [`Output::Done`] if the guest survives it.
     Fault(Fault),
 }
 
@@ -272,10 +271,10 @@ pub struct MapBtf {
     pub value: u32,
 }
 
-/// What `BPF_PROG_LOAD` is given.
+/// The arguments of `BPF_PROG_LOAD`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramLoad {
-    /// Name, of which the agent passes the first 15 bytes.
+    /// Name; the agent passes the first 15 bytes.
     pub name: String,
     /// `enum bpf_prog_type`.
     pub prog_type: u32,
@@ -288,7 +287,7 @@ pub struct ProgramLoad {
     /// Little-endian instruction slots.
     #[serde(with = "serde_bytes")]
     pub insns: Vec<u8>,
-    /// `(slot, map)`: write the descriptor of the map into the slot's immediate.
+    /// `(slot, map)`: the slot's immediate becomes the map's descriptor.
     pub map_refs: Vec<(u32, u32)>,
     /// Index of the BTF object, if any.
     pub btf: Option<u32>,
@@ -303,52 +302,50 @@ pub struct ProgramLoad {
     /// Capabilities (bit numbers of `linux/capability.h`) to drop while loading.
     #[serde(with = "serde_bytes")]
     pub without_caps: Vec<u8>,
-    /// Whether to take the translated instructions and the JITed image back.
+    /// Whether to return the xlated instructions and the JITed image.
     pub dump: bool,
 }
 
-/// Outcome of the steps of a batch, as many as were executed.
+/// Results of the executed steps of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchReport {
-    /// One for each step executed; all but the last are `Ok`.
+    /// One per executed step; all but the last are `Ok`.
     pub steps: Vec<Result<Output, Failure>>,
-    /// `net.core.bpf_jit_enable` as read back when the batch was over.
+    /// `net.core.bpf_jit_enable`, read back after the batch.
     pub jit_enable: u32,
-    /// `net.core.bpf_jit_harden` as read back when the batch was over.
+    /// `net.core.bpf_jit_harden`, read back after the batch.
     pub jit_harden: u32,
 }
 
-/// What a step that worked gave.
+/// Output of a successful step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
-    /// Nothing to tell.
+    /// No output.
     Done,
     /// A program was loaded.
     Loaded {
-        /// Verifier log, empty without log level.
+        /// Verifier log, empty without a log level.
         log: String,
         /// `bpf_prog_info.jited_prog_len`: bytes of machine code, 0 for the interpreter.
         jited_len: u32,
-        /// `bpf_prog_info.xlated_prog_len`: bytes of translated instructions.
+        /// `bpf_prog_info.xlated_prog_len`: bytes of xlated instructions.
         xlated_len: u32,
         /// `bpf_prog_info.verified_insns`.
         verified_insns: u32,
-        /// Translated instructions, if asked for and the kernel hands them out.
+        /// Xlated instructions, if requested and the kernel exposes them.
         #[serde(with = "serde_bytes")]
         xlated: Vec<u8>,
-        /// Machine code of all functions, one behind the other, if asked for and the kernel hands
-        /// it out.
+        /// Machine code of all functions, concatenated, if requested and the kernel exposes it.
         #[serde(with = "serde_bytes")]
         jited: Vec<u8>,
-        /// The functions of `jited` in their order: address and length in bytes.
+        /// The functions in `jited`, in order: address and length in bytes.
         jited_funcs: Vec<(u64, u32)>,
     },
-    /// What the kernel keeps of a program beside its code (`struct bpf_prog_info`).
+    /// More of what the kernel knows about a program (`struct bpf_prog_info`).
     Described {
-        /// The lines that it was loaded with, as far as their instructions are still there, by
-        /// ascending slot.
+        /// The lines that it was loaded with, if their instructions still exist; sorted by slot.
         lines: Vec<ProgramLine>,
-        /// Ids of its maps, in the order in which its instructions first refer to them.
+        /// Ids of its maps, in the order of the first references in its instructions.
         maps: Vec<u32>,
     },
     /// A program ran.
@@ -366,47 +363,47 @@ pub enum Output {
     Elements(Vec<(Vec<u8>, Vec<u8>)>),
     /// Bytes of memory.
     Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// A step was attempted; how the kernel refused it, if it did.
+    /// A step was attempted; its failure, if any.
     Attempted(Option<Failure>),
 }
 
-/// Where a line that a program was loaded with is in its code.
+/// Location of a source line of a program in its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramLine {
-    /// First slot of the line in the translated instructions.
+    /// First slot of the line in the xlated instructions.
     pub xlated: u32,
-    /// `bpf_line_info.line_col`, as it was given.
+    /// `bpf_line_info.line_col`, as loaded.
     pub line_col: u32,
-    /// Address of the line's machine code; 0 where there is none.
+    /// Address of the line's machine code; 0 if there is none.
     pub jited: u64,
 }
 
-/// What a step that did not work gave.
+/// Failure of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// `errno`, positive.
     pub errno: i32,
-    /// Verifier log, empty where there is none.
+    /// Verifier log, empty if there is none.
     pub log: String,
 }
 
-/// Ways to misbehave, for tests of the harness.
+/// Ways to misbehave, to test the harness.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
-    /// Have the kernel's lkdtm crash it (`CONFIG_DEBUG_FS`, `CONFIG_LKDTM`): the name of a crash
+    /// Crash the kernel with its lkdtm (`CONFIG_DEBUG_FS`, `CONFIG_LKDTM`): the name of a crash
     /// type of `drivers/misc/lkdtm`, such as `WARNING`, `PANIC` or `SOFTLOCKUP`.
     Lkdtm(String),
-    /// Have the kernel log a line, such as `BUG: …`, as it logs what is no emergency to it.
+    /// Have the kernel log a line, such as `BUG: …`, at level `err`.
     Log(String),
     /// Exit the agent with status 1; as it is init, the kernel panics.
     AgentExits,
-    /// Have the agent killed by a signal, as by a fault of its own.
+    /// Kill the agent with a signal, as after a bug of its own.
     AgentKilled,
-    /// Stop every thread of the agent, as `SIGSTOP` would any other process: init takes none.
+    /// Stop every thread of the agent, like `SIGSTOP`, which init ignores.
     AgentStopped,
-    /// Have the agent say that it is in trouble.
+    /// Send [`Response::Trouble`].
     Trouble,
-    /// Send bytes that are no record, then nothing.
+    /// Send bytes that are not a record, then nothing.
     Garbage,
     /// Send the first half of a record, then nothing.
     Truncated,

@@ -1,22 +1,22 @@
-//! The modes in which the kernel executes programs: a table with one row each.
+//! The modes in which the kernel executes programs: a table with one row per mode.
 
 use serde::{Deserialize, Serialize};
 
-/// A row of the table: all that is known of a mode.
+/// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Name on the command line and in reports.
     pub name: &'static str,
-    /// What it is, in one line.
+    /// One-line description.
     pub about: &'static str,
     /// `net.core.bpf_jit_enable` and `net.core.bpf_jit_harden`.
     pub sysctls: (u32, u32),
-    /// Whether the JIT blinds the constants of programs that are loaded with `CAP_BPF`, as the
-    /// agent loads them (`include/linux/filter.h`, `bpf_jit_blinding_enabled()`).
+    /// Whether the JIT blinds constants of programs that are loaded with `CAP_BPF`, as the agent
+    /// loads them (`include/linux/filter.h`, `bpf_jit_blinding_enabled()`).
     pub blinds: bool,
-    /// The capabilities that a module is loaded without, by number.
+    /// Numbers of the capabilities to drop while loading a module.
     pub without_caps: &'static [u8],
-    /// Whether cases run in it.
+    /// Whether cases run in this mode.
     pub cases: bool,
 }
 
@@ -29,10 +29,10 @@ macro_rules! modes {
         }
 
         impl Mode {
-            /// Every mode, in the order of the table.
+            /// All modes, in the order of the table.
             pub const EVERY: &[Self] = &[$(Self::$variant,)*];
 
-            /// What is known of the mode.
+            /// The mode's row of the table.
             pub const fn row(self) -> &'static Row {
                 match self {
                     $(Self::$variant => const { &$row },)*
@@ -42,7 +42,7 @@ macro_rules! modes {
     };
 }
 
-// Hardening has no say in the interpreter, where it is off so that a mode has one meaning.
+// Hardening does not affect the interpreter; it is off there to keep the modes well-defined.
 modes! {
     Interp => Row {
         name: "interp",
@@ -68,8 +68,8 @@ modes! {
         without_caps: &[],
         cases: true,
     },
-    // A case cannot do without CAP_BPF; a module is loaded without CAP_SYS_ADMIN and CAP_BPF, as
-    // hardening would do nothing to it otherwise.
+    // Cases need CAP_BPF; a module is loaded without CAP_SYS_ADMIN and CAP_BPF, otherwise hardening
+    // would have no effect on it.
     JitHardenedUnpriv => Row {
         name: "jit-hardened-unpriv",
         about: "The JIT with constant blinding of what is loaded without CAP_BPF; kernel/test_bpf alone",
@@ -81,7 +81,7 @@ modes! {
 }
 
 impl Mode {
-    /// The modes in which cases run, in the order of the table.
+    /// The modes for cases, in the order of the table.
     pub const ALL: [Self; Self::OF_CASES] = {
         let (mut modes, mut at, mut count) = ([Self::EVERY[0]; Self::OF_CASES], 0, 0);
         while at < Self::EVERY.len() {
@@ -103,7 +103,7 @@ impl Mode {
         count
     };
 
-    /// The mode of this name.
+    /// The mode with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::EVERY.iter().copied().find(|mode| mode.name() == name)
     }
@@ -118,12 +118,12 @@ impl Mode {
         self.row().sysctls
     }
 
-    /// Whether programs are translated to machine code.
+    /// Whether programs are JITed.
     pub fn jits(self) -> bool {
         self.row().sysctls.0 != 0
     }
 
-    /// Whether the JIT is hardened for some programs at least.
+    /// Whether the JIT is hardened for at least some programs.
     pub fn hardens(self) -> bool {
         self.row().sysctls.1 != 0
     }

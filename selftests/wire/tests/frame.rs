@@ -1,4 +1,5 @@
-//! The record stream: any split reads the same, no damage goes unnoticed, truncation is waiting.
+//! The record stream: any split decodes the same, all corruption is detected, truncation waits for
+//! more.
 
 use bpf_wire::{
     Batch, BatchReport, DecodeError, Decoder, Failure, HEADER_LEN, MAX_PAYLOAD, Mode, Output,
@@ -61,7 +62,7 @@ fn response() -> impl Strategy<Value = Response> {
     ]
 }
 
-/// Some messages, and the stream that carries them.
+/// Some messages, and their encoded stream.
 fn stream() -> impl Strategy<Value = (Vec<Response>, Vec<u8>)> {
     prop::collection::vec(response(), 1..6).prop_map(|messages| {
         let stream = (0..)
@@ -104,7 +105,7 @@ proptest! {
             prop_assert_eq!(&record.body, &messages[good]);
             good += 1;
         }
-        // The record with the corrupted byte never comes out, and nothing behind it does.
+        // Neither the corrupt record nor any after it is ever returned.
         let before: usize =
             (0..).zip(&messages[..good]).map(|(seq, m)| encode(seq, m).unwrap().len()).sum();
         prop_assert_eq!(decoder.offset(), before as u64);

@@ -1,4 +1,4 @@
-//! Loading a program: descriptors into the instructions, the verifier's log, capabilities.
+//! Loads a program: map descriptors in the instructions, the verifier log, capabilities.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd};
@@ -11,19 +11,19 @@ use crate::kernel::Kernel;
 use crate::kernel::bpf::{self, CallError, Loaded, ProgramSpec};
 use crate::kernel::caps::Dropped;
 
-/// Bytes for a log at first, enough for all but the longest.
+/// Initial size of the log buffer, enough for all but the longest.
 const FIRST_LOG_SIZE: usize = 1 << 20;
 
-/// Bytes for a log at most. Of a longer one the kernel keeps the end.
+/// Maximum size of the log buffer. The kernel keeps the end of a longer log.
 const MAX_LOG_SIZE: usize = 16 << 20;
 
-/// `BPF_LOG_LEVEL1`: what is asked for to learn why a load failed.
+/// `BPF_LOG_LEVEL1`: requested to learn why a load failed.
 const LOG_OF_FAILURE: u32 = 1;
 
-/// `ENOSPC` of a log that was cut.
+/// `ENOSPC`: the log was truncated.
 const ENOSPC: i32 = libc::ENOSPC;
 
-/// `BPF_PROG_LOAD` as the step asks for it.
+/// `BPF_PROG_LOAD`, as the step requests.
 pub(super) fn load(
     kernel: &mut Kernel,
     objects: &mut Objects,
@@ -53,7 +53,7 @@ pub(super) fn load(
     })
 }
 
-/// The same once, without a log, and without asking anything of the program.
+/// The same, once, without a log and without querying the program.
 pub(super) fn load_bare(
     kernel: &mut Kernel,
     objects: &mut Objects,
@@ -64,7 +64,7 @@ pub(super) fn load_bare(
     Ok(())
 }
 
-/// Does something with what the step asks for, without the capabilities that it does without.
+/// Calls `act` with the step's arguments, without the capabilities that it drops.
 fn attempt<T>(
     kernel: &mut Kernel,
     objects: &Objects,
@@ -105,8 +105,7 @@ fn slots<const SIZE: usize>(what: &str, bytes: &[u8]) -> Result<Vec<[u8; SIZE]>,
     }
 }
 
-/// Writes a descriptor into the immediate, which is the second half of the slot
-/// (`struct bpf_insn`).
+/// Writes a descriptor into the immediate, the second half of the slot (`struct bpf_insn`).
 fn refer(insns: &mut [[u8; 8]], slot: u32, fd: i32) -> Result<(), String> {
     let len = insns.len();
     let insn = insns
@@ -118,11 +117,11 @@ fn refer(insns: &mut [[u8; 8]], slot: u32, fd: i32) -> Result<(), String> {
 
 type Outcome = (Result<std::os::fd::OwnedFd, CallError>, String);
 
-/// Loads with the log that was asked for, or without one, which is much faster; then a failure is
-/// repeated with a log, to have its reason. The errno is that of the first load.
+/// Loads with the requested log, or without one, which is much faster; after a failure it repeats
+/// the load with a log to get the reason. The errno is that of the first load.
 ///
-/// A load that failed gives its jump tables back (`kernel/bpf/verifier.c`:
-/// `release_insn_arrays()`), so it can be repeated.
+/// A failed load releases its jump tables (`kernel/bpf/verifier.c`: `release_insn_arrays()`), so it
+/// can be repeated.
 fn with_log(level: u32, mut attempt: impl FnMut(u32, &mut [u8]) -> Loaded) -> Outcome {
     if level != 0 {
         return with_growing_log(level, attempt);
@@ -142,13 +141,13 @@ fn with_growing_log(level: u32, mut attempt: impl FnMut(u32, &mut [u8]) -> Loade
         let mut log = vec![0; size];
         let Loaded { fd, log_true_size } = attempt(level, &mut log);
         let needed = log_true_size as usize;
-        // The verifier itself gives ENOSPC at times, with a log that fits.
+        // The verifier itself may return ENOSPC, with a log that fits.
         let cut = matches!(fd, Err(CallError::Kernel(ENOSPC))) && (needed == 0 || needed > size);
         if !cut {
             return (fd, text(&log));
         }
         if size == MAX_LOG_SIZE {
-            // The log is in the way of the verdict; what the kernel kept of it is its end.
+            // The log hides the verdict; the kernel kept its end.
             let end = format!("[the log has {needed} bytes; only its end is here]\n{}", text(&log));
             return (attempt(0, &mut []).fd, end);
         }
@@ -166,8 +165,8 @@ pub(super) fn text(log: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// A verifier that writes a log of `log` bytes and refuses with `verdict`, if any.
-    /// Gives the outcome, and `(level, size)` of every attempt.
+    /// A verifier that writes a log of `log` bytes and returns `verdict`, if any. Returns the
+    /// outcome, and `(level, size)` of every attempt.
     fn verify(level: u32, log: usize, verdict: Option<i32>) -> (Outcome, Vec<(u32, usize)>) {
         let mut attempts = Vec::new();
         let outcome = with_log(level, |level, buffer| {

@@ -14,13 +14,13 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The descriptor as the kernel takes it in a map's value.
+    /// The descriptor, as passed to the kernel in a map's value.
     pub(super) fn number(&self) -> u32 {
         self.fd.as_raw_fd().cast_unsigned()
     }
 }
 
-/// Objects of one kind. A number is never used twice.
+/// Objects of one kind. Numbers are not reused.
 #[derive(Debug)]
 pub(super) struct Slots<T> {
     what: &'static str,
@@ -32,12 +32,12 @@ impl<T> Slots<T> {
         Self { what, slots: Vec::new() }
     }
 
-    /// Gives an object the next number.
+    /// Adds an object with the next number.
     pub(super) fn add(&mut self, object: T) {
         self.slots.push(Some(object));
     }
 
-    /// The object with a number; the error says whether it never was or is closed.
+    /// The object with this number; the error says whether it never existed or is closed.
     pub(super) fn get(&self, index: u32) -> Result<&T, String> {
         match self.slots.get(index as usize) {
             Some(Some(object)) => Ok(object),
@@ -46,7 +46,7 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Takes the object out, its number stays taken.
+    /// Takes the object out; its number is not reused.
     pub(super) fn take(&mut self, index: u32) -> Result<T, String> {
         match self.slots.get_mut(index as usize).map(Option::take) {
             Some(Some(object)) => Ok(object),
@@ -64,7 +64,7 @@ impl<T> Slots<T> {
     }
 }
 
-/// All objects of a batch. Programs go first when it ends, as they hold maps and BTF.
+/// All objects of a batch. Programs are dropped first, as they hold maps and BTF.
 #[derive(Debug)]
 pub(super) struct Objects {
     pub(super) programs: Slots<Program>,

@@ -1,7 +1,7 @@
-//! `bpf(2)`, one safe function a command; those on maps are in [`super::map`].
+//! `bpf(2)`, one safe function per command; those on maps are in [`super::map`].
 //!
 //! The kernel reads and writes memory by sizes that it keeps itself; the types here keep the same
-//! sizes, so that no call reaches past a buffer whatever the host asked for.
+//! sizes, so no call accesses memory past a buffer, whatever the host requests.
 
 #![expect(unsafe_code, reason = "bpf(2) takes addresses as numbers")]
 
@@ -16,15 +16,15 @@ use super::uapi::{
     ProgLoad, TestRun, cmd,
 };
 
-/// Most bytes of packet data that a test run hands back; a record can hold no more.
+/// Limit for packet data returned by a test run; a record cannot hold more.
 const MAX_DATA_OUT: u32 = 64 << 20;
 
-/// Why a call gave nothing.
+/// Why a call failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CallError {
-    /// The kernel said so: its `errno`, which need not have a name in user space (`ENOTSUPP`, 524).
+    /// The kernel's `errno`, which need not have a name in user space (`ENOTSUPP`, 524).
     Kernel(i32),
-    /// The call was never made, since its arguments make no sense.
+    /// The call was not made because its arguments are invalid.
     Misuse(String),
 }
 
@@ -48,10 +48,10 @@ pub(super) struct RawErrno(pub(super) i32);
 ///
 /// # Safety
 ///
-/// `T` is the front of the attribute of `command`, and every address in it is valid for what the
-/// command does with it.
+/// `T` must be a prefix of the attribute of `command`, and every address in it must be valid for
+/// what the command does with it.
 pub(super) unsafe fn bpf<T>(command: u32, attr: &mut T) -> Result<RawFd, RawErrno> {
-    // SAFETY: `attr` is as long as told, the rest is for the caller to promise.
+    // SAFETY: `attr` has the given size; the caller promises the rest.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, command, ptr::from_mut(attr), size_of::<T>()) };
     match result {
@@ -60,7 +60,7 @@ pub(super) unsafe fn bpf<T>(command: u32, attr: &mut T) -> Result<RawFd, RawErrn
     }
 }
 
-/// Calls a command that gives a descriptor.
+/// Calls a command that returns a descriptor.
 ///
 /// # Safety
 ///
@@ -68,7 +68,7 @@ pub(super) unsafe fn bpf<T>(command: u32, attr: &mut T) -> Result<RawFd, RawErrn
 pub(super) unsafe fn bpf_fd<T>(command: u32, attr: &mut T) -> Result<OwnedFd, RawErrno> {
     // SAFETY: the caller's promise.
     let fd = unsafe { bpf(command, attr)? };
-    // SAFETY: the kernel made this descriptor for us.
+    // SAFETY: the kernel created this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -76,7 +76,7 @@ pub(super) fn number(fd: &impl AsRawFd) -> u32 {
     fd.as_raw_fd().cast_unsigned()
 }
 
-/// The kernel wants no address where there are no bytes.
+/// The address of the bytes; the kernel requires 0 if there are none.
 pub(super) fn address(bytes: &[u8]) -> u64 {
     if bytes.is_empty() { 0 } else { bytes.as_ptr().expose_provenance() as u64 }
 }
@@ -109,14 +109,14 @@ pub(crate) fn load_btf(data: &[u8], log: &mut [u8]) -> Result<OwnedFd, CallError
         btf_log_level: u32::from(!log.is_empty()),
         btf_log_true_size: 0,
     };
-    // SAFETY: both buffers live through the call and are as long as told.
+    // SAFETY: both buffers outlive the call and have the given sizes.
     Ok(unsafe { bpf_fd(cmd::BTF_LOAD, &mut attr)? })
 }
 
-/// What a program is to be loaded from.
+/// The arguments of a program load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProgramSpec<'a> {
-    /// Name, cut to 15 bytes.
+    /// Name, truncated to 15 bytes.
     pub(crate) name: &'a str,
     /// `enum bpf_prog_type`.
     pub(crate) prog_type: u32,
@@ -141,7 +141,7 @@ pub(crate) struct ProgramSpec<'a> {
 pub(crate) struct Loaded {
     /// The program's descriptor, or why there is none.
     pub(crate) fd: Result<OwnedFd, CallError>,
-    /// Bytes that the whole log has, with its NUL; 0 if the kernel did not say.
+    /// Size of the whole log, with its NUL; 0 if the kernel did not report it.
     pub(crate) log_true_size: u32,
 }
 
@@ -171,8 +171,8 @@ pub(crate) fn load_program(spec: &ProgramSpec<'_>, log_level: u32, log: &mut [u8
             line_info_cnt: length(line_info)? / 16,
             ..ProgLoad::default()
         };
-        // SAFETY: all buffers live through the call and are as long as told; the license ends
-        // with a NUL.
+        // SAFETY: all buffers outlive the call and have the given sizes; the license is
+        // NUL-terminated.
         let fd = unsafe { bpf_fd(cmd::PROG_LOAD, &mut attr) };
         Ok((fd, attr.log_true_size))
     };
@@ -182,18 +182,18 @@ pub(crate) fn load_program(spec: &ProgramSpec<'_>, log_level: u32, log: &mut [u8
     }
 }
 
-/// What the kernel tells about a program.
+/// What the kernel reports about a program.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Info {
     /// Bytes of machine code of all subprograms, 0 in the interpreter.
     pub(crate) jited_len: u32,
-    /// Bytes of translated instructions.
+    /// Bytes of xlated instructions.
     pub(crate) xlated_len: u32,
-    /// Instructions that the verifier went through.
+    /// Instructions that the verifier processed.
     pub(crate) verified_insns: u32,
-    /// Translated instructions, if dumped and handed out.
+    /// Xlated instructions, if dumped and exposed by the kernel.
     pub(crate) xlated: Vec<u8>,
-    /// Machine code, if dumped and handed out.
+    /// Machine code, if dumped and exposed by the kernel.
     pub(crate) jited: Vec<u8>,
     /// Address and length of each function in `jited`.
     pub(crate) jited_funcs: Vec<(u64, u32)>,
@@ -201,7 +201,7 @@ pub(crate) struct Info {
 
 /// `BPF_OBJ_GET_INFO_BY_FD` of a program, twice if there is something to dump.
 pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallError> {
-    // SAFETY: there is no address in it.
+    // SAFETY: it contains no address.
     let lengths = unsafe { raw_info(program, ProgInfo::default())? };
     let mut info = Info {
         jited_len: lengths.jited_prog_len,
@@ -225,10 +225,10 @@ pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallEr
             jited_func_lens: address_mut(&mut func_lens),
             ..ProgInfo::default()
         };
-        // SAFETY: the buffers live through the call and are as long as told.
+        // SAFETY: the buffers outlive the call and have the given sizes.
         let dumped = unsafe { raw_info(program, wanted)? };
-        // The kernel clears the address of what it does not hand out
-        // (kernel/bpf/syscall.c: bpf_prog_get_info_by_fd()).
+        // The kernel clears the address of what it does not expose (kernel/bpf/syscall.c:
+        // bpf_prog_get_info_by_fd()).
         if dumped.xlated_prog_insns != 0 {
             info.xlated = xlated;
         }
@@ -246,32 +246,32 @@ pub(crate) fn program_info(program: &OwnedFd, dump: bool) -> Result<Info, CallEr
 ///
 /// # Safety
 ///
-/// Every address in `info` is 0 or of a buffer that is as long as told beside it.
+/// Every address in `info` must be 0 or refer to a buffer of the size given next to it.
 pub(super) unsafe fn raw_info(program: &OwnedFd, mut info: ProgInfo) -> Result<ProgInfo, RawErrno> {
     let mut attr = InfoByFd {
         bpf_fd: number(program),
         info_len: size_of::<ProgInfo>() as u32,
         info: ptr::from_mut(&mut info).expose_provenance() as u64,
     };
-    // SAFETY: `info` lives through the call; what it points to is for the caller to promise.
+    // SAFETY: `info` outlives the call; the caller promises the validity of its pointers.
     unsafe { bpf(cmd::OBJ_GET_INFO_BY_FD, &mut attr)? };
     Ok(info)
 }
 
-/// What a test run takes.
+/// The input of a test run.
 #[derive(Debug)]
 pub(crate) struct RunArgs {
     /// Packet data in.
     pub(crate) data: Vec<u8>,
     /// Context in.
     pub(crate) ctx: Vec<u8>,
-    /// Bytes of packet data to take back.
+    /// Bytes of packet data to return.
     pub(crate) data_out: u32,
-    /// Whether to take the context back.
+    /// Whether to return the context.
     pub(crate) ctx_out: bool,
 }
 
-/// What a test run gave.
+/// The output of a test run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RunResult {
     /// Low 32 bits of r0.
@@ -294,10 +294,9 @@ pub(crate) fn test_run(
             args.data_out
         )));
     }
-    // A syscall program's context is written back over what went in
-    // (net/bpf/test_run.c: bpf_prog_test_run_syscall()); an address for it to go is refused.
-    // A raw tracepoint's arguments stay as they are, and any packet is refused
-    // (bpf_prog_test_run_raw_tp()).
+    // A syscall program's context is written back to the input buffer (net/bpf/test_run.c:
+    // bpf_prog_test_run_syscall()); an output address is rejected. A raw tracepoint's arguments are
+    // not changed, and packets are rejected (bpf_prog_test_run_raw_tp()).
     let raw_tp = prog_type == BPF_PROG_TYPE_RAW_TRACEPOINT;
     let in_place = prog_type == BPF_PROG_TYPE_SYSCALL || raw_tp;
     let mut data_out = vec![0; args.data_out as usize];
@@ -314,8 +313,8 @@ pub(crate) fn test_run(
         ctx_out: address_mut(&mut ctx_out),
         ..TestRun::default()
     };
-    // SAFETY: all buffers live through the call, are as long as told and may be written where the
-    // kernel writes.
+    // SAFETY: all buffers outlive the call, have the given sizes, and are writable where the kernel
+    // writes.
     unsafe { bpf(cmd::PROG_TEST_RUN, &mut attr)? };
     data_out.truncate(attr.data_size_out as usize);
     let ctx = match (args.ctx_out, in_place) {

@@ -1,4 +1,4 @@
-//! Capabilities of the calling thread, for loads that are to be refused without one.
+//! Drops capabilities of the calling thread, for loads that must fail without one.
 
 #![expect(unsafe_code, reason = "capget(2) and capset(2) have no safe wrapper")]
 
@@ -11,7 +11,7 @@ const CAP_SYS_ADMIN: u8 = 21;
 /// `CAP_BPF`.
 const CAP_BPF: u8 = 39;
 
-/// `_LINUX_CAPABILITY_VERSION_3`: 64 bits a set, in two halves.
+/// `_LINUX_CAPABILITY_VERSION_3`: sets of 64 bits, in two halves.
 const VERSION_3: u32 = 0x2008_0522;
 
 /// `struct __user_cap_header_struct`; process 0 is the calling thread.
@@ -33,7 +33,7 @@ struct Half {
 /// Low half, high half.
 type Sets = [Half; 2];
 
-/// Capabilities to do without, one bit each.
+/// Capabilities to drop, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dropped(u64);
 
@@ -49,7 +49,7 @@ impl Dropped {
         Ok(Self(mask))
     }
 
-    /// Whether what is left does not make `bpf(2)` privileged (`bpf_capable()`).
+    /// Whether `bpf(2)` is unprivileged with the remaining ones (`bpf_capable()`).
     pub(crate) fn leaves_unprivileged(self) -> bool {
         let needed = 1 << CAP_SYS_ADMIN | 1 << CAP_BPF;
         self.0 & needed == needed
@@ -62,9 +62,9 @@ impl Dropped {
         sets
     }
 
-    /// Runs `act` without the capabilities and takes them back.
+    /// Runs `act` without the capabilities, then restores them.
     ///
-    /// They stay permitted, and only the calling thread is concerned: the heartbeat is not.
+    /// They stay permitted, and only the calling thread is affected, not the heartbeat.
     pub(crate) fn during<T>(self, act: impl FnOnce() -> T) -> Result<T, String> {
         if self.0 == 0 {
             return Ok(act());
@@ -80,8 +80,8 @@ impl Dropped {
 fn get() -> io::Result<Sets> {
     let mut header = Header { version: VERSION_3, pid: 0 };
     let mut sets = Sets::default();
-    // SAFETY: both pointers are to live structs of the layout that version 3 asks for, the second
-    // to two of them.
+    // SAFETY: both pointers refer to live structs with the layout of version 3, the second to two
+    // of them.
     let result =
         unsafe { libc::syscall(libc::SYS_capget, ptr::from_mut(&mut header), sets.as_mut_ptr()) };
     if result == 0 { Ok(sets) } else { Err(io::Error::last_os_error()) }

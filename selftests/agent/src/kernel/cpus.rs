@@ -1,4 +1,4 @@
-//! The CPUs that the kernel may ever have: per-CPU maps show a value for each of them.
+//! The possible CPUs: per-CPU maps have a value for each of them.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
 ///
 /// # Errors
 ///
-/// If the kernel does not say it.
+/// If the kernel does not report it.
 pub(crate) fn possible() -> Result<usize, String> {
     mounts::sys()?;
     let list =

@@ -1,4 +1,4 @@
-//! What the kernel keeps of a program beside its code: its lines and its maps.
+//! A program's line information and maps, as the kernel reports them.
 
 #![expect(unsafe_code, reason = "bpf(2) takes addresses as numbers")]
 
@@ -12,10 +12,10 @@ use super::uapi::ProgInfo;
 /// `struct bpf_line_info`: slot, file, text, line and column.
 type LineInfo = [u32; 4];
 
-/// What a program's code refers to.
+/// Lines and maps of a program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Description {
-    /// Where its lines are.
+    /// Locations of its lines.
     pub(crate) lines: Vec<ProgramLine>,
     /// Ids of its maps.
     pub(crate) maps: Vec<u32>,
@@ -23,7 +23,7 @@ pub(crate) struct Description {
 
 /// `BPF_OBJ_GET_INFO_BY_FD` of a program, for its lines and maps.
 pub(crate) fn program(program: &OwnedFd) -> Result<Description, CallError> {
-    // SAFETY: there is no address in it.
+    // SAFETY: it contains no address.
     let lengths = unsafe { raw_info(program, ProgInfo::default())? };
     let mut lines = vec![[0; 4]; lengths.nr_line_info as usize];
     let mut addresses = vec![0_u64; lengths.nr_jited_line_info as usize];
@@ -39,17 +39,17 @@ pub(crate) fn program(program: &OwnedFd) -> Result<Description, CallError> {
         map_ids: address_mut(&mut maps),
         ..ProgInfo::default()
     };
-    // SAFETY: the buffers live through the call and are as long as told.
+    // SAFETY: the buffers outlive the call and have the given sizes.
     let told = unsafe { raw_info(program, wanted)? };
     if told.jited_line_info == 0 {
-        // The kernel clears the address of what it does not hand out
-        // (kernel/bpf/syscall.c: bpf_prog_get_info_by_fd()).
+        // The kernel clears the address of what it does not expose (kernel/bpf/syscall.c:
+        // bpf_prog_get_info_by_fd()).
         addresses.clear();
     }
     Ok(Description { lines: join(&lines, &addresses), maps })
 }
 
-/// The kernel keeps an address for each line, or none at all.
+/// Combines lines and addresses: the kernel has an address for every line, or none at all.
 fn join(lines: &[LineInfo], addresses: &[u64]) -> Vec<ProgramLine> {
     let address = |index| addresses.get(index).copied().unwrap_or(0);
     let line = |(index, &[xlated, _, _, line_col]): (usize, &LineInfo)| ProgramLine {

@@ -2,10 +2,10 @@
 
 #![expect(unsafe_code, reason = "no crate wraps malloc_trim(3)")]
 
-/// Gives back to the kernel what the allocator keeps for later: up to twice the largest block that
-/// was ever freed, which says nothing of what is in use.
+/// Returns memory cached by the allocator to the kernel: up to twice the largest block ever freed,
+/// which would distort the counts.
 pub(crate) fn trim() {
-    // SAFETY: takes no pointer and locks the allocator itself. Whether anything was given back, which
-    // is what it returns, does not matter.
+    // SAFETY: takes no pointer and locks the allocator itself. The return value (whether memory was
+    // released) does not matter.
     unsafe { libc::malloc_trim(0) };
 }

@@ -1,25 +1,25 @@
-//! Counting what the kernel holds: every program, map and BTF object has an id, whoever holds it.
+//! Counts the programs, maps and BTF objects in the kernel: each has an id, whoever holds it.
 
 #![expect(unsafe_code, reason = "bpf(2) takes addresses as numbers")]
 
 use super::bpf::{RawErrno, bpf};
 use super::uapi::{GetId, cmd};
 
-/// Most objects that are counted: a list of ids that leads back to its start must not last for ever.
+/// Limit for counted objects: a cyclic list of ids must not loop forever.
 const LIMIT: u32 = 1 << 20;
 
-/// Objects with ids of their own.
+/// Objects with their own id space.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// Programs.
     Program,
     /// Maps.
     Map,
-    /// BTF objects, the kernel's own and those of its modules included.
+    /// BTF objects, including those of the kernel and its modules.
     Btf,
 }
 
-/// How many objects of a kind there are in the kernel, or the errno of a count that fails.
+/// The number of objects of a kind in the kernel, or the errno if counting fails.
 pub(crate) fn count(kind: Kind) -> Result<u32, i32> {
     let command = match kind {
         Kind::Program => cmd::PROG_GET_NEXT_ID,
@@ -28,7 +28,7 @@ pub(crate) fn count(kind: Kind) -> Result<u32, i32> {
     };
     count_by(|id| {
         let mut attr = GetId { start_id: id, ..GetId::default() };
-        // SAFETY: the command reads and writes nothing but `attr`.
+        // SAFETY: the command accesses only `attr`.
         unsafe { bpf(command, &mut attr)? };
         Ok(attr.next_id)
     })

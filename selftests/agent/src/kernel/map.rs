@@ -1,4 +1,4 @@
-//! Maps, by the commands of `bpf(2)` and by `mmap(2)`.
+//! Maps, through the commands of `bpf(2)` and through `mmap(2)`.
 
 #![expect(unsafe_code, reason = "bpf(2) takes addresses as numbers, mmap(2) gives one")]
 
@@ -11,16 +11,16 @@ use super::bpf::{CallError, RawErrno, address, address_mut, bpf, bpf_fd, number,
 use super::cpus;
 use super::uapi::{MapBatch, MapCreate, MapElem, PER_CPU_MAPS, cmd};
 
-/// Most bytes of a map that are read at once.
+/// Limit for bytes of a map read at once.
 const MAX_READ: usize = 64 << 20;
 
 /// Keys and values.
 type Elements = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What a map is to look like.
+/// The arguments for creating a map.
 #[derive(Clone, Debug)]
 pub(crate) struct MapSpec {
-    /// Name, cut to 15 bytes.
+    /// Name, truncated to 15 bytes.
     pub(crate) name: String,
     /// `enum bpf_map_type`.
     pub(crate) map_type: u32,
@@ -41,8 +41,7 @@ pub(crate) struct MapSpec {
 pub(crate) struct Map {
     fd: OwnedFd,
     spec: MapSpec,
-    /// How often a value stands in what user space reads and writes: once for each possible CPU in
-    /// per-CPU maps.
+    /// Copies of a value in what user space reads and writes: one per possible CPU in per-CPU maps.
     copies: usize,
 }
 
@@ -95,8 +94,8 @@ impl Map {
         )))
     }
 
-    /// Bytes from one CPU's value to the next (`bpf_map_value_size()` of `kernel/bpf/syscall.c`);
-    /// where there is one value, its size.
+    /// Distance in bytes between the values of two CPUs (`bpf_map_value_size()` of
+    /// `kernel/bpf/syscall.c`); if there is only one value, its size.
     fn stride(&self) -> usize {
         let size = self.spec.value_size as usize;
         if PER_CPU_MAPS.contains(&self.spec.map_type) { size.next_multiple_of(8) } else { size }
@@ -109,7 +108,7 @@ impl Map {
         one.resize(self.stride(), 0);
         let values = one.repeat(self.copies);
         let mut attr = MapElem { value: address(&values), flags, ..self.elem(key)? };
-        // SAFETY: the key is as long as the map's, and there is a value for every CPU.
+        // SAFETY: the key has the map's size, and there is a value for every CPU.
         unsafe { bpf(cmd::MAP_UPDATE_ELEM, &mut attr)? };
         Ok(())
     }
@@ -117,24 +116,23 @@ impl Map {
     /// `BPF_MAP_DELETE_ELEM`.
     pub(crate) fn delete(&self, key: &[u8]) -> Result<(), CallError> {
         let mut attr = self.elem(key)?;
-        // SAFETY: the key is as long as the map's.
+        // SAFETY: the key has the map's size.
         unsafe { bpf(cmd::MAP_DELETE_ELEM, &mut attr)? };
         Ok(())
     }
 
-    /// `BPF_MAP_LOOKUP_ELEM`. Of a per-CPU map it gives the value of CPU 0, which programs run on:
-    /// the guest has no other.
+    /// `BPF_MAP_LOOKUP_ELEM`. For a per-CPU map, returns the value of CPU 0, the guest's only one.
     pub(crate) fn lookup(&self, key: &[u8]) -> Result<Vec<u8>, CallError> {
         let mut attr = self.elem(key)?;
         let mut value = vec![0; self.stride() * self.copies];
         attr.value = address_mut(&mut value);
-        // SAFETY: the key is as long as the map's, and there is room for every CPU's value.
+        // SAFETY: the key has the map's size, and there is room for every CPU's value.
         unsafe { bpf(cmd::MAP_LOOKUP_ELEM, &mut attr)? };
         value.truncate(self.spec.value_size as usize);
         Ok(value)
     }
 
-    /// `BPF_MAP_GET_NEXT_KEY`: the first key for `None`; no key is `ENOENT`.
+    /// `BPF_MAP_GET_NEXT_KEY`: the first key for `None`; `ENOENT` at the end.
     pub(crate) fn next_key(&self, key: Option<&[u8]>) -> Result<Vec<u8>, CallError> {
         let mut attr = match key {
             Some(key) => self.elem(key)?,
@@ -142,7 +140,7 @@ impl Map {
         };
         let mut next = vec![0; self.spec.key_size as usize];
         attr.value = address_mut(&mut next);
-        // SAFETY: both keys are as long as the map's.
+        // SAFETY: both keys have the map's size.
         unsafe { bpf(cmd::MAP_GET_NEXT_KEY, &mut attr)? };
         Ok(next)
     }
@@ -158,7 +156,7 @@ impl Map {
         }
         let (keys_len, values_len) = (self.all(key_size)?, self.all(value_size)?);
         let (mut keys, mut values) = (vec![0; keys_len], vec![0; values_len]);
-        // The kernel writes the key of the last element here, whatever its size.
+        // The kernel writes the last element's key here, whatever its size.
         let mut last = vec![0; key_size as usize];
         let mut attr = MapBatch {
             out_batch: address_mut(&mut last),
@@ -168,9 +166,9 @@ impl Map {
             map_fd: number(self),
             ..MapBatch::default()
         };
-        // SAFETY: keys and values have room for as many elements as told.
+        // SAFETY: keys and values have room for the given number of elements.
         match unsafe { bpf(cmd::MAP_LOOKUP_BATCH, &mut attr) } {
-            // There are no more elements than were read.
+            // All elements were read.
             Ok(_) | Err(RawErrno(libc::ENOENT)) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -190,21 +188,21 @@ impl Map {
         })
     }
 
-    /// The values as user space sees them through `mmap(2)`, read-only: an array's elements lie in
-    /// multiples of 8 bytes.
+    /// The values as user space sees them through `mmap(2)`, read-only: an array's elements are
+    /// padded to multiples of 8 bytes.
     pub(crate) fn mapped(&self) -> Result<Vec<u8>, CallError> {
         let len = self.all(self.spec.value_size.next_multiple_of(8))?;
         let size = NonZero::new(len).ok_or_else(|| {
             CallError::Misuse(format!("map {} has no bytes to map", self.spec.name))
         })?;
-        // SAFETY: the kernel chooses a place where nothing is.
+        // SAFETY: the kernel chooses an unused address.
         let place = unsafe {
             mman::mmap(None, size, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, &self.fd, 0)?
         };
-        // SAFETY: so many bytes are mapped, and no program runs that would change them.
+        // SAFETY: this many bytes are mapped, and no program is running that could change them.
         let bytes =
             unsafe { std::slice::from_raw_parts(place.cast::<u8>().as_ptr(), len) }.to_vec();
-        // SAFETY: nothing refers to the place any more.
+        // SAFETY: nothing refers to the mapping any more.
         unsafe { mman::munmap(place, len)? };
         Ok(bytes)
     }

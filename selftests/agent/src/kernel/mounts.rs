@@ -1,4 +1,4 @@
-//! The kernel's own file systems, each mounted when it is first needed.
+//! The kernel's own file systems, mounted on first use.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub(crate) fn sys() -> Result<(), String> {
     once(&DONE, "sysfs", "/sys")
 }
 
-/// Mounts debugfs on `/debug`. Fails where the kernel has none.
+/// Mounts debugfs on `/debug`. Fails if the kernel has none.
 pub(crate) fn debug() -> Result<(), String> {
     static DONE: AtomicBool = AtomicBool::new(false);
     once(&DONE, "debugfs", "/debug")
@@ -35,7 +35,7 @@ fn once(done: &AtomicBool, fstype: &str, target: &str) -> Result<(), String> {
     if done.load(Ordering::Relaxed) {
         return Ok(());
     }
-    // The initramfs holds nothing but /init.
+    // The initramfs contains only /init.
     if !Path::new(target).is_dir() {
         fs::create_dir(target).map_err(|e| format!("failed to create {target}: {e}"))?;
     }

@@ -1,4 +1,4 @@
-//! The kernel's settings and log as files that stay open: each is touched for every batch.
+//! The kernel's settings and log, as files that stay open because every batch uses them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -10,22 +10,22 @@ use bpf_wire::{Mode, marker};
 
 use super::mounts;
 
-/// `DEVKMSG_LOG_MASK_DEFAULT` drops messages beyond ten in five seconds; a batch takes less.
+/// `DEVKMSG_LOG_MASK_DEFAULT` drops messages after ten in five seconds; batches are faster.
 const DEVKMSG: &str = "/proc/sys/kernel/printk_devkmsg";
 
-/// Start of the text of a marker.
+/// Prefix of a marker.
 const MARKER: &str = "bpf-indirect: case ";
 
-/// Longest record of `/dev/kmsg` (`kernel/printk/printk.c`: `PRINTK_MESSAGE_MAX`), and then some.
+/// More than the longest record of `/dev/kmsg` (`kernel/printk/printk.c`: `PRINTK_MESSAGE_MAX`).
 const RECORD_SIZE: usize = 8 << 10;
 
-/// How long the console may take to start printing what was logged: a tick, of which there are 100
-/// a second at least (`kernel/printk/nbcon.c`: `nbcon_kthreads_wake()` leaves it to lazy work).
+/// How long the console may take to start printing: a tick, at least 100 per second
+/// (`kernel/printk/nbcon.c`: `nbcon_kthreads_wake()` defers it to lazy work).
 const PRINTING: Duration = Duration::from_millis(20);
 
 const UNPRIVILEGED_DISABLED: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
 
-/// What the agent keeps between requests.
+/// State that the agent keeps between requests.
 #[derive(Debug, Default)]
 pub(crate) struct Kernel {
     kmsg: Option<File>,
@@ -39,21 +39,21 @@ struct Jit {
 }
 
 impl Kernel {
-    /// Writes the marker of a case to the kernel's log, from where the console has it.
+    /// Writes the marker of a case to the kernel log, and so to the console.
     ///
     /// Its level is `err`, the lowest that reaches the console of a kernel booted with `quiet`.
     pub(crate) fn mark(&mut self, case: &str, mode: Mode) -> Result<(), String> {
-        // A record of /dev/kmsg is one write, at most 1 KiB (PRINTKRB_RECORD_MAX), one line. Without
-        // its end printk holds the line back until the next one (kernel/printk/printk.c,
-        // vprintk_store()), and a guest that hangs never prints it.
+        // A write to /dev/kmsg is one record, at most 1 KiB (PRINTKRB_RECORD_MAX), one line.
+        // Without the newline printk holds the line back until the next one
+        // (kernel/printk/printk.c, vprintk_store()), and a guest that hangs never prints it.
         let marker = marker(case, mode);
         self.kmsg()?
             .write_all(format!("<3>{MARKER}{marker}\n").as_bytes())
             .map_err(|e| format!("failed to write the marker of {marker} to /dev/kmsg: {e}"))
     }
 
-    /// Waits until the console shows all that was logged, if that is more than markers: who gets the
-    /// answer finds the splats that belong to it. See [`super::printer`].
+    /// If anything but markers was logged, waits until the console has printed it, so that the
+    /// receiver of the response finds the splats that belong to it. See [`super::printer`].
     pub(crate) fn let_print(&mut self) -> Result<(), String> {
         if logged(self.kmsg()?).map_err(|e| format!("failed to read /dev/kmsg: {e}"))? {
             thread::sleep(PRINTING);
@@ -61,7 +61,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Makes the kernel execute the programs that are loaded from now on in a mode.
+    /// Sets the mode for programs that are loaded from now on.
     pub(crate) fn set_mode(&mut self, mode: Mode) -> Result<(), String> {
         let (enable, harden) = mode.sysctls();
         let jit = self.jit()?;
@@ -75,20 +75,21 @@ impl Kernel {
         Ok((jit.enable.read()?, jit.harden.read()?))
     }
 
-    /// Opens what stays open, so that it is no news later.
+    /// Opens the files that stay open, so that they do not count as new later.
     pub(crate) fn open_all(&mut self) -> Result<(), String> {
         self.kmsg()?;
         self.jit().map(drop)
     }
 
-    /// Lets programs be loaded without `CAP_BPF`: `kernel.unprivileged_bpf_disabled=0`, for good.
+    /// Allows loading programs without `CAP_BPF`, permanently:
+    /// `kernel.unprivileged_bpf_disabled=0`.
     #[expect(clippy::unused_self, reason = "takes part in the state that only requests change")]
     pub(crate) fn allow_unprivileged(&mut self) -> Result<(), String> {
         mounts::proc()?;
         let setting = Sysctl::open(UNPRIVILEGED_DISABLED)?.read()?;
         match setting {
             0 => Ok(()),
-            // 1 can be set but never taken back (kernel/bpf/syscall.c: bpf_unpriv_handler()).
+            // 1 cannot be changed back (kernel/bpf/syscall.c: bpf_unpriv_handler()).
             1 => Err(format!(
                 "{UNPRIVILEGED_DISABLED} is 1, which lasts until the next boot; \
                  build the kernel without CONFIG_BPF_UNPRIV_DEFAULT_OFF"
@@ -139,13 +140,13 @@ fn open_kmsg() -> Result<File, String> {
     Ok(kmsg)
 }
 
-/// Whether anything but markers was logged since this was asked last.
+/// Whether anything but markers was logged since the last call.
 fn logged(kmsg: &mut impl Read) -> std::io::Result<bool> {
     let mut more = false;
     let mut record = [0; RECORD_SIZE];
     loop {
         match kmsg.read(&mut record) {
-            // Before the text: priority, number, time and flags.
+            // The prefix before the text: priority, number, time and flags.
             Ok(len) => {
                 let text = record[..len].split(|&byte| byte == b';').nth(1).unwrap_or_default();
                 more |= !text.starts_with(MARKER.as_bytes());
@@ -158,12 +159,12 @@ fn logged(kmsg: &mut impl Read) -> std::io::Result<bool> {
     }
 }
 
-/// A file under `/proc/sys` that holds one number.
+/// A file under `/proc/sys` that contains one number.
 #[derive(Debug)]
 struct Sysctl {
     path: &'static str,
     file: File,
-    /// What the last read or write found.
+    /// The value of the last read or write.
     known: Option<u32>,
 }
 
@@ -214,7 +215,7 @@ fn parse(text: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// Gives record after record, as `/dev/kmsg` does.
+    /// Returns record after record, like `/dev/kmsg`.
     struct Records(Vec<Result<&'static str, ErrorKind>>);
 
     impl Read for Records {

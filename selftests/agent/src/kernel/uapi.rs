@@ -1,8 +1,8 @@
 //! Layouts of `union bpf_attr` and `struct bpf_prog_info`, from `include/uapi/linux/bpf.h`.
 //!
-//! Each struct is the front of the union's member for one command, up to the last field that is
-//! needed: the kernel takes a shorter attribute and reads the rest as 0 (`__sys_bpf()`).
-//! Padding is spelt out, so that every byte that the kernel reads is one that was written.
+//! Each struct is a prefix of the union's member for one command, up to the last field that is
+//! needed: the kernel accepts a shorter attribute and treats the rest as 0 (`__sys_bpf()`). Padding
+//! is explicit, so that every byte that the kernel reads is initialised.
 
 /// `enum bpf_cmd`.
 pub(super) mod cmd {
@@ -22,11 +22,11 @@ pub(super) mod cmd {
     pub(crate) const MAP_LOOKUP_BATCH: u32 = 24;
 }
 
-/// `enum bpf_prog_type`: its test run takes the context in and out through one buffer.
+/// `enum bpf_prog_type`: its test run uses one buffer for the context in and out.
 pub(super) const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
 pub(super) const BPF_PROG_TYPE_SYSCALL: u32 = 31;
 
-/// `enum bpf_map_type`: maps whose values user space sees once for every possible CPU.
+/// `enum bpf_map_type`: maps whose values have one copy per possible CPU in user space.
 /// `PERCPU_HASH`, `PERCPU_ARRAY`, `LRU_PERCPU_HASH`, `PERCPU_CGROUP_STORAGE`.
 pub(super) const PER_CPU_MAPS: [u32; 4] = [5, 6, 10, 21];
 
@@ -73,7 +73,7 @@ pub(super) struct MapElem {
     pub(super) map_fd: u32,
     pub(super) pad: u32,
     pub(super) key: u64,
-    /// The value, or where to write the next key.
+    /// The value, or the buffer for the next key.
     pub(super) value: u64,
     pub(super) flags: u64,
 }
@@ -83,7 +83,7 @@ pub(super) struct MapElem {
 #[derive(Debug, Default)]
 pub(super) struct GetId {
     pub(super) start_id: u32,
-    /// Out: the id that follows.
+    /// Out: the next id.
     pub(super) next_id: u32,
     pub(super) open_flags: u32,
 }
@@ -117,7 +117,7 @@ pub(super) struct ProgLoad {
     pub(super) fd_array: u64,
     pub(super) core_relos: u64,
     pub(super) core_relo_rec_size: u32,
-    /// Out: bytes of log that there were, with the final NUL.
+    /// Out: size of the whole log, with the final NUL.
     pub(super) log_true_size: u32,
 }
 
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(offset_of!(ProgInfo, verified_insns), 216);
     }
 
-    /// A hole would be read by the kernel with whatever the stack held.
+    /// Implicit padding would pass uninitialised stack memory to the kernel.
     #[test]
     fn no_struct_ends_in_padding() {
         assert_eq!(size_of::<MapCreate>(), 60);

@@ -5,14 +5,14 @@ use super::lex::Token;
 use crate::op::{Reg, Width};
 use crate::opcode::{MAX_REG, REG_PARAMS};
 
-/// A place in the tokens of a line.
+/// A position in the tokens of a line.
 #[derive(Clone)]
 pub(super) struct Cursor<'t, 's> {
     tokens: &'t [Token<'s>],
     at: usize,
 }
 
-/// What stands where an integer of a field is read.
+/// Description of an integer, for errors.
 const NUMBER: &str = "a number, decimal or 0x hexadecimal, with or without a sign";
 
 impl<'t, 's> Cursor<'t, 's> {
@@ -30,7 +30,7 @@ impl<'t, 's> Cursor<'t, 's> {
         token
     }
 
-    /// The error that something else than `accepted` stands here.
+    /// An error: the next token is not `accepted`.
     pub(super) fn unexpected(&self, accepted: impl Into<String>) -> Problem {
         let found = match self.peek() {
             None => "the line ends too early".to_owned(),
@@ -41,14 +41,14 @@ impl<'t, 's> Cursor<'t, 's> {
         Problem::new(found, accepted)
     }
 
-    /// Takes the symbol if it stands here.
+    /// Consumes the symbol if it is next.
     pub(super) fn take(&mut self, symbol: &str) -> bool {
         let found = matches!(self.peek(), Some(Token::Symbol(here)) if here == symbol);
         self.at += usize::from(found);
         found
     }
 
-    /// Takes the word if it stands here.
+    /// Consumes the word if it is next.
     pub(super) fn take_word(&mut self, word: &str) -> bool {
         let found = self.peek() == Some(Token::Word(word));
         self.at += usize::from(found);
@@ -71,7 +71,7 @@ impl<'t, 's> Cursor<'t, 's> {
         }
     }
 
-    /// Any word that is not a register.
+    /// Any word that is not a register name.
     pub(super) fn name(&mut self, accepted: &str) -> Result<&'s str, Problem> {
         match self.peek() {
             Some(Token::Word(word)) if register(word).is_none() => {
@@ -82,7 +82,7 @@ impl<'t, 's> Cursor<'t, 's> {
         }
     }
 
-    /// A register r0 to r10 or w0 to w10, if one stands here.
+    /// A register r0 to r10 or w0 to w10, if it is next.
     pub(super) fn try_register(&mut self) -> Option<(Width, Reg)> {
         let Some(Token::Word(word)) = self.peek() else { return None };
         let found = register(word).filter(|&(_, reg)| reg < MAX_REG);
@@ -90,7 +90,7 @@ impl<'t, 's> Cursor<'t, 's> {
         found
     }
 
-    /// A register of the width.
+    /// A register of this width.
     pub(super) fn register(&mut self, width: Width) -> Result<Reg, Problem> {
         let before = self.at;
         match self.try_register() {
@@ -105,7 +105,7 @@ impl<'t, 's> Cursor<'t, 's> {
         }
     }
 
-    /// The base of an address: r0 to r10, or r11 over which further arguments are passed.
+    /// The base of an address: r0 to r10, or r11, which is for further arguments.
     pub(super) fn base(&mut self) -> Result<Reg, Problem> {
         if self.peek() == Some(Token::Word("r11")) {
             self.at += 1;
@@ -114,7 +114,7 @@ impl<'t, 's> Cursor<'t, 's> {
         self.register(Width::W64)
     }
 
-    /// An integer, if one stands here.
+    /// An integer, if it is next.
     pub(super) fn try_number(&mut self) -> Option<i128> {
         let before = self.at;
         let negative = self.take("-");
@@ -129,14 +129,14 @@ impl<'t, 's> Cursor<'t, 's> {
         None
     }
 
-    /// An integer that fits the field.
+    /// An integer that fits into the field.
     pub(super) fn number<T: TryFrom<i128>>(&mut self, field: &str) -> Result<T, Problem> {
         let number = self.try_number().ok_or_else(|| self.unexpected(NUMBER))?;
         fit(number, field)
     }
 }
 
-/// Narrows a number to its field.
+/// Converts a number to the type of its field.
 pub(super) fn fit<T: TryFrom<i128>>(number: i128, field: &str) -> Result<T, Problem> {
     T::try_from(number).map_err(|_| {
         let bits = 8 * size_of::<T>();
@@ -150,7 +150,7 @@ pub(super) fn fit<T: TryFrom<i128>>(number: i128, field: &str) -> Result<T, Prob
     })
 }
 
-/// Width and number of a word that looks like a register, existing or not.
+/// Width and number of a word that looks like a register, whether it exists or not.
 pub(super) fn register(word: &str) -> Option<(Width, Reg)> {
     let (width, digits) = match word.as_bytes() {
         [b'r', digits @ ..] => (Width::W64, digits),

@@ -1,4 +1,4 @@
-//! Parses an object of data: `.data NAME SECTION: u32 7, 1000, f`.
+//! Parses a data object: `.data NAME SECTION: u32 7, 1000, f`.
 
 use super::directive::{name, target};
 use super::error::Problem;
@@ -7,19 +7,19 @@ use crate::unit::{DataObject, DataPointer};
 const ACCEPTED: &str = "`.data NAME SECTION: 1000, f, u32 7`, or `.data NAME SECTION global: …`; \
      with `u8 N`, `u16 N`, `u32 N`, `u64 N` or `N`, `zero BYTES`, `FUNCTION`, `symbol FUNCTION`";
 
-/// Bytes of the largest object: as many as an array map's value may have at all.
+/// Size limit of an object, in bytes: the largest value of an array map.
 const MAX_BYTES: usize = 1 << 24;
 /// Bytes of a pointer.
 const POINTER: usize = 8;
 
-/// An object with its name as it stands in the source.
+/// An object with its name in the source.
 #[derive(Debug)]
 pub(super) struct NamedData<'s> {
     pub(super) name: &'s str,
     pub(super) object: DataObject,
 }
 
-/// Parses what stands behind `.data`.
+/// Parses the text after `.data`.
 pub(super) fn parse(rest: &str) -> Result<NamedData<'_>, Problem> {
     let (head, items) = rest
         .split_once(':')
@@ -78,14 +78,14 @@ fn item(text: &str, object: &mut DataObject) -> Result<(), Problem> {
     number(second.unwrap_or_default(), size, object)
 }
 
-/// Appends a number of `size` bytes, little endian; both signed and unsigned ones fit.
+/// Appends a number of `size` bytes, little endian; signed or unsigned.
 fn number(text: &str, size: usize, object: &mut DataObject) -> Result<(), Problem> {
     let value = target(text)
         .ok_or_else(|| Problem::new(format!("`{text}` is not a number of 64 bits"), ACCEPTED))?;
     let bits = 8 * size as u32;
     let fits = match text.strip_prefix('-') {
         None => bits == 64 || value >> bits == 0,
-        // In two's complement: all bits from the sign on are ones.
+        // Two's complement: all bits from the sign bit up are ones.
         Some(_) => value == 0 || (value as i64) >> (bits - 1) == -1,
     };
     if !fits {

@@ -1,5 +1,4 @@
-//! Parses the lines that define something: `.prog`, `.func`, `.global`, `.jumptable`, `.data`,
-//! `.map`.
+//! Parses directives: `.prog`, `.func`, `.global`, `.jumptable`, `.data`, `.map`.
 
 use super::cursor::register;
 use super::data::{self, NamedData};
@@ -11,17 +10,17 @@ use crate::unit::MapDef;
 /// A directive.
 #[derive(Debug)]
 pub(super) enum Directive<'s> {
-    /// A function starts.
+    /// Start of a function.
     Function { name: &'s str, section: &'s str, global: bool },
-    /// A jump table, its targets still as text.
+    /// A jump table, with its targets still as text.
     JumpTable { name: &'s str, targets: &'s str },
     /// A map.
     Map(NamedMap<'s>),
-    /// An object of data.
+    /// A data object.
     Data(NamedData<'s>),
 }
 
-/// A map with its name as it stands in the source.
+/// A map with its name in the source.
 #[derive(Debug)]
 pub(super) struct NamedMap<'s> {
     pub(super) name: &'s str,
@@ -48,7 +47,7 @@ pub(super) fn parse(code: &str) -> Result<Option<Directive<'_>>, Problem> {
 
 const TEXT: &str = ".text";
 
-/// Checks that a word can be a symbol's name.
+/// Checks that a word is a valid symbol name.
 pub(super) fn name(word: &str) -> Result<&str, Problem> {
     let fits = word.bytes().next().is_some_and(starts_name) && word.bytes().all(continues_name);
     if fits && register(word).is_none() {
@@ -151,7 +150,7 @@ fn map(rest: &str) -> Result<NamedMap<'_>, Problem> {
     Ok(NamedMap { name, def })
 }
 
-/// An entry of a prog array: a program's name, or `-` for none.
+/// An entry of a prog array: the name of a program, or `-` for none.
 fn entry(word: &str) -> Result<Option<String>, Problem> {
     match word {
         "-" => Ok(None),
@@ -159,7 +158,7 @@ fn entry(word: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-/// A number of 32 bits without sign.
+/// An unsigned 32-bit number.
 fn number(text: &str) -> Option<u32> {
     match text.strip_prefix("0x") {
         Some(hex) if !hex.starts_with('+') => u32::from_str_radix(hex, 16).ok(),
@@ -168,7 +167,7 @@ fn number(text: &str) -> Option<u32> {
     }
 }
 
-/// A number as it stands in a table or in data: 64 bits, in two's complement if negative.
+/// A number in a table or in data: 64 bits, in two's complement if negative.
 pub(super) fn target(text: &str) -> Option<u64> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

@@ -6,17 +6,17 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("cannot assemble line {line}, `{text}`: {reason}; accepted: {accepted}")]
 pub struct AsmError {
-    /// Line, counted from 1.
+    /// Line number, counted from 1.
     pub line: usize,
-    /// The line as it stands in the source, without space at the ends.
+    /// The line, trimmed.
     pub text: String,
-    /// What is wrong with it.
+    /// What is wrong.
     pub reason: String,
-    /// What would be accepted in this place.
+    /// What would be accepted instead.
     pub accepted: String,
 }
 
-/// An error before the line is known.
+/// An error without its line.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
     reason: String,
@@ -28,7 +28,7 @@ impl Problem {
         Self { reason: reason.into(), accepted: accepted.into() }
     }
 
-    /// Places the problem; `number` counts from 0.
+    /// Adds the line; `number` counts from 0.
     pub(super) fn at(self, number: usize, text: &str) -> AsmError {
         AsmError {
             line: number + 1,

@@ -1,4 +1,4 @@
-//! The function that is being assembled: its instructions, labels and tables.
+//! The function being assembled: its instructions, labels and tables.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::op::{Imm64, Op};
 use crate::opcode::{CALL_IMM, PSEUDO_CALL, PSEUDO_MAP_FD};
 use crate::unit::{Function, JumpTable, RelocationKind, Unit};
 
-/// A function whose end has not been read yet.
+/// A function whose end has not been reached.
 pub(super) struct OpenFunction<'s> {
     name: &'s str,
     section: &'s str,
@@ -28,7 +28,7 @@ pub(super) struct OpenFunction<'s> {
     references: Vec<Reference<'s>>,
 }
 
-/// A jump to a label that may not have been read yet.
+/// A jump to a label that may not be defined yet.
 struct Jump<'s> {
     slot: usize,
     op: Op,
@@ -109,7 +109,7 @@ impl<'s> OpenFunction<'s> {
         self.lines.resize(self.insns.len(), line.number);
     }
 
-    /// Resolves the labels and moves the function into the unit; gives its lines.
+    /// Resolves the labels, moves the function into the unit, and returns the line of each slot.
     pub(super) fn close(
         mut self,
         unit: &mut Unit,
@@ -123,7 +123,7 @@ impl<'s> OpenFunction<'s> {
         }
         for jump in &self.jumps {
             let target = self.find(jump.label, jump.line)?;
-            // A slot number is far below the range of i128.
+            // Slot numbers are far below the range of i128.
             let offset = target as i128 - jump.slot as i128 - 1;
             let op = with_offset(jump.op, offset).map_err(|problem| jump.line.fail(problem))?;
             self.insns[jump.slot] = encode(&op)[0];
@@ -168,7 +168,7 @@ impl<'s> OpenFunction<'s> {
     }
 }
 
-/// `ld_imm64` with nothing in it.
+/// An empty `ld_imm64`.
 fn wide(dst: u8) -> [Insn; 2] {
     let encoded = encode(&Op::LdImm64 { dst, value: Imm64::Value(0) });
     [encoded[0], encoded[1]]

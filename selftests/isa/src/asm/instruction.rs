@@ -9,12 +9,12 @@ use crate::Insn;
 use crate::op::{AluOp, EndianKind, Imm64, Op, Operand, Reg, Width};
 use crate::opcode::MAX_REG;
 
-/// An instruction whose names are not resolved yet.
+/// An instruction with unresolved names.
 #[derive(Debug)]
 pub(super) enum Parsed<'s> {
-    /// A finished instruction.
+    /// A complete instruction.
     Op(Op),
-    /// A jump to a label; its offset is to be filled in.
+    /// A jump to a label; its offset is filled in later.
     Jump(Op, &'s str),
     /// `ld_imm64` of a symbol's address.
     Address { dst: Reg, symbol: &'s str, addend: i64 },
@@ -22,7 +22,7 @@ pub(super) enum Parsed<'s> {
     Map { dst: Reg, symbol: &'s str },
     /// A call of a function or a helper.
     Call { symbol: &'s str },
-    /// A slot as it is.
+    /// A raw slot.
     Raw(Insn),
 }
 
@@ -64,7 +64,7 @@ fn start<'s>(cursor: &mut Cursor<'_, 's>) -> Result<Parsed<'s>, Problem> {
     Ok(Parsed::Op(op))
 }
 
-/// The target of a jump: a label, or an offset with sign, with or without `pc` in front.
+/// A jump target: a label, or a signed offset, with or without leading `pc`.
 fn jump<'s>(cursor: &mut Cursor<'_, 's>, op: Op) -> Result<Parsed<'s>, Problem> {
     skip_pc(cursor);
     if let Some(offset) = cursor.try_number() {
@@ -74,7 +74,7 @@ fn jump<'s>(cursor: &mut Cursor<'_, 's>, op: Op) -> Result<Parsed<'s>, Problem> 
     Ok(Parsed::Jump(op, label))
 }
 
-/// Skips `pc` in front of a signed number; a label of this name stays one.
+/// Skips `pc` before a signed number; otherwise `pc` is a label.
 fn skip_pc(cursor: &mut Cursor<'_, '_>) {
     let before = cursor.clone();
     if cursor.take_word("pc") && !matches!(cursor.peek(), Some(Token::Symbol("+" | "-"))) {
@@ -129,7 +129,7 @@ fn call<'s>(cursor: &mut Cursor<'_, 's>) -> Result<Parsed<'s>, Problem> {
     )
 }
 
-/// `pc` and a signed number, if they stand here.
+/// `pc` and a signed number, if they are next.
 fn pc_relative(cursor: &mut Cursor<'_, '_>) -> Option<i128> {
     let before = cursor.clone();
     skip_pc(cursor);
@@ -142,7 +142,7 @@ fn pc_relative(cursor: &mut Cursor<'_, '_>) -> Option<i128> {
     number
 }
 
-/// A register of the width or an immediate.
+/// A register of this width, or an immediate.
 pub(super) fn operand(cursor: &mut Cursor<'_, '_>, width: Width) -> Result<Operand, Problem> {
     let before = cursor.clone();
     if let Some((found, reg)) = cursor.try_register() {
@@ -157,8 +157,8 @@ pub(super) fn operand(cursor: &mut Cursor<'_, '_>, width: Width) -> Result<Opera
     }
 }
 
-/// An immediate of 32 bits. With `w` registers its sign does not matter; with `r` registers the
-/// kernel extends the sign, so that a number from 0x80000000 would become another one.
+/// A 32-bit immediate. With `w` registers its sign does not matter; with `r` registers the kernel
+/// sign-extends, which would change numbers from 0x80000000 up.
 fn immediate(number: i128, width: Width) -> Result<i32, Problem> {
     if width == Width::W32
         && let Ok(unsigned) = u32::try_from(number)
@@ -246,13 +246,13 @@ fn movsx(cursor: &mut Cursor<'_, '_>, width: Width, dst: Reg) -> Result<Op, Prob
     Ok(Op::MovSx { width, bits, dst, src: cursor.register(width)? })
 }
 
-/// The right side starts with a word: a function of the notation, or a symbol.
+/// A right side that starts with a word: a built-in function or a symbol.
 fn named<'s>(cursor: &mut Cursor<'_, 's>, dst: Reg) -> Result<Parsed<'s>, Problem> {
     let word = cursor.name(
         "a register, a number, `-r…`, `(s8)r…`, `*(u64 *)(…)`, `be16 r…`, `atomic64_…(…)`, \
          `load_acquire(…)`, `addr_space_cast(…)`, `NAME ll`, `map NAME ll`",
     )?;
-    // A symbol may have the name of a keyword.
+    // A symbol may be named like a keyword.
     let symbol = matches!(cursor.peek(), None | Some(Token::Word("ll") | Token::Symbol("+" | "-")))
         && !matches!(
             word,

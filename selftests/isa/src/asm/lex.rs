@@ -13,16 +13,16 @@ pub(super) enum Token<'s> {
     Symbol(&'static str),
 }
 
-/// Operators and brackets; where one is the start of another, the longer stands first.
+/// Operators and brackets; longer ones come before their prefixes.
 const SYMBOLS: [&str; 31] = [
     "s>>=", ">>=", "<<=", "s>=", "s<=", "s/=", "s%=", "==", "!=", ">=", "<=", "+=", "-=", "*=",
     "/=", "%=", "|=", "&=", "^=", "s>", "s<", ">", "<", "=", "&", "+", "-", "*", "(", ")", ",",
 ];
 
-/// Symbols of one byte that are not the start of another.
+/// One-byte symbols that are not a prefix of another.
 const BRACKETS: [&str; 3] = ["[", "]", ":"];
 
-/// The part of the line in front of its comment, without space at the ends.
+/// The line without its comment, trimmed.
 pub(super) fn strip_comment(line: &str) -> &str {
     let bytes = line.as_bytes();
     let end = (0..bytes.len())
@@ -39,12 +39,12 @@ pub(super) fn starts_name(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b'$')
 }
 
-/// Whether a name may go on with this byte.
+/// Whether this byte may follow in a name.
 pub(super) fn continues_name(byte: u8) -> bool {
     starts_name(byte) || byte.is_ascii_digit()
 }
 
-/// Appends the tokens of a line without comment.
+/// Appends the tokens of a line from which the comment was stripped.
 pub(super) fn tokens<'s>(line: &'s str, out: &mut Vec<Token<'s>>) -> Result<(), Problem> {
     let mut rest = line.trim_start();
     while let Some(&first) = rest.as_bytes().first() {
@@ -73,7 +73,7 @@ pub(super) fn tokens<'s>(line: &'s str, out: &mut Vec<Token<'s>>) -> Result<(), 
 }
 
 fn symbol(rest: &str) -> Option<&'static str> {
-    // Most tokens are names and numbers, and `s` is the only letter that an operator starts with.
+    // Most tokens are names and numbers, and `s` is the only letter that can start an operator.
     if rest.starts_with(|first: char| first != 's' && first.is_ascii_alphanumeric()) {
         return None;
     }
@@ -82,7 +82,7 @@ fn symbol(rest: &str) -> Option<&'static str> {
 
 fn number(word: &str) -> Result<u64, Problem> {
     let parsed = match word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) {
-        // from_str_radix would take a sign here, which no token holds.
+        // from_str_radix would accept a sign here, but tokens have none.
         Some(hex) => u64::from_str_radix(hex, 16),
         None => word.parse(),
     };

@@ -1,4 +1,4 @@
-//! Parses what touches memory: loads, stores, atomics, packet access.
+//! Parses memory accesses: loads, stores, atomics, packet access.
 
 use super::cursor::Cursor;
 use super::error::Problem;
@@ -7,7 +7,7 @@ use super::lex::Token;
 use crate::op::{AtomicOp, Op, Reg, Size, Width};
 use crate::opcode::REG_PARAMS;
 
-/// The access of a load.
+/// Type of the access of a load.
 struct Access {
     size: Size,
     signed: bool,
@@ -16,7 +16,7 @@ struct Access {
 /// Size, base register, offset.
 type Place = (Size, Reg, i16);
 
-/// `(u64 *)` behind a `*`.
+/// `(u64 *)`, after a `*`.
 fn access(cursor: &mut Cursor<'_, '_>) -> Result<Access, Problem> {
     const ACCEPTED: &str = "`u8`, `u16`, `u32`, `u64`, and in loads `s8`, `s16`, `s32`";
     cursor.expect("(")?;
@@ -48,7 +48,7 @@ fn address(cursor: &mut Cursor<'_, '_>) -> Result<(Reg, i16), Problem> {
     Ok((base, off))
 }
 
-/// `(u64 *)(r1 +8)` where nothing is sign-extended and r11 has no meaning.
+/// `(u64 *)(r1 +8)`, without sign extension and without r11.
 fn place(cursor: &mut Cursor<'_, '_>) -> Result<Place, Problem> {
     let Access { size, signed } = access(cursor)?;
     let (base, off) = address(cursor)?;
@@ -68,7 +68,7 @@ fn no_stack_arg() -> Problem {
     )
 }
 
-/// What stands behind `rX = *`.
+/// The text after `rX = *`.
 pub(super) fn load(cursor: &mut Cursor<'_, '_>, dst: Reg) -> Result<Op, Problem> {
     let Access { size, signed } = access(cursor)?;
     if cursor.take_word("skb") {
@@ -104,7 +104,7 @@ fn packet(cursor: &mut Cursor<'_, '_>, size: Size, signed: bool, dst: Reg) -> Re
     Ok(Op::Packet { size, index: index.map(|(_, reg)| reg), off })
 }
 
-/// What stands behind the first `*` of a line.
+/// The text after the first `*` of a line.
 pub(super) fn store(cursor: &mut Cursor<'_, '_>) -> Result<Op, Problem> {
     let Access { size, signed } = access(cursor)?;
     let (base, off) = address(cursor)?;
@@ -122,7 +122,7 @@ pub(super) fn store(cursor: &mut Cursor<'_, '_>) -> Result<Op, Problem> {
     Err(no_stack_arg())
 }
 
-/// What stands behind `lock`.
+/// The text after `lock`.
 pub(super) fn lock(cursor: &mut Cursor<'_, '_>) -> Result<Op, Problem> {
     cursor.expect("*")?;
     let (size, base, off) = place(cursor)?;
@@ -139,7 +139,7 @@ pub(super) fn lock(cursor: &mut Cursor<'_, '_>) -> Result<Op, Problem> {
     Ok(Op::Atomic { op, size, base, off, src })
 }
 
-/// What stands behind `store_release`.
+/// The text after `store_release`.
 pub(super) fn store_release(cursor: &mut Cursor<'_, '_>) -> Result<Op, Problem> {
     cursor.expect("(")?;
     let (size, base, off) = place(cursor)?;
@@ -149,7 +149,7 @@ pub(super) fn store_release(cursor: &mut Cursor<'_, '_>) -> Result<Op, Problem> 
     Ok(Op::StoreRelease { size, base, off, src })
 }
 
-/// The functions that read memory atomically; `None` if `word` is none of them.
+/// The functions that access memory atomically; `None` if `word` is not one of them.
 pub(super) fn fetch(
     cursor: &mut Cursor<'_, '_>,
     word: &str,

@@ -5,7 +5,7 @@ use super::error::Problem;
 use super::lex::Token;
 use crate::op::{AluOp, Cond};
 
-/// Reads an operator of arithmetic that changes its left side.
+/// Parses an arithmetic assignment operator.
 pub(super) fn alu_operator(cursor: &mut Cursor<'_, '_>) -> Result<AluOp, Problem> {
     let op = match cursor.peek() {
         Some(Token::Symbol("+=")) => AluOp::Add,
@@ -31,7 +31,7 @@ pub(super) fn alu_operator(cursor: &mut Cursor<'_, '_>) -> Result<AluOp, Problem
     Ok(op)
 }
 
-/// Reads the condition of a jump.
+/// Parses the condition of a jump.
 pub(super) fn condition(cursor: &mut Cursor<'_, '_>) -> Result<Cond, Problem> {
     let cond = match cursor.peek() {
         Some(Token::Symbol("==")) => Cond::Eq,

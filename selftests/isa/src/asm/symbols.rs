@@ -1,4 +1,4 @@
-//! The names of a source: functions, jump tables, data, maps, and who refers to them.
+//! The symbols of a source (functions, jump tables, data, maps) and the references to them.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::helpers::helper_id;
 use crate::opcode::{PSEUDO_MAP_FD, PSEUDO_MAP_VALUE};
 use crate::unit::{Relocation, RelocationKind, Unit};
 
-/// A place that names a symbol.
+/// A reference to a symbol.
 pub(super) struct Reference<'s> {
     pub(super) slot: usize,
     pub(super) symbol: &'s str,
@@ -25,15 +25,15 @@ enum Kind {
     Data,
 }
 
-/// All symbols that a source defines and refers to.
+/// All symbols that a source defines or refers to.
 #[derive(Default)]
 pub(super) struct Symbols<'s> {
     defined: HashMap<&'s str, (Kind, Line<'s>)>,
-    /// By the index of the function that refers.
+    /// By the index of the referring function.
     references: Vec<(usize, Vec<Reference<'s>>)>,
-    /// Objects of data by their index, and where they are defined.
+    /// Data objects by index, with the line that defines them.
     data: Vec<(usize, Line<'s>)>,
-    /// Maps by their index, and where they are defined.
+    /// Maps by index, with the line that defines them.
     maps: Vec<(usize, Line<'s>)>,
 }
 
@@ -58,12 +58,12 @@ impl<'s> Symbols<'s> {
         self.define(name, Kind::Data, line)
     }
 
-    /// Notes an object of data, whose pointers have to name functions.
+    /// Records a data object whose pointers must refer to functions.
     pub(super) fn point(&mut self, object: usize, line: Line<'s>) {
         self.data.push((object, line));
     }
 
-    /// Notes a map, whose programs have to be functions.
+    /// Records a map whose programs must be functions.
     pub(super) fn hold_programs(&mut self, map: usize, line: Line<'s>) {
         self.maps.push((map, line));
     }
@@ -82,7 +82,7 @@ impl<'s> Symbols<'s> {
         self.references.push((function, references));
     }
 
-    /// Checks that a name is that of a function.
+    /// Checks that a name refers to a function.
     fn function(&self, name: &str, line: Line<'s>) -> Result<(), AsmError> {
         match self.defined.get(name) {
             Some((Kind::Function, _)) => Ok(()),
@@ -91,7 +91,7 @@ impl<'s> Symbols<'s> {
         }
     }
 
-    /// Turns the references into relocations, and calls of helpers into plain instructions.
+    /// Turns references into relocations, and helper calls into plain instructions.
     pub(super) fn resolve(self, unit: &mut Unit) -> Result<(), AsmError> {
         for &(object, line) in &self.data {
             for pointer in &unit.data[object].pointers {

@@ -1,4 +1,4 @@
-//! What the assembler makes of a source.
+//! Tests of the assembler's output.
 
 use bpf_isa::{
     DataPointer, Function, Insn, JumpTable, MapDef, Relocation, RelocationKind, Unit, assemble,

@@ -1,8 +1,8 @@
-//! The assembler says which line is wrong, why, and what would be right.
+//! Assembler errors: which line is wrong, why, and what would be accepted.
 
 use bpf_isa::assemble;
 
-/// Line and reason of the refusal.
+/// Line and reason of the error.
 fn refusal(source: &str) -> (usize, String) {
     match assemble(source) {
         Ok(unit) => panic!("{source:?} was accepted: {unit:?}"),

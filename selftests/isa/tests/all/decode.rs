@@ -1,4 +1,4 @@
-//! The decoder refuses what the verifier refuses, with the verifier's words.
+//! The decoder rejects what the verifier rejects, with the same messages.
 
 use bpf_isa::{Insn, Op, decode};
 
@@ -6,7 +6,7 @@ fn slot(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> Insn {
     Insn { code, dst, src, off, imm }
 }
 
-/// What is wrong with the first instruction.
+/// The error for the first instruction.
 fn refusal(insns: &[Insn]) -> String {
     match decode(insns, 0) {
         Ok((op, _)) => format!("accepted as {op}"),
@@ -68,7 +68,7 @@ fn reserved_fields_are_named() {
 fn registers_above_r10_are_invalid() {
     assert_eq!(refusal(&[slot(0xb7, 11, 0, 0, 0)]), "R11 is invalid");
     assert_eq!(refusal(&[slot(0xbf, 1, 15, 0, 0)]), "R15 is invalid");
-    // Only aligned 64-bit accesses on the right side of r11 pass arguments.
+    // Only aligned 64-bit accesses in the right direction from r11 are arguments.
     assert_eq!(refusal(&[slot(0x79, 1, 11, -8, 0)]), "R11 is invalid");
     assert_eq!(refusal(&[slot(0x79, 1, 11, 4, 0)]), "R11 is invalid");
     assert_eq!(refusal(&[slot(0x61, 1, 11, 8, 0)]), "R11 is invalid");
@@ -77,7 +77,7 @@ fn registers_above_r10_are_invalid() {
     assert_eq!(decode(&[slot(0x79, 1, 11, 8, 0)], 0), Ok((Op::LoadStackArg { dst: 1, off: 8 }, 1)));
 }
 
-/// `bpf_opcode_in_insntable` of 7.3.4, and 0x8d which the series adds.
+/// `bpf_opcode_in_insntable` of 7.3.4, and 0x8d, which the series adds.
 #[test]
 fn exactly_the_public_opcodes_exist() {
     let unknown: Vec<u8> = (0..=u8::MAX)

@@ -1,4 +1,4 @@
-//! The disassembly is the kernel's.
+//! The disassembly matches the kernel's.
 
 use bpf_isa::{Insn, disassemble, disassemble_one, helper_id, helper_name};
 
@@ -6,7 +6,7 @@ fn line(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> String {
     disassemble_one(&[Insn { code, dst, src, off, imm }]).expect("there is a slot")
 }
 
-/// Taken from `kernel/bpf/disasm.c` of 7.3.4, run over these slots.
+/// Output of `kernel/bpf/disasm.c` of 7.3.4 for these slots.
 #[test]
 fn lines_are_those_of_the_kernel() {
     let cases = [

@@ -1,11 +1,11 @@
-//! Encoding, decoding and the notation are inverse to each other.
+//! Encoding, decoding and the notation are inverses of each other.
 
 use bpf_isa::{Imm64, Insn, Op, assemble, decode, disassemble, encode};
 use proptest::prelude::*;
 
 use crate::strategy::op;
 
-/// A slot that is more often nearly an instruction than random bytes are.
+/// A slot that is closer to an instruction than random bytes are.
 fn slot() -> impl Strategy<Value = Insn> {
     let small = || prop_oneof![Just(0i16), Just(1), Just(8), Just(16), Just(32), any::<i16>()];
     let imm = prop_oneof![Just(0i32), Just(1), Just(16), Just(0x41), Just(0x100), any::<i32>()];
@@ -32,7 +32,7 @@ proptest! {
         let Ok((op, len)) = decode(&slots, 0) else { return Ok(()) };
         let mut expected = slots;
         match op {
-            // Fields that the kernel does not look at.
+            // Fields that the kernel ignores.
             Op::Exit => expected[0].off = 0,
             Op::LdImm64 { value: Imm64::Func { .. }, .. } => expected[1].imm = 0,
             _ => {}

@@ -1,4 +1,4 @@
-//! Any instruction that the decoder can make.
+//! Strategy for any instruction that the decoder can return.
 
 use bpf_isa::{AluOp, AtomicOp, Cond, EndianKind, Imm64, Op, Operand, Size, Width};
 use proptest::prelude::*;
@@ -163,7 +163,7 @@ fn control() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Any instruction that the decoder can make.
+/// Any instruction that the decoder can return.
 pub(crate) fn op() -> impl Strategy<Value = Op> {
     prop_oneof![data(), memory(), control()]
 }

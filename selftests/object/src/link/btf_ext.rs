@@ -1,10 +1,9 @@
-//! What `.BTF.ext` says about code (`Documentation/bpf/btf.rst`, `struct btf_ext_header` of
-//! `tools/lib/bpf/libbpf_internal.h`): functions, lines, relocations of CO-RE. The bytes may be
+//! The information about code in `.BTF.ext` (`Documentation/bpf/btf.rst`, `struct btf_ext_header`
+//! of `tools/lib/bpf/libbpf_internal.h`): functions, lines, CO-RE relocations. The bytes may be
 //! hostile.
 //!
-//! Relocations of CO-RE depend on the types of the kernel that the program is loaded into. A load plan
-//! is made without one, so that a function with one is refused rather than loaded as the compiler left
-//! it.
+//! CO-RE relocations depend on the types of the kernel that loads the program. A load plan is made
+//! without a kernel, so a function with one is rejected rather than loaded unrelocated.
 
 use std::collections::HashMap;
 
@@ -12,10 +11,10 @@ use super::error::{LinkError, Location};
 use crate::btf_read::{Types, word};
 use crate::names::BTF_EXT;
 
-/// Bytes of the header before its fields for CO-RE, and with them.
+/// Size of the header without the CO-RE fields, and with them.
 const HEADER: usize = 24;
 const LONG_HEADER: usize = 32;
-/// Bytes of the records as kernels have known them from the first on.
+/// Size of the original records, which all kernels accept.
 const FUNCTION: u32 = 8;
 const LINE: u32 = 16;
 const CORE: u32 = 16;
@@ -23,16 +22,16 @@ const CORE: u32 = 16;
 /// A record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// Offset in bytes in its section of the instruction that it is about.
+    /// Offset in bytes of its instruction in the section.
     pub(super) offset: usize,
-    /// What it says: the type id of a function; file, text, number of a line.
+    /// Its contents: the type id of a function; or file, text, and number of a line.
     pub(super) words: [u32; 3],
-    /// Where it stands in `.BTF.ext`.
+    /// Its offset in `.BTF.ext`.
     at: usize,
 }
 
 impl Record {
-    /// An error that names this record.
+    /// An error at this record.
     pub(super) fn error(&self, section: &str, reason: &str) -> LinkError {
         let reason = format!("{reason}; it is about offset {:#x} of `{section}`", self.offset);
         Location::new(BTF_EXT, "", self.at as u64).error(reason)
@@ -42,12 +41,12 @@ impl Record {
 /// Records of one kind.
 #[derive(Debug, Default)]
 pub(super) struct Records<'o> {
-    /// By the name of the section, ascending, one for each offset at most.
+    /// By section name; sorted by offset, at most one per offset.
     by_section: HashMap<&'o str, Vec<Record>>,
 }
 
 impl<'o> Records<'o> {
-    /// The records of a range of bytes of a section.
+    /// The records for a range of bytes of a section.
     pub(super) fn of(&self, section: &str, start: usize, len: usize) -> &[Record] {
         let Some(records) = self.by_section.get(section) else { return &[] };
         let first = records.partition_point(|record| record.offset < start);
@@ -61,7 +60,7 @@ impl<'o> Records<'o> {
     }
 }
 
-/// What the section holds.
+/// The contents of the section.
 #[derive(Debug, Default)]
 pub(super) struct Extension<'o> {
     pub(super) functions: Records<'o>,
@@ -70,7 +69,7 @@ pub(super) struct Extension<'o> {
 }
 
 impl<'o> Extension<'o> {
-    /// Reads a section; its strings are among those of the types.
+    /// Reads a section; its strings are among those of `types`.
     pub(super) fn read(data: &[u8], types: &Types<'o>) -> Result<Self, LinkError> {
         let fail = |at: usize, reason: &str| Location::new(BTF_EXT, "", at as u64).error(reason);
         if data.get(..3) != Some(&[0x9f, 0xeb, 1]) {
@@ -89,7 +88,7 @@ impl<'o> Extension<'o> {
     }
 }
 
-/// The records of the part whose offset and length stand at `at` of the header.
+/// The records of the part whose offset and length are at `at` in the header.
 fn records<'o>(
     data: &[u8],
     header: usize,

@@ -1,4 +1,4 @@
-//! Maps of the section `.maps`, which BTF describes: `parse_btf_map_def` in `tools/lib/bpf/libbpf.c`.
+//! Maps of the section `.maps`, described by BTF: `parse_btf_map_def` in `tools/lib/bpf/libbpf.c`.
 
 use super::error::{LinkError, Location};
 use super::maps::Entries;
@@ -13,17 +13,17 @@ const ARRAY: u32 = 2;
 const PROG_ARRAY: u32 = 3;
 const PERCPU_ARRAY: u32 = 6;
 const LPM_TRIE: u32 = 11;
-/// Types of maps that libbpf creates without BTF, as the kernel refuses it: arrays of perf events,
+/// Map types that libbpf creates without BTF, because the kernel rejects it: arrays of perf events,
 /// stack traces, arrays of cgroups, arrays and hashes of maps, maps of devices, sockets, CPUs and
-/// sockets of XDP, hashes of sockets and of devices.
+/// XDP sockets, hashes of sockets and of devices.
 const WITHOUT_BTF: [u32; 11] = [4, 7, 8, 12, 13, 14, 15, 16, 17, 18, 25];
-/// Bytes of the id of a program, as user space sees the value of a prog array.
+/// Size of a program id, the value of a prog array in user space.
 const PROG_ID: u32 = 4;
 
-/// What a definition says.
+/// Contents of a definition.
 pub(super) struct Definition {
     pub(super) plan: MapPlan,
-    /// The entries of a prog array, if it has some from the start.
+    /// The entries of a prog array, if it has initial ones.
     pub(super) entries: Option<Entries>,
 }
 

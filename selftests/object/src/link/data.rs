@@ -1,9 +1,9 @@
-//! Sections of data: each becomes an array map with one entry, its value the section's bytes.
+//! Data sections: each becomes an array map with one entry, whose value is the section's bytes.
 //!
-//! As `bpf_object__init_internal_map` in `tools/lib/bpf/libbpf.c`, and beyond it: where data points
-//! to functions (`R_BPF_64_ABS64`), the pointer becomes the byte offset of the function's first
-//! instruction in the program. That differs from program to program, so each program that uses such
-//! a section has a map of its own, which the kernel demands anyway.
+//! Like `bpf_object__init_internal_map` in `tools/lib/bpf/libbpf.c`, plus pointers to functions
+//! (`R_BPF_64_ABS64`), which become the byte offset of the function's first instruction in the
+//! program. That differs between programs, so each program that uses such a section gets its own
+//! map, which the kernel requires anyway.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use crate::names::{DATA, POINTER, R_BPF_64_ABS64, READ_ONLY_DATA, ZEROS};
 use crate::plan::{MapElement, MapPlan};
 use crate::read::{Object, Section, SymbolPlace};
 
-/// Most bytes of all maps that are made of sections of data together.
+/// Size limit for all maps of data sections together, in bytes.
 pub(super) const MAX_DATA: usize = 1 << 26;
 
 const MAP_TYPE_ARRAY: u32 = 2;
@@ -28,34 +28,34 @@ const BPF_F_RDONLY_PROG: u32 = 1 << 7;
 
 /// The data of an object, and the maps that programs share.
 pub(super) struct Data {
-    /// Maps of the sections that point to no function, by number of the section.
+    /// Maps of sections without pointers to functions, by section number.
     shared: HashMap<usize, usize>,
     budget: usize,
-    /// Whether the types of read-only data have to say where it points to functions, so that the
-    /// kernel does not take numbers for pointers: a program calls them.
+    /// Whether maps of read-only data get types that say where they point to functions, so that the
+    /// kernel does not take numbers for pointers: if a program has indirect calls.
     describe: bool,
 }
 
 /// A pointer to a function.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pointer {
-    /// Where it starts in the section, in bytes.
+    /// Offset in the section, in bytes.
     pub(super) offset: usize,
     /// Number of the function.
     pub(super) function: usize,
 }
 
-/// A section as one program uses it.
+/// A section as used by one program.
 pub(super) struct Used {
     /// Number of the section.
     pub(super) section: usize,
     /// Index of its map in the plan.
     pub(super) map: usize,
-    /// Its pointers by their offsets.
+    /// Its pointers, sorted by offset.
     pub(super) pointers: Vec<Pointer>,
 }
 
-/// Whether a section holds data that a program may use.
+/// Whether a section contains data that a program may use.
 pub(super) fn is_data(section: &Section<'_>) -> bool {
     let alloc = section.flags & u64::from(SHF_ALLOC | SHF_EXECINSTR) == u64::from(SHF_ALLOC);
     let named = |start| section.name.starts_with(start);
@@ -67,7 +67,7 @@ pub(super) fn is_data(section: &Section<'_>) -> bool {
         }
 }
 
-/// Whether nobody writes the data of a section, by its name.
+/// Whether the data of a section is read-only, according to its name.
 fn is_read_only(name: &str) -> bool {
     READ_ONLY_DATA.iter().any(|start| name.starts_with(start))
 }
@@ -82,8 +82,8 @@ impl Data {
         Self { shared: HashMap::new(), budget: MAX_DATA, describe }
     }
 
-    /// The map of a section as one program uses it: the one that all programs share if the section
-    /// points to no function, otherwise a new one whose pointers are filled in later.
+    /// The map for a section as used by one program: shared by all programs if the section has no
+    /// pointers to functions, otherwise a new one whose pointers are filled in later.
     pub(super) fn used(
         &mut self,
         object: &Object<'_>,
@@ -96,7 +96,7 @@ impl Data {
             return Ok(Used { section, map, pointers: Vec::new() });
         }
         let found = &object.sections[section];
-        // Zeros take no room in the file, so that their number is the file's to claim.
+        // Zeros take no space in the file, so it may claim any number of them.
         let zeros = found.section_type == SHT_NOBITS;
         let size = if zeros { found.size } else { found.data.len() as u64 };
         let left = usize::try_from(size).ok().and_then(|size| self.budget.checked_sub(size));
@@ -138,8 +138,8 @@ impl Data {
 }
 
 impl Used {
-    /// Writes the pointers into the map: byte offsets of functions in the program, 0 for one that
-    /// the program does not have.
+    /// Writes the pointers into the map: byte offsets of functions in the program, 0 for functions
+    /// that it does not contain.
     pub(super) fn fill(&self, placed: &HashMap<usize, usize>, maps: &mut [MapPlan]) {
         let value = maps.get_mut(self.map).and_then(|map| map.contents.first_mut());
         let Some(MapElement { value, .. }) = value else { return };

@@ -13,15 +13,15 @@ pub enum LinkError {
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// It holds nothing that could be loaded.
+    /// It contains nothing to load.
     #[error(
         "cannot link the object: it has no program; put a function into a section such as `syscall`"
     )]
     NoProgram,
-    /// Something in it has no place in a load plan.
+    /// It contains something that a load plan cannot express.
     #[error("cannot link {location}: {reason}")]
     Bad {
-        /// Where it stands.
+        /// Where.
         location: Location,
         /// What is wrong, and what would be right.
         reason: String,
@@ -33,7 +33,7 @@ pub enum LinkError {
 pub struct Location {
     /// Name of the section.
     pub section: String,
-    /// Name of the symbol; empty where there is none.
+    /// Name of the symbol; empty if there is none.
     pub symbol: String,
     /// Offset in bytes in the section.
     pub offset: u64,

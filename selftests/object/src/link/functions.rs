@@ -1,4 +1,4 @@
-//! The functions of an object by their place.
+//! The functions of an object by location.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Index;
@@ -20,17 +20,17 @@ pub(super) struct Function<'o> {
     pub(super) section: usize,
     /// Offset in bytes in its section, a multiple of 8.
     pub(super) start: usize,
-    /// Its code; at least a slot, and nothing but whole slots.
+    /// Its code; at least one slot, and only whole slots.
     pub(super) code: &'o [u8],
-    /// Whether the symbol is global or weak. The entry of a program has to be.
+    /// Whether the symbol is global or weak, which a program's entry must be.
     pub(super) exported: bool,
-    /// Whether the kernel is to verify it by itself: its symbol is exported and not hidden. Hidden
-    /// ones are static functions to libbpf as well (`bpf_object__add_programs`).
+    /// Whether the kernel verifies it separately: its symbol is exported and not hidden. Hidden
+    /// functions are static for libbpf too (`bpf_object__add_programs`).
     pub(super) global: bool,
 }
 
 impl Function<'_> {
-    /// Slots of its code.
+    /// Size in slots.
     pub(super) fn len(&self) -> usize {
         self.code.len() / Insn::SIZE
     }
@@ -41,12 +41,12 @@ impl Function<'_> {
     }
 }
 
-/// All functions of an object, ordered by section and offset; they do not overlap.
+/// All functions of an object, sorted by section and offset; they do not overlap.
 pub(super) struct Functions<'o> {
     functions: Vec<Function<'o>>,
     /// The functions of a section, as a range of `functions`.
     by_section: HashMap<usize, std::ops::Range<usize>>,
-    /// The sections of the subprograms: `.text`, and those of single functions (`.text.NAME`).
+    /// The sections of subprograms: `.text`, and those of single functions (`.text.NAME`).
     text: HashSet<usize>,
 }
 
@@ -104,7 +104,7 @@ impl<'o> Functions<'o> {
         (0..self.functions.len()).filter(|&at| !self.is_text(self.functions[at].section))
     }
 
-    /// Number, among the programs, of the one that starts at an offset of a section.
+    /// Number, among the programs, of the one at an offset of a section.
     pub(super) fn program(&self, section: usize, offset: u64) -> Option<usize> {
         self.entries().position(|at| {
             let function = &self.functions[at];
@@ -112,7 +112,7 @@ impl<'o> Functions<'o> {
         })
     }
 
-    /// The function that starts at an offset in bytes of a section.
+    /// The function at an offset in bytes of a section.
     pub(super) fn starting_at(&self, section: usize, offset: usize) -> Option<&Function<'o>> {
         let functions = &self.functions[self.by_section.get(&section)?.clone()];
         let at = functions.binary_search_by_key(&offset, |function| function.start).ok()?;
@@ -124,12 +124,12 @@ impl<'o> Functions<'o> {
         !self.is_text(function.section)
     }
 
-    /// Whether the section holds subprograms.
+    /// Whether the section contains subprograms.
     pub(super) fn is_text(&self, section: usize) -> bool {
         self.text.contains(&section)
     }
 
-    /// The function that holds a slot of a section.
+    /// The function that contains a slot of a section.
     pub(super) fn at(&self, section: usize, slot: i128) -> Option<usize> {
         let range = self.by_section.get(&section)?.clone();
         let functions = &self.functions[range.clone()];
@@ -153,8 +153,8 @@ fn holds_code(section: &Section<'_>) -> bool {
     section.section_type == SHT_PROGBITS && section.flags & u64::from(SHF_EXECINSTR) != 0
 }
 
-/// Whether a section of this name holds subprograms. Compilers that give each function a section of
-/// its own name it `.text.` and the function's name.
+/// Whether a section of this name contains subprograms. Compilers that put each function into its
+/// own section name it `.text.` plus the function's name.
 fn is_text(name: &str) -> bool {
     name.strip_prefix(TEXT).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

@@ -1,9 +1,9 @@
-//! Lays out one program: the entry, the subprograms behind it, and every reference resolved.
+//! Lays out one program: the entry, then its subprograms, with every reference resolved.
 //!
 //! The order is that of `bpf_object__reloc_code` and `bpf_object__append_subprog_code` in
-//! `tools/lib/bpf/libbpf.c`: a subprogram is appended where it is first referred to, and its own
-//! references are followed before those that come after it in the caller. Functions that only data
-//! points to come last, in the order of the pointers.
+//! `tools/lib/bpf/libbpf.c`: a subprogram is appended at the first reference to it, and its own
+//! references are followed before the caller's next ones. Functions that only data points to come
+//! last, in the order of the pointers.
 
 use std::collections::HashMap;
 
@@ -25,24 +25,24 @@ use crate::read::{SectionRelocation, Symbol, SymbolPlace};
 pub(super) struct Layout<'l, 'o> {
     linker: &'l mut Linker<'o>,
     insns: Vec<Insn>,
-    /// Numbers of the functions, as they are laid out.
+    /// Numbers of the functions in layout order.
     order: Vec<usize>,
     starts: Vec<FunctionStart>,
     map_refs: Vec<MapRef>,
-    /// First slot in the program, by number of the function.
+    /// First slot in the program, by function number.
     placed: HashMap<usize, usize>,
-    /// The functions that are being followed, the innermost last.
+    /// The functions being followed, innermost last.
     open: Vec<Open>,
-    /// The sections of data that the program uses, in the order of the first reference.
+    /// The data sections that the program uses, in order of first reference.
     data: Vec<Used>,
-    /// Whether the kernel takes the program only with BTF, or takes it for another one without.
+    /// Whether the kernel rejects or misinterprets the program without BTF.
     needs_btf: bool,
 }
 
-/// A program that is laid out.
+/// A finished layout.
 pub(super) struct LaidOut {
     pub(super) insns: Vec<Insn>,
-    /// Numbers of the functions in their order.
+    /// Numbers of the functions in order.
     pub(super) order: Vec<usize>,
     pub(super) starts: Vec<FunctionStart>,
     pub(super) map_refs: Vec<MapRef>,
@@ -55,7 +55,7 @@ struct Open {
     function: usize,
     /// Its first slot in the program.
     start: usize,
-    /// The slot to look at next, counted from the function's start.
+    /// The next slot to look at, counted from the function's start.
     next: usize,
 }
 
@@ -82,14 +82,14 @@ impl<'l, 'o> Layout<'l, 'o> {
         LaidOut { insns, order, starts, map_refs, needs_btf }
     }
 
-    /// Follows all references, those in data after those in code.
+    /// Follows all references, first those in code, then those in data.
     ///
     /// A program without `callx` cannot call what data points to, and the kernel does not look for
-    /// pointers in its data: functions that only data points to are left out of it.
+    /// pointers in its data: functions that only data points to are left out.
     pub(super) fn run(&mut self) -> Result<(), LinkError> {
         self.follow()?;
         if self.insns.iter().any(|insn| insn.code == CALLX) {
-            // A function that is placed may use another section.
+            // A newly placed function may use another section.
             let mut next = 0;
             while let Some(used) = self.data.get(next) {
                 next += 1;
@@ -106,8 +106,7 @@ impl<'l, 'o> Layout<'l, 'o> {
         Ok(())
     }
 
-    /// Follows the references in code. The depth is held in `open`, not in the stack of this
-    /// process.
+    /// Follows the references in code, with the explicit stack `open` instead of recursion.
     fn follow(&mut self) -> Result<(), LinkError> {
         while let Some(open) = self.open.last_mut() {
             let Open { function, start, next } = *open;
@@ -125,7 +124,7 @@ impl<'l, 'o> Layout<'l, 'o> {
         Ok(())
     }
 
-    /// First slot of a function in the program; it is appended if it is not there yet.
+    /// First slot of a function in the program; appends the function if necessary.
     fn place(&mut self, function: usize) -> Result<usize, LinkError> {
         if let Some(&start) = self.placed.get(&function) {
             return Ok(start);
@@ -223,7 +222,7 @@ impl<'l, 'o> Layout<'l, 'o> {
         let target = (caller.first_slot() + at.next) as i128 + i128::from(insn.imm) + 1;
         let callee = self.linker.functions.at(caller.section, target);
         if callee == Some(at.function) {
-            // Wherever it leads in its own function: the distance stays.
+            // Inside its own function: the distance stays the same, whatever the target.
             return Ok(());
         }
         let section = caller.section;
@@ -262,7 +261,7 @@ impl<'l, 'o> Layout<'l, 'o> {
     }
 
     /// First slot in the program of a function that is called or whose address is taken; `target`
-    /// is the slot in the section that was meant.
+    /// is the referenced slot in the section.
     fn callee(
         &mut self,
         at: Open,
@@ -367,7 +366,7 @@ impl<'l, 'o> Layout<'l, 'o> {
         Ok(())
     }
 
-    /// Index of the map of a section of data.
+    /// Index of the map for a data section.
     fn data_map(&mut self, section: usize) -> Result<usize, LinkError> {
         if let Some(used) = self.data.iter().find(|used| used.section == section) {
             return Ok(used.map);

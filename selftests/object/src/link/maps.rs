@@ -13,7 +13,7 @@ use crate::names::{BTF_MAPS, LONG_MAP_DEF, MAP_DEF, MAPS, POINTER, R_BPF_64_ABS6
 use crate::plan::MapPlan;
 use crate::read::{Object, Section, SectionRelocation, Symbol, SymbolPlace};
 
-/// The maps of the sections `maps` and `.maps`, in the order of their offsets.
+/// The maps of the sections `maps` and `.maps`, sorted by offset.
 #[derive(Default)]
 pub(super) struct Maps {
     sections: Vec<usize>,
@@ -107,7 +107,7 @@ impl Maps {
         }
     }
 
-    /// Takes down where the next map is defined.
+    /// Records where the next map is defined.
     fn place(
         &mut self,
         (section, name): (usize, &str),
@@ -121,17 +121,17 @@ impl Maps {
         }
     }
 
-    /// The maps as the plan holds them, at the same indices.
+    /// The maps for the plan, with the same indices.
     pub(super) fn plans(&self) -> Vec<MapPlan> {
         self.maps.clone()
     }
 
-    /// Whether the section holds map definitions.
+    /// Whether the section contains map definitions.
     pub(super) fn is_section(&self, section: usize) -> bool {
         self.sections.contains(&section)
     }
 
-    /// Index of the map that is defined at an offset of a section.
+    /// Index of the map defined at an offset of a section.
     pub(super) fn at(&self, section: usize, offset: u64) -> Option<usize> {
         self.by_place.get(&(section, offset)).copied()
     }
@@ -149,14 +149,14 @@ fn symbols<'o>(object: &'o Object<'o>, section: usize) -> Vec<&'o Symbol<'o>> {
     symbols
 }
 
-/// Where the definition of a prog array is in its section, in bytes.
+/// Location of the entries of a prog array in its section, in bytes.
 pub(super) struct Entries {
     pub(super) definition: Range<u64>,
-    /// Where its first entry is.
+    /// Offset of the first entry.
     pub(super) first: u64,
 }
 
-/// Entry and program of what a definition says about a prog array.
+/// Entries and programs in the definition of a prog array.
 fn programs(
     object: &Object<'_>,
     functions: &Functions<'_>,
@@ -170,7 +170,7 @@ fn programs(
     let mut programs: Vec<(u32, usize)> = Vec::new();
     for relocation in relocations[first..].iter().take_while(inside) {
         let location = || Location::new(place, name, relocation.offset);
-        // Definitions of an honest object do not overlap.
+        // Definitions of well-formed objects do not overlap.
         *left = left
             .checked_sub(1)
             .ok_or_else(|| location().error("the definition overlaps with another one"))?;
@@ -184,7 +184,7 @@ fn programs(
                 relocation.relocation_type
             )));
         };
-        // Far below 32 bits, as the file is.
+        // Far below 32 bits, like the file size.
         let entry = u32::try_from(entry / POINTER as u64).unwrap_or(u32::MAX);
         if programs.last().is_some_and(|&(last, _)| last == entry) {
             return Err(location().error("two relocations of one entry"));

@@ -1,6 +1,6 @@
-//! The object's BTF as the kernel takes it: what compilers leave open is filled in, as libbpf does
-//! (`btf_fixup_datasec` of `tools/lib/bpf/btf.c`, `bpf_object__collect_externs` of `libbpf.c`). Every
-//! type keeps its id, every string its offset.
+//! Converts the object's BTF to what the kernel accepts: fills in what compilers leave open, like
+//! libbpf (`btf_fixup_datasec` of `tools/lib/bpf/btf.c`, `bpf_object__collect_externs` of
+//! `libbpf.c`). All types keep their ids, all strings their offsets.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,29 +12,29 @@ use crate::btf_read::{MAX_SIZE, Types};
 use crate::names::{BTF, EXTERNAL};
 use crate::read::{Object, Symbol, SymbolPlace};
 
-/// `BTF_FUNC_GLOBAL` and `BTF_VAR_GLOBAL_ALLOCATED`; what is one more is extern.
+/// `BTF_FUNC_GLOBAL` and `BTF_VAR_GLOBAL_ALLOCATED`; one more is extern.
 const GLOBAL: u32 = 1;
 const EXTERN: u32 = 2;
-/// Bytes of a variable in a section of the BTF: type, offset, size.
+/// Size of a section's variable in BTF: type, offset, size.
 const ENTRY: usize = 12;
 /// Bytes of `int`.
 const INT: u32 = 4;
 
-/// What is filled in.
+/// State of the conversion.
 struct Sanitise<'a, 'o> {
     types: &'a Types<'o>,
     btf: Btf,
-    /// `int`, for variables of the kernel, and a variable in the place of its functions.
+    /// `int`, for kernel variables, and a variable that replaces kernel functions.
     stand_ins: Option<(u32, u32)>,
-    /// The prototypes whose parameters have names, so that none is looked at for each of its functions.
+    /// Prototypes whose parameters already have names, so that each is processed once.
     named: HashSet<u32>,
-    /// Names that the kernel takes in the place of others, by the offsets of those.
+    /// Replacements for names that the kernel rejects, by the offset of the original.
     names: HashMap<u32, u32>,
-    /// The variables of the object that others see, by name.
+    /// The object's exported variables, by name.
     symbols: HashMap<&'o str, &'a Symbol<'o>>,
 }
 
-/// The object's BTF, to go on with.
+/// The object's BTF, ready to be extended.
 pub(super) fn sanitise<'o>(object: &Object<'o>, types: &Types<'o>) -> Result<Btf, LinkError> {
     let visible = object.symbols.iter().filter(|symbol| {
         symbol.bind != STB_LOCAL
@@ -69,7 +69,8 @@ fn error(types: &Types<'_>, id: u32, reason: impl Into<String>) -> LinkError {
 }
 
 impl Sanitise<'_, '_> {
-    /// Size of a section; offset and visibility of its variables. Clang leaves them to the linker.
+    /// Fills in the size of a section, and offset and visibility of its variables, which Clang
+    /// leaves to the linker.
     fn section(&mut self, object: &Object<'_>, id: u32) -> Result<(), LinkError> {
         let types = self.types;
         let (Some(start), Some(count), Some(name)) =
@@ -127,7 +128,7 @@ impl Sanitise<'_, '_> {
         }
     }
 
-    /// A section of what the kernel defines: a row of variables of the type `int`.
+    /// A section defined by the kernel: becomes consecutive variables of type `int`.
     fn external(&mut self, id: u32, start: usize, count: u32) -> Result<(), LinkError> {
         for index in 0..count {
             let found = self.types.more(id, 3 * index as usize).unwrap_or_default();
@@ -145,7 +146,7 @@ impl Sanitise<'_, '_> {
         Ok(())
     }
 
-    /// A function. The kernel takes none that are extern, and no parameters without a name.
+    /// A function. The kernel accepts neither extern functions nor unnamed parameters.
     fn function(&mut self, id: u32) {
         let types = self.types;
         if types.count(id) == Some(EXTERN) {
@@ -168,7 +169,7 @@ impl Sanitise<'_, '_> {
         }
     }
 
-    /// A variable that the kernel defines.
+    /// A variable defined by the kernel.
     fn variable(&mut self, id: u32) {
         let (int, _) = self.stand_ins();
         let start = self.types.start(id).unwrap_or_default();
@@ -186,12 +187,12 @@ impl Sanitise<'_, '_> {
 
     fn name_of_stand_in(&mut self) -> u32 {
         let btf = &mut self.btf;
-        // No string of the object is at this offset, so that it is free to stand for this one.
+        // The object has no string at this offset, so it is free as a key.
         *self.names.entry(u32::MAX).or_insert_with(|| btf.string("stand_in"))
     }
 
-    /// The names of a type, of its members and parameters: those that only the kernel does not take
-    /// are replaced. Languages other than C have such.
+    /// The names of a type, its members and parameters. Replaces those that only the kernel
+    /// rejects, which languages other than C produce.
     fn names(&mut self, id: u32) -> Result<(), LinkError> {
         let types = self.types;
         let (Some(start), Some(kind), Some(count)) =
@@ -216,7 +217,7 @@ impl Sanitise<'_, '_> {
                     self.btf.patch(start, 0);
                 }
             }
-            // Any text is right.
+            // Any text is valid.
             kind::DATASEC | kind::DECL_TAG | kind::TYPE_TAG => {}
             _ => self.name(start, named, id)?,
         }
@@ -234,7 +235,7 @@ impl Sanitise<'_, '_> {
         let Some(name) = self.types.string(offset) else {
             return Err(error(self.types, id, format!("it has no name at {offset:#x}")));
         };
-        // `int` and its like may be called `long unsigned int`.
+        // Integers and floats may be called `long unsigned int`.
         let plain = matches!(self.types.kind(id), Some(kind::INT | kind::FLOAT));
         if name.is_empty() || plain {
             return Ok(());

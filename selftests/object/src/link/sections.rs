@@ -1,13 +1,13 @@
-//! What the name of a program's section says about the program.
+//! What the name of a program's section implies.
 //!
 //! The names are those of `section_defs` in `tools/lib/bpf/libbpf.c`.
 
-/// The types of program of a section.
+/// The kind of the programs in a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ProgramKind {
     /// `enum bpf_prog_type`.
     pub(super) prog_type: u32,
-    /// `enum bpf_attach_type`, 0 where it does not matter.
+    /// `enum bpf_attach_type`, 0 if it does not matter.
     pub(super) attach_type: u32,
     /// `BPF_F_*` flags of `BPF_PROG_LOAD`.
     pub(super) flags: u32,
@@ -18,7 +18,7 @@ const SLEEPABLE: u32 = 1 << 4;
 /// `BPF_F_XDP_HAS_FRAGS`.
 const FRAGS: u32 = 1 << 5;
 
-/// Name, `enum bpf_prog_type`, `enum bpf_attach_type`, flags; ordered by name.
+/// Name, `enum bpf_prog_type`, `enum bpf_attach_type`, flags; sorted by name.
 #[rustfmt::skip]
 const SECTIONS: [(&str, u32, u32, u32); 92] = [
     ("action", 4, 0, 0),
@@ -115,8 +115,8 @@ const SECTIONS: [(&str, u32, u32, u32); 92] = [
     ("xdp/devmap", 6, 33, 0),
 ];
 
-/// Sections whose programs attach to something by its id in the kernel's BTF, or are part of a struct
-/// that BTF describes; with `.s` or `.multi` behind it or not.
+/// Sections whose programs attach by an id in the kernel's BTF, or belong to a struct that BTF
+/// describes; with or without the suffix `.s` or `.multi`.
 const BY_BTF: [&str; 10] = [
     "fentry",
     "fexit",
@@ -130,12 +130,12 @@ const BY_BTF: [&str; 10] = [
     "tp_btf",
 ];
 
-/// The kind of the programs in a section; what stands behind a name and `/` is a name of the user's,
-/// and a `?` in front says that libbpf is not to load it unless asked.
+/// The kind of the programs in a section. The text after a `/` is chosen by the user; a leading `?`
+/// tells libbpf not to load the program by default.
 ///
 /// # Errors
 ///
-/// Why it has none.
+/// Why the section is not supported.
 pub(super) fn program_kind(section: &str) -> Result<ProgramKind, String> {
     let section = section.strip_prefix('?').unwrap_or(section);
     let (prefix, _) = section.split_once('/').unwrap_or((section, ""));

@@ -1,8 +1,8 @@
 //! Jump tables: from the section `.jumptables` to maps of the plan.
 //!
-//! As `create_jt_map` in `tools/lib/bpf/libbpf.c`, with a map for each function that refers to a
-//! table rather than for each program: the entries are offsets in the function's section, so that
-//! they mean something else for another function.
+//! Like `create_jt_map` in `tools/lib/bpf/libbpf.c`, but with one map per function that refers to a
+//! table instead of one per program: the entries are offsets in the function's section, so they
+//! have another meaning for another function.
 
 use std::collections::HashMap;
 
@@ -18,13 +18,13 @@ use crate::read::{Object, Symbol, SymbolPlace};
 
 /// Bytes of a key of `BPF_MAP_TYPE_INSN_ARRAY`.
 const KEY_SIZE: u32 = 4;
-/// Bytes of `struct bpf_insn_array_value` of `include/uapi/linux/bpf.h`: `orig_off`, `xlated_off`,
-/// `jitted_off` and padding, 32 bits each. User space writes `orig_off` alone.
+/// Size of `struct bpf_insn_array_value` of `include/uapi/linux/bpf.h`: `orig_off`, `xlated_off`,
+/// `jitted_off` and padding, 32 bits each. User space writes only `orig_off`.
 const VALUE_SIZE: u32 = 16;
 
-/// The tables of an object and the maps that were made of them.
+/// The tables of an object and their maps.
 pub(super) struct Tables {
-    /// All tables, by their start.
+    /// All tables, sorted by start.
     tables: Vec<Table>,
     made: HashMap<(Table, Owner), usize>,
     budget: usize,
@@ -39,7 +39,7 @@ pub(super) struct Table {
     symbol: usize,
 }
 
-/// Who refers to a table.
+/// The user of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Owner {
     /// Index of the program in the plan.
@@ -63,7 +63,7 @@ impl Tables {
 
     fn named(object: &Object<'_>, number: usize, symbol: &Symbol<'_>) -> Option<Table> {
         let SymbolPlace::Section(section) = symbol.place else { return None };
-        // A label of inline assembly has no type, but the size that `.size` gives it.
+        // A label in inline assembly has no type, but `.size` gives it a size.
         let table = match symbol.symbol_type {
             STT_OBJECT => true,
             STT_NOTYPE => symbol.size > 0,
@@ -76,8 +76,8 @@ impl Tables {
         })
     }
 
-    /// The table that a relocation means, and the offset in it: that of the symbol itself, or,
-    /// where the symbol is the section's, the one that covers the addend.
+    /// The table that a relocation refers to, and the offset in it: that of the symbol itself, or,
+    /// for a section symbol, the one that contains the addend.
     pub(super) fn find(
         &self,
         object: &Object<'_>,
@@ -104,7 +104,7 @@ impl Tables {
         Ok((*table, i64::try_from(offset).unwrap_or_default()))
     }
 
-    /// Index of the map for a table as one function of a program uses it, made if necessary.
+    /// Index of the map for a table as used by one function of a program; creates it if necessary.
     pub(super) fn map(
         &mut self,
         object: &Object<'_>,
@@ -170,7 +170,7 @@ impl Tables {
             map_type: MAP_TYPE_INSN_ARRAY,
             key_size: KEY_SIZE,
             value_size: VALUE_SIZE,
-            // The budget keeps it far below 32 bits.
+            // The limit is far below 32 bits.
             max_entries: u32::try_from(entries.len()).unwrap_or(u32::MAX),
             flags: 0,
             contents,
@@ -180,8 +180,8 @@ impl Tables {
     }
 }
 
-/// Moves an entry, in bytes from the start of the function's section, to the program: the slot
-/// there. Whether the function has this slot is for the kernel to judge.
+/// Converts an entry, in bytes from the start of the function's section, to a slot in the program.
+/// The kernel checks whether the function has this slot.
 fn rebase(entry: u64, owner: Owner) -> Result<u32, String> {
     let size = Insn::SIZE as u64;
     if !entry.is_multiple_of(size) {

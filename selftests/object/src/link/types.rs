@@ -1,5 +1,5 @@
-//! BTF of functions and maps: that of the object as far as it goes, and beyond it one type for each
-//! function, one record for each in a program, a type for each value with a lock.
+//! BTF of functions and maps: the object's own as far as possible, otherwise one type per function,
+//! one record per function in a program, one type per value with a lock.
 
 use std::collections::HashMap;
 
@@ -17,28 +17,28 @@ use crate::names::{BTF, BTF_EXT, POINTER};
 use crate::plan::{FuncInfo, FunctionStart, LineInfo, MapTypes};
 use crate::read::Object;
 
-/// The types of what was described so far.
+/// The types described so far.
 pub(super) struct Types<'o> {
     btf: Btf,
     /// Whether anything refers to the types.
     used: bool,
     common: Option<Common>,
-    /// Type ids by what they are made of.
+    /// Type ids by name, whether global, and number of arguments after the fifth.
     functions: HashMap<(String, bool, usize), u32>,
-    /// Prototypes of static functions by their number of parameters beyond the fifth, which a
-    /// function without any does not need.
+    /// Prototypes of static functions with more than five parameters, by the number after the
+    /// fifth.
     wide_protos: HashMap<usize, u32>,
-    /// What the object says of itself.
+    /// The object's own BTF.
     own: Option<Own<'o>>,
 }
 
-/// What an object says of itself.
+/// The object's own BTF.
 struct Own<'o> {
     types: btf_read::Types<'o>,
     ext: Extension<'o>,
 }
 
-/// What is said about the functions of a program.
+/// BTF records of a program's functions.
 #[derive(Default)]
 pub(super) struct Described {
     pub(super) functions: Vec<FuncInfo>,
@@ -47,18 +47,18 @@ pub(super) struct Described {
 
 /// Bytes of `int`.
 const INT_SIZE: u32 = 4;
-/// Most members of a struct that is made up here; the kernel takes 65,535.
+/// Most members of a struct generated here; the kernel's limit is 65,535.
 const MEMBERS: usize = 60_000;
 
-/// Arguments that are passed in registers (`MAX_BPF_FUNC_REG_ARGS`, `include/linux/bpf.h`).
+/// Arguments passed in registers (`MAX_BPF_FUNC_REG_ARGS`, `include/linux/bpf.h`).
 const IN_REGISTERS: usize = 5;
 
-/// Types that all functions are made of.
+/// Types shared by all functions.
 #[derive(Clone, Copy)]
 struct Common {
     int: u32,
     long: u32,
-    /// `int (void)`: all that the kernel asks of a static function is whether it returns a number
+    /// `int (void)`: the kernel only checks that a static function returns a number
     /// (`check_btf_func()` in `kernel/bpf/check_btf.c`).
     static_proto: u32,
     /// `int (unsigned long)`: a global function is verified against its prototype.
@@ -66,7 +66,7 @@ struct Common {
 }
 
 impl<'o> Types<'o> {
-    /// The types of an object, for the kernel made whole; none if it has no section `.BTF`.
+    /// The types of an object, completed for the kernel; none if it has no section `.BTF`.
     pub(super) fn of(object: &Object<'o>, functions: &Functions<'o>) -> Result<Self, LinkError> {
         let mut found = Self {
             btf: Btf::default(),
@@ -111,19 +111,19 @@ impl<'o> Types<'o> {
         Ok(found)
     }
 
-    /// The types of the object as it says them.
+    /// The object's own types.
     pub(super) fn own(&self) -> Option<&btf_read::Types<'o>> {
         self.own.as_ref().map(|own| &own.types)
     }
 
-    /// The first relocation of CO-RE in a range of bytes of a section: its offset.
+    /// Offset of the first CO-RE relocation in a range of bytes of a section.
     pub(super) fn first_core(&self, section: &str, start: usize, len: usize) -> Option<usize> {
         let records = self.own.as_ref()?.ext.core.of(section, start, len);
         records.first().map(|record| record.offset)
     }
 
-    /// The functions of a program, the entry first, as the object describes them; `None` if it does
-    /// not describe the entry.
+    /// The functions of a program, entry first, as described by the object; `None` if it does not
+    /// describe the entry.
     pub(super) fn described(
         &mut self,
         object: &Object<'_>,
@@ -147,7 +147,7 @@ impl<'o> Types<'o> {
             };
             let type_id = record.words[0];
             let is_static = types.count(type_id) == Some(Linkage::Static as u32);
-            // A hidden function is static to the kernel, whatever the compiler said.
+            // A hidden function is static for the kernel, whatever the compiler says.
             start.global = !is_static && (start.slot == 0 || function.global);
             // A program has far fewer slots than 32 bits can count.
             let slot = |slot: usize| u32::try_from(slot).unwrap_or(u32::MAX);
@@ -162,14 +162,14 @@ impl<'o> Types<'o> {
             }
         }
         if !whole {
-            // The kernel wants all functions to have lines or none (`check_btf_line()`).
+            // The kernel requires lines for all functions or none (`check_btf_line()`).
             found.lines.clear();
         }
         self.used = true;
         Ok(Some(found))
     }
 
-    /// Describes the functions of a program of which the object says nothing, the entry first.
+    /// Describes the functions of a program that the object does not describe, entry first.
     pub(super) fn synthesised(&mut self, starts: &[FunctionStart], insns: &[Insn]) -> Described {
         let common = self.common();
         let ends = starts.iter().skip(1).map(|next| next.slot).chain([insns.len()]);
@@ -196,14 +196,14 @@ impl<'o> Types<'o> {
         Described { functions: info.collect(), lines: Vec::new() }
     }
 
-    /// Takes the types that a map of the section `.maps` names.
+    /// Uses the types of a map of the section `.maps`.
     pub(super) fn of_map(&mut self, types: MapTypes) -> MapTypes {
         self.used = true;
         types
     }
 
-    /// Describes a section of read-only data, which points to functions at some offsets and nowhere
-    /// else: as the object does if that is what its types say.
+    /// Describes a section of read-only data with pointers to functions at exactly these offsets:
+    /// with the object's types if they say the same.
     pub(super) fn of_pointers(
         &mut self,
         name: &str,
@@ -232,7 +232,7 @@ impl<'o> Types<'o> {
             let of = *arrays.entry(count).or_insert_with(|| btf.array(pointer, int, count));
             members.push(("", of, offset));
         }
-        // A struct has 65,535 members at most.
+        // A struct has at most 65,535 members.
         let mut parts = Vec::new();
         for part in members.chunks(MEMBERS) {
             parts.push(("", btf.structure("", size, part), 0));
@@ -244,8 +244,8 @@ impl<'o> Types<'o> {
         Some(MapTypes { key: int, value })
     }
 
-    /// Whether the kernel, by a type, finds pointers to functions where they are, and takes nothing
-    /// else for one: whatever else its pointers point to is zero.
+    /// Whether the kernel, with this type, finds exactly these pointers to functions: all other
+    /// words that it would take for one are zero.
     fn says(&self, value: u32, data: &[u8], pointers: &[Pointer]) -> bool {
         let btf = self.btf.clone().finish();
         let Ok(types) = btf_read::Types::read(&btf) else { return false };
@@ -257,11 +257,11 @@ impl<'o> Types<'o> {
             })
     }
 
-    /// The type of a section of data of this many bytes, if the object describes it.
+    /// The type of a data section of this size, if the object describes it.
     pub(super) fn of_data(&mut self, name: &str, size: u32) -> Option<MapTypes> {
         let types = &self.own.as_ref()?.types;
         let value = types.section(name)?;
-        // An open size becomes that of the section.
+        // An unset size becomes that of the section.
         types.operand(value).filter(|&told| told == 0 || told == size)?;
         self.used = true;
         Some(MapTypes { key: 0, value })
@@ -271,8 +271,8 @@ impl<'o> Types<'o> {
     pub(super) fn of_locked_map(&mut self, key_size: u32, value_size: u32, lock: u32) -> MapTypes {
         let common = self.common();
         let btf = &mut self.btf;
-        // The kernel wants a 32-bit integer for an array's key, and any type of its size otherwise
-        // (`array_map_check_btf()`, `map_check_btf()`).
+        // The kernel requires a 32-bit integer as an array's key, and otherwise any type of the
+        // right size (`array_map_check_btf()`, `map_check_btf()`).
         let key = match key_size {
             INT_SIZE => common.int,
             size => btf.structure("key", size, &[]),
@@ -303,7 +303,7 @@ impl<'o> Types<'o> {
     }
 }
 
-/// How many arguments beyond the fifth a function reads: its prototype has to have them.
+/// How many arguments after the fifth a function reads; its prototype must have them.
 pub(super) fn arguments_beyond(code: &[Insn]) -> usize {
     let reads = (0..code.len()).filter_map(|slot| match decode(code, slot) {
         Ok((Op::LoadStackArg { off, .. }, _)) => usize::try_from(off / 8).ok(),
@@ -312,7 +312,7 @@ pub(super) fn arguments_beyond(code: &[Insn]) -> usize {
     reads.max().unwrap_or_default()
 }
 
-/// Whether a line starts with an instruction of a function, and its strings are there.
+/// Checks that a line starts at an instruction of a function, and that its strings exist.
 fn check_line(
     types: &btf_read::Types<'_>,
     line: &Record,

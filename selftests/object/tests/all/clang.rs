@@ -1,4 +1,4 @@
-//! Objects that clang 22 made: they link, and the writer writes the same.
+//! Objects compiled by clang 22: they link, and the writer writes the same.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ const SWITCH_SOURCE: &str = include_str!("../data/switch.bpf");
 const CALLS_SOURCE: &str = include_str!("../data/calls.bpf");
 const DATA_SOURCE: &str = include_str!("../data/data.bpf");
 
-/// What the linker sees of an object: code, tables, symbols and relocations, by name.
+/// The linker's view of an object: code, tables, symbols and relocations, by name.
 fn facts(object: &Object<'_>) -> BTreeSet<String> {
     let mut facts = BTreeSet::new();
     for section in &object.sections {
@@ -39,7 +39,7 @@ fn facts(object: &Object<'_>) -> BTreeSet<String> {
         }
     }
     for symbol in &object.symbols {
-        // Sections that nothing refers to have symbols in neither or one; licenses are data.
+        // Unreferenced sections have symbols in neither or one; licenses are data.
         if symbol.name.is_empty() || symbol.name == "_license" || symbol.symbol_type == 4 {
             continue;
         }
@@ -133,7 +133,7 @@ fn calls_of_clang_lead_to_their_functions() {
         starts,
         [("first", 0), ("callback", 20), ("leaf", 22), ("shown", 26), ("inner", 31)]
     );
-    // The address of callback: the distance from the slot behind the first of the two.
+    // The address of callback: the distance from the slot after the first of the two.
     assert_eq!((first.insns[2].src, first.insns[2].imm, first.insns[3].imm), (4, 17, 0));
     let target = |slot: usize| slot as i32 + 1 + first.insns[slot].imm;
     assert_eq!([9, 12, 16].map(target), [22, 26, 31]);

@@ -1,10 +1,10 @@
-//! Objects that clang makes while the tests run. Where there is no clang for BPF, the tests say so.
+//! Objects compiled by clang during the tests. Without a clang for BPF, the tests say so.
 
 use std::process::Command;
 
 use bpf_object::{LinkError, LoadPlan, link};
 
-/// The object that clang makes of C, if there is one.
+/// The object compiled from C, if there is a compiler.
 pub(crate) fn compiled(name: &str, source: &str, flags: &[&str]) -> Option<Vec<u8>> {
     let dir = std::env::temp_dir().join(format!("bpf-object-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
@@ -31,7 +31,7 @@ pub(crate) fn compiled(name: &str, source: &str, flags: &[&str]) -> Option<Vec<u
     object
 }
 
-/// What the linker makes of C, if there is a compiler.
+/// The result of linking C, if there is a compiler.
 fn linked(name: &str, source: &str, flags: &[&str]) -> Option<Result<LoadPlan, LinkError>> {
     compiled(name, source, flags).map(|object| link(&object))
 }

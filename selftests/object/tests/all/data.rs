@@ -1,4 +1,4 @@
-//! Sections of data: maps, pointers to functions, and the functions behind them.
+//! Data sections: maps, pointers to functions, and the functions they refer to.
 
 use bpf_isa::{Insn, disassemble};
 use bpf_object::{
@@ -28,7 +28,7 @@ fn reference(plan: &LoadPlan, slot: usize) -> (u8, i32, i32) {
     (insns[slot].src, insns[slot].imm, insns[slot + 1].imm)
 }
 
-/// A program that calls what a register holds, which is all that matters to the linker.
+/// A program that calls through a register, which is all that matters to the linker.
 const MAIN: &str = "r2 = table ll\nr2 = *(u64 *)(r2 +0)\ncallx r2\nexit\n";
 
 #[test]
@@ -92,7 +92,7 @@ fn pointers_are_byte_offsets_in_the_program() {
     for attribute in ["", " global"] {
         let plan = plan(&source(attribute));
         assert_eq!(plan.maps.len(), 1);
-        // In the order of the pointers, each with what it needs.
+        // In the order of the pointers, each followed by what it needs.
         assert_eq!(starts(&plan, 0), [("main", 0), ("late", 5), ("early", 6), ("deep", 9)]);
         let value = &plan.maps[0].contents[0].value;
         let word = |at: usize| u64::from_le_bytes(*value[at..].first_chunk().unwrap());
@@ -129,7 +129,7 @@ fn symbols_and_relocations_are_those_of_a_compiler() {
         .map(|r| (r.offset, r.relocation_type, object.symbols[r.symbol].name))
         .collect();
     assert_eq!(relocations, [(8, 2, ""), (16, 2, "a"), (24, 2, "g")]);
-    // The section's symbol with the function's offset; the function's own.
+    // The section's symbol with the function's offset; the function's own symbol.
     assert_eq!((rodata.data[8], rodata.data[16], rodata.data[24]), (8, 0, 0));
     assert_eq!(rodata.flags, 2);
     let symbol = |name: &str| object.symbols.iter().find(|symbol| symbol.name == name).unwrap();
@@ -243,7 +243,7 @@ fn functions(btf: &[u8]) -> Vec<(u32, u32, String)> {
     found
 }
 
-/// Slot, linkage and name of each function, as the kernel learns them.
+/// Slot, linkage and name of each function, as passed to the kernel.
 fn described(plan: &LoadPlan, program: usize) -> Vec<(u32, u32, String)> {
     let functions = functions(&plan.btf);
     plan.programs[program]
@@ -270,7 +270,7 @@ fn programs_that_need_it_get_btf() {
     };
     expect(&format!("{MAIN}{table}"), BtfUse::Auto, &[(0, 1, "main"), (5, 0, "f")]);
     expect(&format!("{MAIN}{table}"), BtfUse::Never, &[]);
-    // A function that code calls is found without.
+    // A function that code calls is found without BTF.
     expect(&format!("call f\n{MAIN}{table}"), BtfUse::Auto, &[]);
     expect("r1 = f ll\nexit\n.func f\nexit", BtfUse::Auto, &[(0, 1, "main"), (3, 0, "f")]);
     expect(global, BtfUse::Auto, &[(0, 1, "main"), (2, 1, "g")]);
@@ -297,7 +297,7 @@ fn programs_share_the_types_of_their_functions() {
     assert_eq!(described(&plan, 1), [(0, 1, "two".into()), (3, 0, "f".into())]);
 }
 
-/// The error of an object that is changed after it was written.
+/// The error of an object that is modified after it was written.
 fn refusal(source: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut elf = compile_elf(source).unwrap();
     change(&mut elf);

@@ -1,4 +1,4 @@
-//! Objects that describe themselves by BTF: the plan says what they say.
+//! Objects with BTF: the plan reflects it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::compilers::compiled;
 
 const SOURCE: &str = include_str!("../data/described.c");
 
-/// The object that clang made of [`SOURCE`].
+/// The object compiled by clang from [`SOURCE`].
 pub(crate) const OBJECT: &[u8] = include_bytes!("../data/described.o");
 
 fn plan(object: &[u8]) -> LoadPlan {
@@ -19,7 +19,7 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(*bytes[at..].first_chunk().unwrap())
 }
 
-/// A type as it stands in BTF: kind, number of members or linkage, size or type, name, the rest.
+/// A BTF type: kind, number of members or linkage, size or type, name, the rest.
 #[derive(Clone, Debug)]
 struct Type {
     kind: u32,
@@ -58,7 +58,7 @@ fn types(btf: &[u8]) -> BTreeMap<u32, Type> {
     found
 }
 
-/// The bytes of a section with a change, and the object around them.
+/// The object with a modified section.
 fn changed(object: &[u8], section: &str, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let data = data(object, section);
     let start = data.as_ptr() as usize - object.as_ptr() as usize;
@@ -82,7 +82,7 @@ fn data<'d>(object: &'d [u8], section: &str) -> &'d [u8] {
     sections.iter().find(|found| found.name == section).unwrap().data
 }
 
-/// Offset in `.BTF.ext` of what is said about a section; the records start 8 bytes behind it.
+/// Offset in `.BTF.ext` of the part about a section; the records start 8 bytes after it.
 fn about(object: &[u8], field: usize, section: &str) -> usize {
     let (btf, ext) = (data(object, ".BTF"), data(object, ".BTF.ext"));
     let start = part(ext, field);
@@ -93,7 +93,7 @@ fn about(object: &[u8], field: usize, section: &str) -> usize {
     at
 }
 
-/// Makes the name of a section that of none: `.text` becomes `text`.
+/// Renames a section to one that does not exist: `.text` becomes `text`.
 fn rename(object: &[u8], field: usize, section: &str) -> Vec<u8> {
     let at = about(object, field, section);
     changed(object, ".BTF.ext", |ext| {
@@ -162,7 +162,7 @@ fn maps_have_the_types_of_the_object() {
     let next = plan.programs.iter().position(|program| program.name == "next").unwrap();
     assert_eq!(jumps.programs, [(2, next)]);
     assert_eq!((jumps.key_size, jumps.value_size, jumps.types), (4, 4, None));
-    // Clang leaves the size of a section open, and where its global variables lie.
+    // Clang leaves the size of a section open, and the offsets of its global variables.
     for (name, variables) in [(".bss", 1), (".data", 2), (".rodata", 1)] {
         let map = map(name);
         let named = map.types.unwrap();
@@ -203,7 +203,7 @@ fn what_the_kernel_defines_does_not_stand_in_the_way() {
     assert_eq!(refused.len(), 1);
     let [program] = plan.programs.as_slice() else { panic!("{:?}", plan.programs) };
     assert_eq!((program.name.as_str(), program.func_info.len()), ("without", 1));
-    // The kernel takes nothing extern.
+    // The kernel accepts nothing extern.
     let types = types(&plan.btf);
     for (id, it) in &types {
         match it.kind {
@@ -253,7 +253,7 @@ fn lines_are_there_for_all_functions_or_none() {
     assert!(lines("next") > 0);
 }
 
-/// The error of the object with another `.BTF.ext`.
+/// The error of the object with a modified `.BTF.ext`.
 fn refusal(object: &[u8], section: &str, change: impl FnOnce(&mut [u8])) -> String {
     link(&changed(object, section, change)).expect_err("accepted").to_string()
 }
@@ -270,14 +270,14 @@ fn records_have_to_fit_the_code() {
     expect(refuse(8, 1, 1), "type 1 is no function");
     expect(refuse(8, 1, 0), "type 0 is no function");
     expect(refuse(8, 1, u32::MAX), "is no function");
-    // The first record now is about the second one's function.
+    // The first record now refers to the second one's function.
     let functions = about(OBJECT, 8, ".text") + 8;
     let second = word(data(OBJECT, ".BTF.ext"), functions + 8);
     expect(refuse(8, 0, second), "the second record about one instruction");
     expect(refuse(16, 4, 3), "it lies inside of an instruction");
     expect(refuse(16, 1, u32::MAX), "its file or its text is no string of `.BTF`");
     expect(refuse(16, 2, u32::MAX), "its file or its text is no string of `.BTF`");
-    // The first line of `next` is about a wide immediate.
+    // The first line of `next` belongs to a wide immediate.
     let next = about(OBJECT, 16, "tc") + 8;
     let wide = refusal(OBJECT, ".BTF.ext", |ext| put(ext, next, 8));
     expect(wide, "it lies inside of an instruction; it is about offset 0x8 of `tc`");

@@ -1,10 +1,10 @@
-//! What the linker refuses, and how it says so.
+//! What the linker rejects, and the error messages.
 
 use bpf_object::{compile, compile_elf, link};
 
 use crate::patch;
 
-/// The error of an object that is changed after it was written.
+/// The error of an object that is modified after it was written.
 fn refusal(source: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut elf = compile_elf(source).unwrap();
     link(&elf).unwrap_or_else(|error| panic!("wrong before the change: {error}"));
@@ -67,7 +67,7 @@ fn tables_have_to_fit_their_section() {
 
 #[test]
 fn tables_need_their_symbol() {
-    // The symbol as a section's: 3 = STT_SECTION.
+    // The symbol as a section symbol: 3 = STT_SECTION.
     assert_eq!(
         refusal(TABLE, |elf| patch::symbol(elf, "t", 4, &[3])),
         "cannot link section `.jumptables`, symbol `t` at offset 0x0: no jump table has a symbol \

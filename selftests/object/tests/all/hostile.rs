@@ -1,4 +1,4 @@
-//! Bytes that no compiler made: an error at worst.
+//! Malformed objects: an error at worst.
 
 use std::sync::OnceLock;
 
@@ -40,8 +40,8 @@ fn object() -> impl Strategy<Value = Vec<u8>> {
     proptest::sample::select(vec![ours, CLANG[0].to_vec(), CLANG[1].to_vec(), CLANG[2].to_vec()])
 }
 
-/// Objects with maps, functions and lines that BTF describes; with relocations of CO-RE and what the
-/// kernel defines if there is a compiler.
+/// Objects with maps, functions and lines described by BTF; with CO-RE relocations and kernel
+/// symbols if there is a compiler.
 fn with_btf() -> &'static [Vec<u8>] {
     static MADE: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -64,7 +64,7 @@ fn with_btf() -> &'static [Vec<u8>] {
     })
 }
 
-/// Bytes that are often at the edge of what fits.
+/// Bytes that are often boundary values.
 fn byte() -> impl Strategy<Value = u8> {
     prop_oneof![Just(0), Just(1), Just(8), Just(0x7f), Just(0x80), Just(0xff), any::<u8>()]
 }
@@ -104,7 +104,7 @@ proptest! {
         let _ = link(&elf);
     }
 
-    // Headers, symbols and relocations are the smaller part of a file and the more interesting.
+    // Headers, symbols and relocations are the smaller but more interesting part of a file.
     #[test]
     fn mutated_tables_are_linked_or_refused(
         elf in object(),

@@ -1,4 +1,4 @@
-//! Changes single fields of an object, for tests of what no writer writes.
+//! Modifies single fields of an object, for tests of objects that the writer does not produce.
 
 use bpf_object::read;
 

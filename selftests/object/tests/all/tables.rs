@@ -1,4 +1,4 @@
-//! Jump tables: which maps they become and where their entries lead.
+//! Jump tables: the maps they become and their targets.
 
 use bpf_object::{LoadPlan, compile, compile_elf, link};
 
@@ -134,7 +134,7 @@ fn large_tables_keep_every_entry() {
     assert_eq!(tables(&plan)[0].1, (2..5002).collect::<Vec<u32>>());
 }
 
-/// Inline assembly makes labels: `.size` gives them a size, but nothing a type.
+/// Labels in inline assembly: `.size` gives them a size but no type.
 #[test]
 fn a_label_with_a_size_is_a_table() {
     let mut elf = compile_elf(TWO).unwrap();

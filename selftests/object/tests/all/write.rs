@@ -1,4 +1,4 @@
-//! What the writer refuses, and details of what it writes.
+//! What the writer rejects, and details of its output.
 
 use bpf_isa::{JumpTable, MapDef, Relocation, RelocationKind, Unit, assemble};
 use bpf_object::{read, write};

@@ -1,5 +1,5 @@
-// Everything that BTF says of a program: typed global functions, hidden and static ones, a table of
-// functions, lines, a map with a lock, a prog array with a program, data.
+// Everything that BTF describes: typed global functions, hidden and static ones, a table of functions,
+// lines, a map with a lock, a prog array with a program, data.
 
 typedef unsigned int u32;
 

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// What the binary answered.
+/// Result of running the binary.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// Exit status; -1 where a signal ended it.
+    /// Exit status; -1 if a signal ended it.
     pub(crate) status: i32,
     /// Standard output.
     pub(crate) out: String,
@@ -23,7 +23,7 @@ pub(crate) fn plugin(arguments: &[&str], input: &[u8]) -> Answer {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts");
-    // It may have ended without reading.
+    // It may have exited without reading.
     let _ = child.stdin.take().expect("its input is a pipe").write_all(input);
     let output = child.wait_with_output().expect("it ends");
     Answer {
@@ -33,7 +33,7 @@ pub(crate) fn plugin(arguments: &[&str], input: &[u8]) -> Answer {
     }
 }
 
-/// Hex as the runner writes it: two digits and a space for each byte.
+/// Hex in the runner's format: two digits and a space for each byte.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x} ")).collect()
 }

@@ -1,5 +1,5 @@
-//! What the processor can do.
+//! Architecture-specific items.
 
-/// Instructions in assembly.
+/// Inline assembly.
 #[rustc_builtin_macro]
 pub macro asm("assembly template", $(operands,)* $(options($(option),*))?) {}

@@ -1,4 +1,4 @@
-//! Copies on request.
+//! Cloning.
 
 use crate::marker::{Copy, PhantomData, PointeeSized, Sized};
 
@@ -13,11 +13,11 @@ pub trait Clone: Sized {
 #[allow_internal_unstable(core_intrinsics, derive_clone_copy, trivial_clone)]
 pub macro Clone($item:item) {}
 
-/// Types whose duplicate is a copy of their bytes.
+/// Types that are cloned by copying their bytes.
 #[lang = "trivial_clone"]
 pub unsafe trait TrivialClone: Clone {}
 
-/// What a derived [`trait@Clone`] of a type that is also `Copy` asks of its fields.
+/// Used by a derived [`trait@Clone`] of a type that is also `Copy`, for its fields.
 pub struct AssertParamIsClone<T: Clone + PointeeSized> {
     _field: PhantomData<T>,
 }

@@ -20,13 +20,13 @@ pub trait PartialEq<Rhs: PointeeSized = Self>: PointeeSized {
 #[allow_internal_unstable(core_intrinsics, coverage_attribute, derive_eq_internals, structural_match)]
 pub macro PartialEq($item:item) {}
 
-/// Equality that is reflexive.
+/// Reflexive equality.
 pub trait Eq: PartialEq<Self> + PointeeSized {
-    /// Never called: what a derived implementation asks of the fields.
+    /// Never called; used by derived implementations, for their fields.
     #[doc(hidden)]
     #[inline(always)]
     fn assert_receiver_is_total_eq(&self) {}
-    /// Never called: what a derived implementation asks of the fields.
+    /// Never called; used by derived implementations, for their fields.
     #[doc(hidden)]
     #[inline(always)]
     fn assert_fields_are_eq(&self) {}
@@ -35,19 +35,19 @@ pub trait Eq: PartialEq<Self> + PointeeSized {
 #[rustc_builtin_macro]
 #[allow_internal_unstable(core_intrinsics, coverage_attribute, derive_eq_internals, structural_match)]
 pub macro Eq($item:item) {}
-/// What a derived [`trait@Eq`] asks of the fields.
+/// Used by a derived [`trait@Eq`], for its fields.
 pub struct AssertParamIsEq<T: Eq + PointeeSized> {
     _field: crate::marker::PhantomData<T>,
 }
 
-/// What a comparison gives.
+/// Result of a comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(i8)]
 #[lang = "Ordering"]
 pub enum Ordering {
     /// The left is smaller.
     Less = -1,
-    /// Neither is smaller.
+    /// Both are equal.
     Equal = 0,
     /// The right is smaller.
     Greater = 1,
@@ -55,7 +55,7 @@ pub enum Ordering {
 use Ordering::{Equal, Greater, Less};
 
 impl Ordering {
-    /// The other way round.
+    /// The reverse.
     #[inline(always)]
     pub fn reverse(self) -> Self {
         match self {
@@ -78,7 +78,7 @@ impl Ordering {
     }
 }
 
-/// `<` and its like.
+/// `<`, `<=`, `>`, `>=`.
 #[lang = "partial_ord"]
 pub trait PartialOrd<Rhs: PointeeSized = Self>: PartialEq<Rhs> + PointeeSized {
     /// How the two compare.

@@ -1,4 +1,4 @@
-//! Conversions that lose nothing.
+//! Lossless conversions.
 
 use crate::marker::Sized;
 

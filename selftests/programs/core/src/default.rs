@@ -1,8 +1,8 @@
-//! Values to start from.
+//! Default values.
 
-/// Types with a value to start from.
+/// Types with a default value.
 pub trait Default: crate::marker::Sized {
-    /// The value.
+    /// The default value.
     fn default() -> Self;
 }
 /// Derives [`trait@Default`].

@@ -1,44 +1,44 @@
-//! What the compiler itself does.
+//! Compiler intrinsics.
 
 use crate::marker::{Copy, DiscriminantKind, PointeeSized};
 
 /// The bits of a value as another type of the same size.
 #[rustc_intrinsic]
 pub const unsafe fn transmute<Src, Dst>(src: Src) -> Dst;
-/// Bytes of a type.
+/// Size of a type in bytes.
 #[rustc_intrinsic]
 pub const fn size_of<T>() -> usize;
-/// Tells the optimiser that this place is never reached.
+/// Tells the optimiser that this point is unreachable.
 #[rustc_intrinsic]
 pub const unsafe fn unreachable() -> !;
 /// The discriminant of an enum.
 #[rustc_intrinsic]
 pub const fn discriminant_value<T>(v: &T) -> <T as DiscriminantKind>::Discriminant;
-/// `a + b` modulo two to the bits of the type.
+/// Wrapping `a + b`.
 #[rustc_intrinsic]
 pub const fn wrapping_add<T: Copy>(a: T, b: T) -> T;
-/// `a - b` modulo two to the bits of the type.
+/// Wrapping `a - b`.
 #[rustc_intrinsic]
 pub const fn wrapping_sub<T: Copy>(a: T, b: T) -> T;
-/// `a * b` modulo two to the bits of the type.
+/// Wrapping `a * b`.
 #[rustc_intrinsic]
 pub const fn wrapping_mul<T: Copy>(a: T, b: T) -> T;
-/// `a + b` or the nearest number that there is.
+/// Saturating `a + b`.
 #[rustc_intrinsic]
 pub const fn saturating_add<T: Copy>(a: T, b: T) -> T;
-/// `a - b` or the nearest number that there is.
+/// Saturating `a - b`.
 #[rustc_intrinsic]
 pub const fn saturating_sub<T: Copy>(a: T, b: T) -> T;
-/// Bytes in the other order.
+/// The bytes reversed.
 #[rustc_intrinsic]
 pub const fn bswap<T: Copy>(x: T) -> T;
-/// Number of ones.
+/// Number of one bits.
 #[rustc_intrinsic]
 pub const fn ctpop<T: Copy>(x: T) -> u32;
-/// A pointer so many elements on, inside of the same object.
+/// A pointer offset by a number of elements, inside the same object.
 #[rustc_intrinsic]
 pub const unsafe fn offset<Ptr, Delta>(dst: Ptr, offset: Delta) -> Ptr;
-/// A pointer so many elements on, wherever that is.
+/// A pointer offset by a number of elements, to anywhere.
 #[rustc_intrinsic]
 pub const unsafe fn arith_offset<T>(dst: *const T, offset: isize) -> *const T;
 /// The metadata of a pointer: for a slice, its length.
@@ -50,9 +50,9 @@ pub const unsafe fn read_via_copy<T>(ptr: *const T) -> T;
 /// Writes without dropping.
 #[rustc_intrinsic]
 pub const unsafe fn write_via_move<T>(ptr: *mut T, value: T);
-/// Reads exactly here, exactly once.
+/// Volatile read.
 #[rustc_intrinsic]
 pub unsafe fn volatile_load<T>(src: *const T) -> T;
-/// A value that the optimiser knows nothing of.
+/// The value, opaque to the optimiser.
 #[rustc_intrinsic]
 pub const fn black_box<T>(dummy: T) -> T;

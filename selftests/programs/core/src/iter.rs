@@ -8,16 +8,16 @@ use crate::mem::replace;
 use crate::ops::{FnMut, Range};
 use crate::option::Option::{self, None, Some};
 
-/// What a `for` goes through.
+/// Iterators.
 #[lang = "iterator"]
 pub trait Iterator {
-    /// What it gives.
+    /// The element type.
     type Item;
-    /// The next one.
+    /// The next element.
     #[lang = "next"]
     fn next(&mut self) -> Option<Self::Item>;
 
-    /// With the number of each.
+    /// Adds an index to each element.
     #[inline(always)]
     fn enumerate(self) -> Enumerate<Self>
     where
@@ -25,7 +25,7 @@ pub trait Iterator {
     {
         Enumerate { iter: self, count: 0 }
     }
-    /// Pairs with what another gives.
+    /// Pairs the elements with those of another iterator.
     #[inline(always)]
     fn zip<U: IntoIterator>(self, other: U) -> Zip<Self, U::IntoIter>
     where
@@ -33,7 +33,7 @@ pub trait Iterator {
     {
         Zip { a: self, b: other.into_iter() }
     }
-    /// All of them taken together.
+    /// Combines all elements.
     #[inline(always)]
     fn fold<B, F: FnMut(B, Self::Item) -> B>(mut self, start: B, mut with: F) -> B
     where
@@ -46,13 +46,13 @@ pub trait Iterator {
         so_far
     }
 }
-/// What a `for` takes.
+/// Types that `for` accepts.
 pub trait IntoIterator {
-    /// What it gives.
+    /// The element type.
     type Item;
-    /// What goes through it.
+    /// The iterator.
     type IntoIter: Iterator<Item = Self::Item>;
-    /// Starts.
+    /// Creates the iterator.
     #[lang = "into_iter"]
     fn into_iter(self) -> Self::IntoIter;
 }
@@ -96,9 +96,9 @@ impl<A: Iterator, B: Iterator> Iterator for Zip<A, B> {
     }
 }
 
-/// Numbers that follow each other.
+/// Types of ranges that can be iterated.
 pub trait Step: Clone + PartialOrd {
-    /// The number behind this one.
+    /// The successor.
     fn after(&self) -> Self;
 }
 macro_rules! step {

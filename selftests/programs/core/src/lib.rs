@@ -1,11 +1,11 @@
-//! A small `core` for BPF programs: what the compiler asks for, and what the programs use.
+//! A small `core` for BPF programs: what the compiler requires and the programs use.
 //!
-//! It stands in for the real one, whose source needs the component `rust-src`. Names and meanings
-//! are those of the real one, so that the same program compiles for the host. Everything is generic
-//! or inlined: a program's object has to hold all its code.
+//! It replaces the real one, whose source needs the component `rust-src`. Names and semantics are
+//! those of the real one, so that the same program compiles for the host. Everything is generic or
+//! inlined: a program's object must contain all its code.
 //!
-//! A panic refers to a symbol that nobody defines. Where the optimiser cannot prove a panic away, the
-//! program does not link, as BPF has no way to panic.
+//! A panic refers to an undefined symbol. If the optimiser cannot eliminate a panic, the program
+//! does not link, as BPF cannot panic.
 
 #![no_core]
 #![rustc_coherence_is_core]

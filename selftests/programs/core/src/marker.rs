@@ -1,20 +1,20 @@
-//! The traits that say what the compiler may do with a type.
+//! Marker traits: what the compiler may do with a type.
 
-/// The root of the traits of size.
+/// The root of the sizedness traits.
 #[lang = "pointee_sized"]
 pub trait PointeeSized {}
-/// Types whose size follows from a pointer's metadata.
+/// Types whose size follows from the pointer metadata.
 #[lang = "meta_sized"]
 pub trait MetaSized: PointeeSized {}
-/// Types of a size known to the compiler.
+/// Types with a size known at compile time.
 #[lang = "sized"]
 #[fundamental]
 pub trait Sized: MetaSized {}
-/// Pointers that can lose their length or their type.
+/// Types that can be unsized.
 #[lang = "unsize"]
 pub trait Unsize<T: PointeeSized>: PointeeSized {}
 
-/// Types that are copied where they would be moved.
+/// Types that are copied instead of moved.
 #[lang = "copy"]
 pub trait Copy: Clone {}
 /// Derives [`Copy`].
@@ -22,17 +22,17 @@ pub trait Copy: Clone {}
 pub macro Copy($item:item) {}
 use crate::clone::Clone;
 
-/// Types that other threads may refer to.
+/// Types that can be shared between threads.
 #[lang = "sync"]
 pub unsafe auto trait Sync {}
 impl<T: PointeeSized> !Sync for *const T {}
 impl<T: PointeeSized> !Sync for *mut T {}
-/// Types that other threads may take over.
+/// Types that can be sent to other threads.
 pub unsafe auto trait Send {}
 /// Types without interior mutability.
 #[lang = "freeze"]
 pub unsafe auto trait Freeze {}
-/// Types that the compiler may take to be unaliased.
+/// Types that the compiler may assume to be unaliased.
 #[lang = "unsafe_unpin"]
 pub unsafe auto trait UnsafeUnpin {}
 /// Types that may be moved.
@@ -49,7 +49,7 @@ pub trait DiscriminantKind {
     #[lang = "discriminant_type"]
     type Discriminant;
 }
-/// Function pointers.
+/// Tuples.
 #[lang = "tuple_trait"]
 pub trait Tuple {}
 /// Types that can be dropped in a constant.
@@ -58,13 +58,13 @@ pub const trait Destruct: PointeeSized {}
 /// Types that never need dropping.
 #[lang = "bikeshed_guaranteed_no_drop"]
 pub trait BikeshedGuaranteedNoDrop {}
-/// Types that a method may take `self` by.
+/// Types that a method may take as `self`.
 #[lang = "legacy_receiver"]
 pub trait LegacyReceiver {}
 impl<T: PointeeSized> LegacyReceiver for &T {}
 impl<T: PointeeSized> LegacyReceiver for &mut T {}
 
-/// Stands for a value that is not there.
+/// A zero-sized stand-in for a value.
 #[lang = "phantom_data"]
 pub struct PhantomData<T: PointeeSized>;
 

@@ -3,13 +3,13 @@
 pub use crate::intrinsics::transmute;
 use crate::{intrinsics, ptr};
 
-/// Bytes of a type.
+/// Size of a type in bytes.
 #[inline(always)]
 pub const fn size_of<T>() -> usize {
     const { intrinsics::size_of::<T>() }
 }
 
-/// Puts a value into a place and gives the one that was there.
+/// Replaces a value and returns the old one.
 #[inline(always)]
 pub fn replace<T>(place: &mut T, value: T) -> T {
     // SAFETY: a reference is valid for reads and writes, and what was read is not dropped there.
@@ -20,7 +20,7 @@ pub fn replace<T>(place: &mut T, value: T) -> T {
     }
 }
 
-/// Exchanges two values.
+/// Swaps two values.
 #[inline(always)]
 pub fn swap<T>(a: &mut T, b: &mut T) {
     // SAFETY: as in `replace`; the references do not overlap.

@@ -6,18 +6,18 @@ macro_rules! binary {
     ($($item:literal $trait:ident $method:ident $operator:tt
        $assign_item:literal $assign_trait:ident $assign_method:ident: $($type:ty)*;)*) => {
         $(
-            /// The operator of this name.
+            /// The operator.
             #[lang = $item]
             pub trait $trait<Rhs = Self> {
-                /// What comes of it.
+                /// Type of the result.
                 type Output;
-                /// Computes it.
+                /// Applies the operator.
                 fn $method(self, other: Rhs) -> Self::Output;
             }
-            /// The operator that assigns.
+            /// The assigning operator.
             #[lang = $assign_item]
             pub trait $assign_trait<Rhs = Self> {
-                /// Computes and assigns.
+                /// Applies the operator and assigns the result.
                 fn $assign_method(&mut self, other: Rhs);
             }
             $(
@@ -61,18 +61,18 @@ macro_rules! shift {
     ($($item:literal $trait:ident $method:ident $operator:tt
        $assign_item:literal $assign_trait:ident $assign_method:ident;)*) => {
         $(
-            /// The operator of this name.
+            /// The operator.
             #[lang = $item]
             pub trait $trait<Rhs = Self> {
-                /// What comes of it.
+                /// Type of the result.
                 type Output;
-                /// Computes it.
+                /// Applies the operator.
                 fn $method(self, other: Rhs) -> Self::Output;
             }
-            /// The operator that assigns.
+            /// The assigning operator.
             #[lang = $assign_item]
             pub trait $assign_trait<Rhs = Self> {
-                /// Computes and assigns.
+                /// Applies the operator and assigns the result.
                 fn $assign_method(&mut self, other: Rhs);
             }
             shift!(@by $trait $method $operator $assign_trait $assign_method
@@ -114,9 +114,9 @@ shift! {
 /// `!`.
 #[lang = "not"]
 pub trait Not {
-    /// What comes of it.
+    /// Type of the result.
     type Output;
-    /// Computes it.
+    /// Applies the operator.
     fn not(self) -> Self::Output;
 }
 macro_rules! not {
@@ -135,9 +135,9 @@ not!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize bool);
 /// `-`.
 #[lang = "neg"]
 pub trait Neg {
-    /// What comes of it.
+    /// Type of the result.
     type Output;
-    /// Computes it.
+    /// Applies the operator.
     fn neg(self) -> Self::Output;
 }
 macro_rules! neg {
@@ -156,16 +156,16 @@ neg!(i8 i16 i32 i64 isize);
 /// `*`.
 #[lang = "deref"]
 pub trait Deref: PointeeSized {
-    /// What it leads to.
+    /// The referenced type.
     #[lang = "deref_target"]
     type Target: PointeeSized;
-    /// Follows it.
+    /// Dereferences.
     fn deref(&self) -> &Self::Target;
 }
-/// `*` to assign to.
+/// Mutable `*`.
 #[lang = "deref_mut"]
 pub trait DerefMut: Deref + PointeeSized {
-    /// Follows it.
+    /// Dereferences mutably.
     fn deref_mut(&mut self) -> &mut Self::Target;
 }
 impl<T: PointeeSized> Deref for &T {
@@ -192,15 +192,15 @@ impl<T: PointeeSized> DerefMut for &mut T {
 /// `[]`.
 #[lang = "index"]
 pub trait Index<Idx: PointeeSized> {
-    /// What it finds.
+    /// Type of the element.
     type Output: PointeeSized;
-    /// Finds it.
+    /// The element.
     fn index(&self, index: Idx) -> &Self::Output;
 }
-/// `[]` to assign to.
+/// Mutable `[]`.
 #[lang = "index_mut"]
 pub trait IndexMut<Idx: PointeeSized>: Index<Idx> {
-    /// Finds it.
+    /// The element.
     fn index_mut(&mut self, index: Idx) -> &mut Self::Output;
 }
 impl<T> Index<usize> for [T] {
@@ -230,38 +230,38 @@ impl<T, const N: usize> IndexMut<usize> for [T; N] {
     }
 }
 
-/// What happens at the end of a value's life.
+/// Destructors.
 #[lang = "drop"]
 pub trait Drop {
-    /// Does it.
+    /// The destructor.
     fn drop(&mut self);
 }
 
-/// What can be called once.
+/// Functions that can be called once.
 #[lang = "fn_once"]
 #[rustc_paren_sugar]
 #[fundamental]
 pub trait FnOnce<Args: Tuple> {
-    /// What it returns.
+    /// Return type.
     #[lang = "fn_once_output"]
     type Output;
-    /// Calls it.
+    /// Calls the function.
     extern "rust-call" fn call_once(self, args: Args) -> Self::Output;
 }
-/// What can be called again and changes.
+/// Functions that can be called repeatedly and may mutate state.
 #[lang = "fn_mut"]
 #[rustc_paren_sugar]
 #[fundamental]
 pub trait FnMut<Args: Tuple>: FnOnce<Args> {
-    /// Calls it.
+    /// Calls the function.
     extern "rust-call" fn call_mut(&mut self, args: Args) -> Self::Output;
 }
-/// What can be called again.
+/// Functions that can be called repeatedly.
 #[lang = "fn"]
 #[rustc_paren_sugar]
 #[fundamental]
 pub trait Fn<Args: Tuple>: FnMut<Args> {
-    /// Calls it.
+    /// Calls the function.
     extern "rust-call" fn call(&self, args: Args) -> Self::Output;
 }
 impl<A: Tuple, F: PointeeSized + Fn<A>> Fn<A> for &F {
@@ -297,13 +297,13 @@ impl<A: Tuple, F: PointeeSized + FnMut<A>> FnOnce<A> for &mut F {
     }
 }
 
-/// Pointers that become pointers to something without a size.
+/// Pointers that can be coerced to unsized pointees.
 #[lang = "coerce_unsized"]
 pub trait CoerceUnsized<T: PointeeSized> {}
 impl<'a, 'b: 'a, T: PointeeSized + Unsize<U>, U: PointeeSized> CoerceUnsized<&'a U> for &'b T {}
 impl<'a, T: PointeeSized + Unsize<U>, U: PointeeSized> CoerceUnsized<&'a mut U> for &'a mut T {}
 impl<'a, 'b: 'a, T: PointeeSized + Unsize<U>, U: PointeeSized> CoerceUnsized<&'a U> for &'b mut T {}
-/// Pointers through which a method of a trait object can be called.
+/// Pointers through which methods of trait objects can be called.
 #[lang = "dispatch_from_dyn"]
 pub trait DispatchFromDyn<T> {}
 impl<'a, T: PointeeSized + Unsize<U>, U: PointeeSized> DispatchFromDyn<&'a U> for &'a T {}
@@ -312,38 +312,38 @@ impl<'a, T: PointeeSized + Unsize<U>, U: PointeeSized> DispatchFromDyn<&'a mut U
 /// `start..end`.
 #[lang = "Range"]
 pub struct Range<Idx> {
-    /// The first.
+    /// Start, inclusive.
     pub start: Idx,
-    /// The one behind the last.
+    /// End, exclusive.
     pub end: Idx,
 }
 
-/// Whether `?` goes on.
+/// Whether `?` continues.
 pub enum ControlFlow<B, C = ()> {
-    /// It does.
+    /// Continue.
     #[lang = "Continue"]
     Continue(C),
-    /// It does not.
+    /// Return.
     #[lang = "Break"]
     Break(B),
 }
-/// What `?` applies to.
+/// Types that `?` applies to.
 #[lang = "Try"]
 pub trait Try: FromResidual<Self::Residual> + Sized {
-    /// What it gives.
+    /// The value of `?`.
     type Output;
-    /// What it hands on.
+    /// The residual, returned by `?`.
     type Residual;
-    /// Wraps the result of a function.
+    /// Wraps an output.
     #[lang = "from_output"]
     fn from_output(output: Self::Output) -> Self;
-    /// Decides.
+    /// Whether to continue.
     #[lang = "branch"]
     fn branch(self) -> ControlFlow<Self::Residual, Self::Output>;
 }
-/// What `?` can return.
+/// Types that `?` can return.
 pub trait FromResidual<R> {
-    /// Wraps it.
+    /// Wraps a residual.
     #[lang = "from_residual"]
     fn from_residual(residual: R) -> Self;
 }

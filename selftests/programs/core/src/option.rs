@@ -1,4 +1,4 @@
-//! Values that may be missing.
+//! Optional values.
 
 use crate::clone::Clone;
 use crate::cmp::PartialEq;
@@ -6,24 +6,24 @@ use crate::marker::{Copy, Sized};
 use crate::ops::{ControlFlow, FnOnce, FromResidual, Try};
 use crate::prelude::rust_2024::derive;
 
-/// A value or none.
+/// An optional value.
 #[derive(Clone, Copy, PartialEq)]
 #[lang = "Option"]
 pub enum Option<T> {
-    /// None.
+    /// No value.
     #[lang = "None"]
     None,
-    /// One.
+    /// Some value.
     #[lang = "Some"]
     Some(T),
 }
 use Option::{None, Some};
 
-/// What `?` hands on of a missing value.
+/// The empty type, in the residual of `?`.
 pub enum Infallible {}
 
 impl<T> Option<T> {
-    /// Whether there is one.
+    /// Whether there is a value.
     #[inline(always)]
     pub fn is_some(&self) -> bool {
         match self {
@@ -32,13 +32,13 @@ impl<T> Option<T> {
         }
     }
 
-    /// Whether there is none.
+    /// Whether there is no value.
     #[inline(always)]
     pub fn is_none(&self) -> bool {
         !self.is_some()
     }
 
-    /// The value, or another one.
+    /// The value, or a default.
     #[inline(always)]
     pub fn unwrap_or(self, other: T) -> T {
         match self {
@@ -47,7 +47,7 @@ impl<T> Option<T> {
         }
     }
 
-    /// The value, changed.
+    /// Maps the value.
     #[inline(always)]
     pub fn map<U, F: FnOnce(T) -> U>(self, change: F) -> Option<U> {
         match self {
@@ -56,7 +56,7 @@ impl<T> Option<T> {
         }
     }
 
-    /// The value changed, or another one.
+    /// Maps the value, or returns a default.
     #[inline(always)]
     pub fn map_or<U, F: FnOnce(T) -> U>(self, other: U, change: F) -> U {
         match self {
@@ -65,7 +65,7 @@ impl<T> Option<T> {
         }
     }
 
-    /// What comes of the value.
+    /// Calls a function that returns an option.
     #[inline(always)]
     pub fn and_then<U, F: FnOnce(T) -> Option<U>>(self, next: F) -> Option<U> {
         match self {
@@ -76,7 +76,7 @@ impl<T> Option<T> {
 }
 
 impl<T: Copy> Option<&T> {
-    /// The value itself.
+    /// The option by value, from a reference.
     #[inline(always)]
     pub fn copied(self) -> Option<T> {
         match self {

@@ -1,5 +1,5 @@
-//! Panics, which BPF has not got: each is a call of a function that nobody defines, so that a program
-//! with one does not link.
+//! Panics, which BPF does not have: each calls an undefined function, so a program with one does
+//! not link.
 
 unsafe extern "C" {
     fn this_program_can_panic() -> !;
@@ -11,7 +11,7 @@ macro_rules! panics {
             #[lang = $item]
             #[inline(always)]
             fn $name($($argument: $type),*) -> ! {
-                // SAFETY: the call is never linked, and so never made.
+                // SAFETY: the call is never linked, so never made.
                 unsafe { this_program_can_panic() }
             }
         )*

@@ -1,4 +1,4 @@
-//! What every program sees.
+//! The prelude.
 
 /// The prelude of the edition 2024.
 pub mod rust_2024 {

@@ -7,7 +7,7 @@ use crate::marker::PointeeSized;
 ///
 /// # Safety
 ///
-/// The pointer is valid for reads, aligned, and leads to a value.
+/// The pointer must be valid for reads, aligned, and refer to a valid value.
 #[inline(always)]
 pub unsafe fn read<T>(from: *const T) -> T {
     // SAFETY: as the caller promises.
@@ -18,51 +18,51 @@ pub unsafe fn read<T>(from: *const T) -> T {
 ///
 /// # Safety
 ///
-/// The pointer is valid for writes and aligned.
+/// The pointer must be valid for writes and aligned.
 #[inline(always)]
 pub unsafe fn write<T>(to: *mut T, value: T) {
     // SAFETY: as the caller promises.
     unsafe { intrinsics::write_via_move(to, value) }
 }
 
-/// Reads exactly here, exactly once.
+/// Volatile read.
 ///
 /// # Safety
 ///
-/// As of [`read`].
+/// As for [`read`].
 #[inline(always)]
 pub unsafe fn read_volatile<T>(from: *const T) -> T {
     // SAFETY: as the caller promises.
     unsafe { intrinsics::volatile_load(from) }
 }
 
-/// Drops what a pointer leads to: the compiler fills it in.
+/// Drops the pointee; implemented by the compiler.
 #[lang = "drop_in_place"]
 #[expect(unconditional_recursion, reason = "the compiler replaces the body")]
 pub unsafe fn drop_in_place<T: PointeeSized>(to_drop: *mut T) {
-    // SAFETY: the compiler replaces this by the real one.
+    // SAFETY: the compiler replaces this with the real implementation.
     unsafe { drop_in_place(to_drop) }
 }
 
-/// A value that may lie anywhere.
+/// A value of any alignment.
 #[repr(C, packed)]
 struct Packed<T>(T);
 
 macro_rules! methods {
     ($($pointer:ty)*) => {
         $(impl<T> $pointer {
-            /// A pointer so many elements on.
+            /// A pointer offset by `count` elements.
             ///
             /// # Safety
             ///
-            /// It lies in the same object or at its end.
+            /// The result must be in the same object or at its end.
             #[inline(always)]
             pub unsafe fn add(self, count: usize) -> Self {
                 // SAFETY: as the caller promises.
                 unsafe { intrinsics::offset(self, count) }
             }
 
-            /// A pointer so many elements on, wherever that is.
+            /// A pointer offset by `count` elements, to anywhere.
             #[inline(always)]
             pub fn wrapping_add(self, count: usize) -> Self {
                 // SAFETY: this has no conditions.
@@ -73,18 +73,18 @@ macro_rules! methods {
             ///
             /// # Safety
             ///
-            /// As of [`read`].
+            /// As for [`read`].
             #[inline(always)]
             pub unsafe fn read(self) -> T {
                 // SAFETY: as the caller promises.
                 unsafe { read(self as *const T) }
             }
 
-            /// The value at an address of any alignment.
+            /// Reads the value at any alignment.
             ///
             /// # Safety
             ///
-            /// The pointer is valid for reads and leads to a value.
+            /// The pointer must be valid for reads and refer to a valid value.
             #[inline(always)]
             pub unsafe fn read_unaligned(self) -> T {
                 // SAFETY: as the caller promises; `Packed` has the alignment 1.
@@ -109,11 +109,11 @@ impl<T> *mut T {
         self as *mut U
     }
 
-    /// Overwrites the value at an address of any alignment.
+    /// Writes the value at any alignment.
     ///
     /// # Safety
     ///
-    /// The pointer is valid for writes.
+    /// The pointer must be valid for writes.
     #[inline(always)]
     pub unsafe fn write_unaligned(self, value: T) {
         // SAFETY: as the caller promises; `Packed` has the alignment 1.

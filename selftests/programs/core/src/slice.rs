@@ -26,22 +26,22 @@ impl<T> [T] {
     pub const fn as_mut_ptr(&mut self) -> *mut T {
         self as *mut [T] as *mut T
     }
-    /// An element, if there is one.
+    /// An element, if it exists.
     #[inline(always)]
     pub fn get(&self, index: usize) -> Option<&T> {
         if index < self.len() { Some(&self[index]) } else { None }
     }
-    /// An element, if there is one.
+    /// An element, if it exists.
     #[inline(always)]
     pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         if index < self.len() { Some(&mut self[index]) } else { None }
     }
-    /// Goes through the elements.
+    /// Iterates over the elements.
     #[inline(always)]
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { at: self.as_ptr(), left: self.len(), slice: PhantomData }
     }
-    /// Goes through the elements, to change them.
+    /// Iterates over the elements mutably.
     #[inline(always)]
     pub fn iter_mut(&mut self) -> IterMut<'_, T> {
         IterMut { left: self.len(), at: self.as_mut_ptr(), slice: PhantomData }
@@ -63,7 +63,7 @@ impl<'a, T> Iterator for Iter<'a, T> {
         }
         let at = self.at;
         self.left -= 1;
-        // SAFETY: an element is left at `at`, so that the next place is in the slice or at its end.
+        // SAFETY: there is an element at `at`, so the next position is in the slice or at its end.
         unsafe {
             self.at = at.add(1);
             Some(&*at)
@@ -102,8 +102,8 @@ impl<'a, T> Iterator for IterMut<'a, T> {
         }
         let at = self.at;
         self.left -= 1;
-        // SAFETY: an element is left at `at`, so that the next place is in the slice or at its end;
-        // each is handed out once.
+        // SAFETY: there is an element at `at`, so the next position is in the slice or at its end;
+        // each is returned once.
         unsafe {
             self.at = at.add(1);
             Some(&mut *at)

@@ -1,4 +1,4 @@
-//! What the kernel must load, and what it then must return.
+//! Programs that the kernel must load and run correctly.
 
 mod arguments;
 mod basics;

@@ -1,7 +1,7 @@
-//! Programs that come out wrong if one static analysis takes an indirect call for something else.
+//! Programs that go wrong if a static analysis misinterprets an indirect call.
 //!
-//! For each analysis: what it must still allow, and what it must not let through. `about` says how
-//! a naive analysis would fail.
+//! For each analysis: what it must still allow, and what it must reject. `about` says how a naive
+//! analysis would fail.
 
 mod blinding;
 mod call_graph;

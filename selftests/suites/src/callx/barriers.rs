@@ -1,4 +1,5 @@
-//! Speculation: without CAP_PERFMON the processor is stopped where an indirect branch may arrive.
+//! Speculation: without CAP_PERFMON there is a barrier at every possible target of an indirect
+//! branch.
 
 use crate::Case;
 use crate::builder::{accepts, cap, frame};

@@ -1,9 +1,9 @@
-//! Programs without indirect calls that Linux 7.3.4 handles wrongly, for it takes a function whose
-//! address is loaded for one that is called there, and one that it gets right and a stricter rule
-//! would not.
+//! Programs without indirect calls that Linux 7.3.4 handles incorrectly, because it treats the load
+//! of a function's address as a call; and one that it handles correctly and a stricter rule would
+//! not.
 //!
-//! Each of the wrong ones names the patch of our series that mends the kernel. They are in this
-//! suite because the patches are there for `callx`; the suite needs a kernel that has it.
+//! Each of the former names the patch of our series that fixes the kernel. They are in this suite
+//! because `callx` needs the patches; the suite needs a kernel with `callx`.
 
 use crate::Case;
 use crate::builder::{accepts, errno, rejects};
@@ -12,7 +12,7 @@ use crate::callx::shape::NO_CALLBACKS;
 const CHAINS: &str = "bpf: Check the stack on the calls that were verified";
 const KEEP: &str = "bpf: Keep subprogs whose address is used";
 
-/// A function that has bpf_loop call what it is given, with so many bytes of stack.
+/// A function that has bpf_loop call its argument, with this many bytes of stack.
 fn wrapper(stack: u32) -> String {
     format!(
         "

@@ -1,5 +1,5 @@
-//! Stack and recursion on the chains of calls that the verifier goes through: functions around
-//! `bpf_loop`, which are on a chain twice, and private stacks, which tracing programs have.
+//! Stack and recursion on the call chains that the verifier explores: functions around `bpf_loop`,
+//! which are on a chain twice, and private stacks, which tracing programs have.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ const CHAINS: &str = "bpf: Check the stack on the calls that were verified";
 const PRIVATE: &str = "bpf: Do not count on private stacks in the interpreter";
 const NO_CALLBACKS: &str = "callbacks are not allowed in non-JITed programs";
 
-/// What holds on the chains, and what mainline gets wrong there.
+/// What must work on call chains, and what mainline gets wrong there.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = nested_loops();
     cases.extend(private_stacks());
@@ -36,7 +36,7 @@ fn nested_loops() -> Vec<Case> {
 
 fn private_stacks() -> Vec<Case> {
     vec![
-        // Mainline gives `wrapper` one private stack: the inner call writes 9 over the 7.
+        // Mainline gives `wrapper` a single private stack: the inner call overwrites the 7 with 9.
         accepts(
             "callx/private_stack_of_wrapper",
             "a function around bpf_loop is on the chain twice: its frames must not be the same",
@@ -190,7 +190,7 @@ const NESTED_CALLBACKS: &str = "
         exit
 ";
 
-/// A program of the type raw tracepoint that calls `count` global functions, each the next.
+/// A raw tracepoint program with a chain of `count` global functions.
 fn globals(count: u32) -> String {
     let mut text = String::from(".prog main raw_tp\n");
     text.push_str(&global("g1", "r0 = *(u64 *)(r10 -400)"));
@@ -198,7 +198,7 @@ fn globals(count: u32) -> String {
     text
 }
 
-/// The same, with a jump so far that there is no room to blind constants.
+/// The same, with a jump so long that there is no room to blind constants.
 fn unblindable(count: u32) -> String {
     let mut text = String::from(".prog main raw_tp\nr6 = r1\n");
     text.push_str(&global("g1", "r4 = *(u64 *)(r6 +0)\nif r4 == 9 goto far\nr0 = 0\nr2 = 0"));
@@ -218,7 +218,7 @@ fn chain(text: &mut String, count: u32) {
     let _ = writeln!(text, ".global g{count}\nr0 = 0\nexit");
 }
 
-/// A function with 400 bytes of stack that calls another and ends in `last`.
+/// A function with 400 bytes of stack that calls another and ends with `last`.
 fn global(callee: &str, last: &str) -> String {
     format!("r1 = 0\n*(u64 *)(r10 -400) = 0\ncall {callee}\n{last}\nexit\n")
 }

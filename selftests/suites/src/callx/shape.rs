@@ -1,4 +1,4 @@
-//! Pieces of programs that many cases share, where they are not the point.
+//! Program fragments shared by many cases, not the subject of any.
 
 use std::fmt::Write as _;
 
@@ -9,15 +9,16 @@ use bpf_object::plan::MapTypes;
 /// The kernel's `MAX_CALL_FRAMES` (`include/linux/bpf_verifier.h`), the entry function's included.
 pub(super) const MAX_CALL_FRAMES: usize = 16;
 
-/// What the kernel says of callbacks where there is no JIT.
+/// The kernel's message for callbacks without the JIT.
 pub(super) const NO_CALLBACKS: &str = "callbacks are not allowed in non-JITed programs";
 
-/// What it says there of tail calls in programs with functions.
+/// Its message for tail calls in programs with functions without the JIT.
 pub(super) const NO_TAIL_CALLS: &str = "mixing of tail_calls and bpf-to-bpf calls is not supported";
 
-/// Puts the context's first word into r6, and the function `a` if it is 0, else `b` into `register`.
+/// Loads the context's first word into r6, and into `register` the function `a` if it is 0,
+/// otherwise `b`.
 ///
-/// r1 stays the context. The two paths meet at the label `go`, at the end.
+/// r1 stays the context. The two paths join at the label `go`, at the end.
 pub(super) fn pick(register: &str) -> String {
     format!(
         "
@@ -30,9 +31,9 @@ pub(super) fn pick(register: &str) -> String {
     )
 }
 
-/// Loads the element of `table` that the context's first word selects, modulo `mask` + 1, into r2.
+/// Loads the element of `table` selected by the context's first word, modulo `mask` + 1, into r2.
 ///
-/// `shift` is the logarithm of an element's size. r6 becomes the word, r3 is clobbered.
+/// `shift` is the logarithm of the element size. r6 becomes the word, r3 is clobbered.
 pub(super) fn element(table: &str, mask: u32, shift: u32) -> String {
     format!(
         "
@@ -47,7 +48,7 @@ pub(super) fn element(table: &str, mask: u32, shift: u32) -> String {
     )
 }
 
-/// A store at fp plus `offset`, a register: the verifier must know its value on every path.
+/// A store at fp plus the register `offset`, whose value the verifier must know on every path.
 ///
 /// Clobbers r3. In bounds from -512 to -8.
 pub(super) fn store_at(offset: &str) -> String {
@@ -60,7 +61,7 @@ pub(super) fn store_at(offset: &str) -> String {
     )
 }
 
-/// A program of `frames` frames, the entry function's included: each calls the next through r2 and
+/// A program of `frames` frames, including the entry function: each calls the next through r2 and
 /// adds 1 to the result, the last returns 0. So the result is `frames - 1`.
 pub(super) fn chain(frames: usize) -> String {
     let mut source = String::new();
@@ -79,8 +80,8 @@ pub(super) fn chain(frames: usize) -> String {
     source + "r0 = 0\nexit\n"
 }
 
-/// Calls, with the argument 7, what is loaded from `at`; before it `body` computes with the
-/// context's first word in r6. It may go to `out`, which returns 0.
+/// Calls the function loaded from `at` with the argument 7; before that, `body` computes with the
+/// context's first word in r6. It may jump to `out`, which returns 0.
 pub(super) fn selected(body: &str, at: &str) -> String {
     format!(
         "
@@ -97,7 +98,7 @@ pub(super) fn selected(body: &str, at: &str) -> String {
     )
 }
 
-/// A table `T` of `count` elements of `size` bytes. At `member` the element n has a function that
+/// A table `T` of `count` elements of `size` bytes. Element n has, at `member`, a function that
 /// returns its argument plus 100 n; all other words are a function that must not be given a number.
 pub(super) fn elements(size: usize, member: usize, count: usize) -> String {
     let mut source = ".func wrong\nr0 = *(u64 *)(r1 +0)\nexit\n".to_owned();
@@ -113,7 +114,8 @@ pub(super) fn elements(size: usize, member: usize, count: usize) -> String {
     source
 }
 
-/// Calls what the one word of T points to, by its type: it is the offset of f, which returns 5.
+/// Calls the target of T's only word, according to its type: it is the offset of f, which returns
+/// 5.
 pub(super) const VALUE_TYPE: &str = "
         r2 = T ll
         r2 = *(u64 *)(r2 +0)
@@ -126,7 +128,7 @@ pub(super) const VALUE_TYPE: &str = "
     .data T .rodata: u64 56
 ";
 
-/// Gives the value of the plan's map the type that is made last.
+/// Gives the value of the plan's map the last type that `make` adds.
 pub(super) fn typed_by(plan: &mut LoadPlan, make: impl FnOnce(&mut Btf) -> u32) {
     let mut btf = Btf::default();
     let value = make(&mut btf);

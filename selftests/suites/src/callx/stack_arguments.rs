@@ -1,4 +1,4 @@
-//! Arguments beyond the fifth, which are passed over r11. Without the JIT there are none.
+//! Arguments after the fifth, which are passed through r11. They need the JIT.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use crate::builder::{Accepted, accepts, errno, rejects};
 
 const UNPASSED: &str = "bpf: Do not read stack arguments that nobody has passed";
 
-/// What the load fails with in the interpreter.
+/// The log of the interpreter.
 const NEEDS_JIT: &str = "stack args are not supported in non-JITed programs";
 
-/// Arguments 1 to `count`, each its own number.
+/// Sets arguments 1 to `count`, each to its own number.
 fn arguments(count: usize) -> String {
     let mut text = String::new();
     for number in 1..=count {
@@ -22,7 +22,7 @@ fn arguments(count: usize) -> String {
     text
 }
 
-/// A function that returns the sum of so many arguments.
+/// A function that returns the sum of `count` arguments.
 fn sum(name: &str, count: usize) -> String {
     let mut text = format!(".func {name}\nr0 = 0\n");
     for number in 1..=count {

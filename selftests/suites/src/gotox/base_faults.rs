@@ -1,8 +1,7 @@
-//! Programs that Linux 7.3.4 handles wrongly: most of them crash or hang it.
+//! Programs that Linux 7.3.4 handles incorrectly: most of them crash or hang it.
 //!
-//! Each names the patch of our series that mends the kernel, and is not run without it. The common
-//! cause of most: the passes behind the verifier know of direct jumps and adjust them, but not of
-//! jump tables.
+//! Each names the patch of our series that fixes the kernel, and is skipped without it. Most have a
+//! common cause: the passes after the verifier adjust direct jumps, but not jump tables.
 
 use bpf_case::TABLES_IN_DUMPS;
 use bpf_object::LoadPlan;
@@ -20,7 +19,7 @@ const HELPERS: &str = "bpf: Do not let helpers read instruction arrays";
 const ARRAY_SIZE: &str = "bpf: Bound pointers into instruction arrays by the size of the array";
 pub(super) const BLINDING: &str =
     "bpf: Restore instruction arrays when constant blinding is rolled back";
-/// All of them, the plainest first.
+/// All of them, the simplest first.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = removed_targets();
     cases.extend(repeated_prologues());
@@ -31,8 +30,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// `verifier_remove_insns` marks the entry as deleted although it is reached: its address stays
-/// zero, `bpf_insn_array_ready` passes over it, and the program jumps to address 0.
+/// `verifier_remove_insns` marks the entry as deleted although it is reachable: its address stays
+/// zero, `bpf_insn_array_ready` skips it, and the program jumps to address 0.
 fn removed_targets() -> Vec<Case> {
     let removed = |name: &str, about: &str, target: &str, kept: &str| -> Case {
         accepts(
@@ -84,8 +83,8 @@ fn removed_targets() -> Vec<Case> {
     ]
 }
 
-/// What a pass puts in front of the first instruction runs again when a table leads there:
-/// `adjust_jmp_off` moves direct jumps past it, and nothing moves the tables.
+/// Code that a pass inserts before the first instruction runs again when a table leads there:
+/// `adjust_jmp_off` moves direct jumps past it, but not table entries.
 fn repeated_prologues() -> Vec<Case> {
     vec![
         accepts(
@@ -159,8 +158,8 @@ fn repeated_prologues() -> Vec<Case> {
     ]
 }
 
-/// `check_indirect_jump` does not ask whether the CFG, from which everything ahead of the
-/// verification is computed, has the edges that the program takes.
+/// `check_indirect_jump` does not check that the CFG, on which all earlier analyses are based, has
+/// the edges that the program takes.
 fn foreign_tables() -> Vec<Case> {
     vec![
         rejects(
@@ -291,8 +290,8 @@ fn foreign_tables() -> Vec<Case> {
     ]
 }
 
-/// Lets the first entry of the table `FOREIGN` lead to this slot, in another function: no object
-/// says so, as the entries of a table all belong to the section of one function.
+/// Makes the first entry of the table `FOREIGN` point to this slot, in another function. An object
+/// cannot express this, as the entries of a table all belong to the section of one function.
 pub(super) fn redirect_foreign(plan: &mut LoadPlan, slot: u32) {
     let tables = plan.maps.iter_mut().filter(|map| map.name.starts_with("FOREIGN"));
     for element in tables.filter_map(|map| map.contents.first_mut()) {
@@ -362,8 +361,8 @@ fn privileges() -> Vec<Case> {
     ]
 }
 
-/// The kernel gives blinding up half-way, after it has moved the table's entries, and interprets the
-/// program.
+/// The kernel gives up blinding half-way, after it has moved the table's entries, and interprets
+/// the program.
 fn blinding() -> Vec<Case> {
     vec![
         accepts(
@@ -387,8 +386,8 @@ fn blinding() -> Vec<Case> {
     ]
 }
 
-/// What user space gets to see of a program is looked at after each load; this is the case that
-/// stands for the addresses of jump tables.
+/// What user space sees of a program is checked after each load; this case represents the addresses
+/// of jump tables.
 fn dumps() -> Vec<Case> {
     vec![
         accepts(
@@ -413,11 +412,11 @@ fn dumps() -> Vec<Case> {
     ]
 }
 
-/// What [`unblindable`] returns for its first context word.
+/// Results of [`unblindable`] by first context word.
 pub(super) const UNBLINDABLE_RUNS: [(u64, u32); 4] = [(0, 1), (1, 2), (2, 200), (9, 4)];
 
-/// A program with a jump so far that, with a few hundred instructions more for blinded constants, its
-/// offset does not fit 16 bits. `before` is put in front of it, `after` behind it.
+/// A program with a jump so long that, with a few hundred more instructions for blinded constants,
+/// its offset does not fit 16 bits. `before` is inserted before it, `after` after it.
 pub(super) fn unblindable(before: &str, after: &str) -> String {
     let constants = "r0 += 1\n".repeat(200);
     let distance = "r0 += r2\n".repeat(32_300);

@@ -1,5 +1,5 @@
-//! How the faults of the base are mended: what a fix that is right for the program that shows the
-//! fault may still get wrong. Each of these is the only case, or one of two, that notices a mutant of
+//! How the base's bugs are fixed: what a fix that works for the program that shows the bug may
+//! still get wrong. Each case is the only one, or one of two, that kills a mutant of
 //! `kernel-patches/mutants`.
 
 use crate::Case;
@@ -23,7 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// The mark that makes an instruction a target has to move along with the table's entry.
+/// The mark that makes an instruction a target must move with the table's entry.
 fn removed_targets() -> Vec<Case> {
     vec![
         accepts(
@@ -175,7 +175,7 @@ fn prologues() -> Vec<Case> {
 }
 
 fn blinding() -> Vec<Case> {
-    // Blinded, the constant in front moves the entries of both tables.
+    // When blinded, the constant before them moves the entries of both tables.
     let second = "
         r6 = 0x1234567
         r5 = SECOND + 8 ll
@@ -250,7 +250,7 @@ fn foreign_target_between_own_ones() -> Case {
     .into()
 }
 
-/// The same as `gotox/target_in_another_subprogram`, by what is said of it.
+/// Like `gotox/target_in_another_subprogram`, but checks the log.
 fn table_that_spans() -> Case {
     rejects(
         "gotox/table_spans_subprograms",
@@ -274,7 +274,7 @@ fn table_that_spans() -> Case {
     .into()
 }
 
-/// The branch predictor may go to any target with what another one expects.
+/// The branch predictor may go to any target with the register values of another.
 fn barriers() -> Case {
     accepts(
         "gotox/barrier_at_targets_without_perfmon",

@@ -1,8 +1,8 @@
-//! Behind the jump, what the table was indexed by is one of the indices that lead here, as behind
+//! After the jump, the index is known to be one of those that lead to the target, as after
 //! comparisons.
 //!
-//! What shows it is a word of the stack that the index selects: the frame has four of them, so the
-//! index must be known to be less than 4, or a multiple of 2.
+//! This shows in an access to a stack word selected by the index: the frame has four of them, so
+//! the index must be known to be less than 4, or a multiple of 2.
 
 use crate::Case;
 use crate::builder::{accepts, errno, load_flag, rejects};
@@ -10,7 +10,7 @@ use crate::builder::{accepts, errno, load_flag, rejects};
 /// Subject of the patch.
 pub(crate) const NARROWING: &str = "bpf: Narrow what a jump table is indexed by";
 
-/// What the kernel says of a word that is not in the frame.
+/// The kernel's message for a word outside of the frame.
 const OUTSIDE: &str = "write to stack R3";
 
 /// All of them.
@@ -20,8 +20,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A program that puts the index into r6 by `index`, jumps by `jump`, and behind the jump stores at
-/// the word of the stack that r6 selects; `entries` is the table.
+/// A program that sets r6 to the index with `index`, jumps with `jump`, and after the jump stores
+/// to the stack word selected by r6; `entries` is the table.
 fn program(index: &str, jump: &str, entries: &str) -> String {
     format!(
         "
@@ -44,10 +44,10 @@ fn program(index: &str, jump: &str, entries: &str) -> String {
     )
 }
 
-/// The context's first word modulo 8 in r6.
+/// Sets r6 to the context's first word modulo 8.
 const MASKED: &str = "r6 = *(u64 *)(r1 +0)\nr6 &= 7";
 
-/// Jumps through the entry that r6 selects.
+/// Jumps through the entry selected by r6.
 const JUMP: &str = "
             r2 = r6
             r2 <<= 3

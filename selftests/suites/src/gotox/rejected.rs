@@ -1,4 +1,4 @@
-//! What the kernel must refuse, with the errno and the words that it says.
+//! Programs that the kernel must reject, with errno and log.
 
 mod control_flow;
 mod encoding;
@@ -9,7 +9,7 @@ mod table_access;
 
 use crate::Case;
 
-/// Rejected cases, in the order in which the kernel would notice.
+/// Rejected cases, in the order of the kernel's checks.
 pub(super) fn cases() -> Vec<Case> {
     [
         maps::cases(),

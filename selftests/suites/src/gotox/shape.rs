@@ -1,9 +1,9 @@
-//! Pieces of programs that many cases share, where the jump itself is not the point.
+//! Program fragments shared by many cases that are not about the jump itself.
 
-/// Jumps through `table` with the low bits of the context's first word as the index.
+/// Jumps through `table` with the low bits of the context's first word as index.
 ///
-/// Clobbers r2 and r3; r1 stays the context. `mask` is one less than the number of entries, a
-/// power of two.
+/// Clobbers r2 and r3; r1 stays the context. `mask` is one less than the number of entries, a power
+/// of two.
 pub(super) fn dispatch(table: &str, mask: u32) -> String {
     format!(
         "

@@ -1,11 +1,11 @@
 //! Every operation with every pair of edge values: operands in registers, an immediate on the
-//! right, and operands that the verifier knows.
+//! right, and operands known to the verifier.
 //!
-//! The registers are always the same here; [`super::pairing`] varies them.
-//! What the verifier does with each: registers it does not know, so it only tracks bounds;
-//! constants it folds (`adjust_scalar_min_max_vals`, and a branch on a known value goes away,
-//! `opt_hard_wire_dead_code_branches` and `opt_remove_dead_code` in `kernel/bpf/fixups.c`). Division
-//! gets guards (`bpf_do_misc_fixups`). `jit-hardened` blinds each immediate
+//! The registers are always the same here; [`super::pairing`] varies them. How the verifier treats
+//! each: of unknown registers it only tracks bounds; it folds constants
+//! (`adjust_scalar_min_max_vals`, and removes branches on known values,
+//! `opt_hard_wire_dead_code_branches` and `opt_remove_dead_code` in `kernel/bpf/fixups.c`).
+//! Division gets guards (`bpf_do_misc_fixups`). `jit-hardened` blinds each immediate
 //! (`bpf_jit_blind_insn` in `kernel/bpf/core.c`).
 
 use super::operations::{ALU, Binary, DIVISION, MOVES, SHIFTS, UNARY, Width};
@@ -17,7 +17,7 @@ use crate::builder::load_flag::TEST_RND_HI32;
 const GROUPS: [(&str, &[Binary]); 4] =
     [("alu", &ALU), ("division", &DIVISION), ("shift", &SHIFTS), ("move", &MOVES)];
 
-/// Registers, immediates, constants; then one operand.
+/// Registers, immediates, constants; then unary operations.
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, group) in GROUPS {
@@ -37,18 +37,18 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// What becomes of the upper halves of results of 32 bits.
+/// Treatment of the upper halves of 32-bit results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hi32 {
-    /// All 64 bits are looked at.
+    /// All 64 bits are checked.
     Kept,
-    /// Only the lower half is looked at, and `BPF_F_TEST_RND_HI32` puts garbage into the other,
-    /// which the verifier takes for dead (`opt_subreg_zext_lo32_rnd_hi32`).
+    /// Only the lower half is checked, and `BPF_F_TEST_RND_HI32` puts garbage into the other, which
+    /// the verifier considers dead (`opt_subreg_zext_lo32_rnd_hi32`).
     Random,
 }
 
 impl Hi32 {
-    /// The sheet, and the size of a store into it.
+    /// The sheet, and the size of its stores.
     fn sheet(self, name: String, about: String) -> (Sheet, &'static str) {
         match self {
             Self::Kept => (Sheet::new(name, about), "u64"),
@@ -67,7 +67,7 @@ impl Hi32 {
     }
 }
 
-/// A run for each left operand; the program goes through the right ones.
+/// One run per left operand; the program iterates over the right ones.
 fn registers(name: &str, group: &[Binary], hi32: Hi32) -> Sheet {
     let about = format!("{name}: two registers, every pair of edge values");
     let (mut sheet, size) = hi32.sheet(format!("{name}_registers"), about);
@@ -98,7 +98,7 @@ fn registers(name: &str, group: &[Binary], hi32: Hi32) -> Sheet {
     sheet
 }
 
-/// A run for each left operand; the right ones are in the code.
+/// One run per left operand; the right ones are immediates.
 fn immediates(name: &str, group: &[Binary], width: Width, hi32: Hi32) -> Sheet {
     let bits = width.bits();
     let about = format!("{name}: {bits} bits, register and immediate, every pair of edge values");
@@ -127,8 +127,8 @@ fn immediates(name: &str, group: &[Binary], width: Width, hi32: Hi32) -> Sheet {
     sheet
 }
 
-/// The verifier knows operands and result, and so which way the branch goes: the other one must be
-/// what it removes.
+/// The verifier knows operands and result, and so the branch's direction: it must remove the other
+/// one.
 fn constants(op: &Binary, width: Width) -> Case {
     let bits = width.bits();
     let about = format!("{}: {bits} bits, operands, result and a branch are constants", op.name);

@@ -1,10 +1,10 @@
 //! Atomic read-modify-write of 32 and 64 bits: every operation with every pair of edge values, and
 //! with every pairing of address and operand.
 //!
-//! Of these `emit_atomic_rmw` of the x86-64 JIT makes one instruction each, except for fetching and,
-//! or, xor, which are a loop around CMPXCHG: it needs rax (r0), which it keeps in r10 (`BPF_REG_AX`)
-//! meanwhile, address or operand as well if they are r0. CMPXCHG of 32 bits leaves the upper half of
-//! rax as it is where the comparison holds; the verifier clears it (`opt_subreg_zext_lo32_rnd_hi32`).
+//! `emit_atomic_rmw` of the x86-64 JIT emits one instruction for each, except for fetching and, or,
+//! xor, which are a loop around CMPXCHG: it needs rax (r0), which it saves in r10 (`BPF_REG_AX`),
+//! and with it an address or operand in r0. 32-bit CMPXCHG leaves the upper half of rax unchanged
+//! if the comparison succeeds; the verifier clears it (`opt_subreg_zext_lo32_rnd_hi32`).
 
 use super::frame::{Held, Point, REGISTERS, fill, refill};
 use super::memory::{Region, address};
@@ -16,10 +16,10 @@ use crate::Case;
 /// A read-modify-write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rmw {
-    /// The operator of the form without fetching, the function's name of that with it.
+    /// The operator of the form without fetching, the function name of the fetching form.
     sign: &'static str,
     pub(super) kind: Kind,
-    /// What is stored for what was there and the operand.
+    /// The stored value, from the old value and the operand.
     eval: fn(u64, u64) -> u64,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Rmw {
 pub(super) enum Kind {
     Plain,
     Fetch,
-    /// Compares with r0, which gets the old value.
+    /// Compares with r0, which receives the old value.
     Compare,
 }
 
@@ -56,7 +56,7 @@ impl Rmw {
         }
     }
 
-    /// The word in memory and the register that the operation writes, afterwards.
+    /// The word in memory and the register written by the operation, afterwards.
     pub(super) fn eval(&self, width: Width, memory: u64, src: u64, r0: u64) -> (u64, u64) {
         let mask = if width == Width::W64 { u64::MAX } else { u64::from(u32::MAX) };
         let old = memory & mask;
@@ -79,9 +79,9 @@ pub(super) fn cases() -> Vec<Case> {
     vec![values().into(), pairing()]
 }
 
-/// A run for each word in memory; the program goes through the operands. `cmpxchg` compares with the
-/// operand first, so that it holds where both are the same, then with what is there but for the
-/// upper half.
+/// One run per word in memory; the program iterates over the operands. `cmpxchg` compares first
+/// with the operand, so that it succeeds if both are equal, then with the word in memory except for
+/// its upper half.
 fn values() -> Sheet {
     let about = "every operation, every pair of edge values in memory and register";
     let mut sheet = Sheet::new("atomic_values", about);
@@ -132,12 +132,12 @@ fn values() -> Sheet {
     sheet
 }
 
-/// Operand of the pairing, and what r0 holds unless it has another part.
+/// Operand of the pairing, and the value of r0 unless it has another role.
 const OPERAND: u64 = 0xfedc_ba98_7654_3210;
 const COMPARED: u64 = 0x8123_4567_89ab_cdef;
 
-/// Each operation works on a word of its own, with one beside it that must stay as it is. Offsets
-/// are from -160 on, so that both forms of x86's displacement occur.
+/// Each operation has its own word, with one next to it that must not change. Offsets start at
+/// -160, so that both displacement forms of x86 occur.
 fn offset(form: usize) -> i32 {
     16 * form as i32 - 160
 }
@@ -154,13 +154,13 @@ fn pairing() -> Case {
         let mut registers = Vec::new();
         for (form, (op, width)) in forms().enumerate() {
             if op.kind == Kind::Compare && base == 0 {
-                // r0 would be compared as an address, which is the kernel's choice.
+                // r0 would be compared as an address, which the kernel chooses.
                 registers.push(0);
                 continue;
             }
             code.push(op.text(width, base, offset(form), src));
             let word = region.word(number, offset(form));
-            // For every other pair the comparison holds.
+            // For every other pair the comparison succeeds.
             if op.kind == Kind::Compare && number % 2 == 0 {
                 let r0 = if src == 0 { OPERAND } else { COMPARED };
                 region.fill(word, r0);

@@ -1,10 +1,11 @@
-//! Operations and conditions on operands of which the verifier knows something: a range, some bits.
+//! Operations and conditions on operands that the verifier knows something about: a range, some
+//! bits.
 //!
-//! It computes what it knows of the result (`adjust_scalar_min_max_vals`, `reg_bounds_sync`) and what
-//! a branch says about the operands (`regs_refine_cond_op`), and removes each branch that it takes for
-//! dead. So each point asks whether the result, and whether either operand behind a condition, is
-//! one of the numbers that it is for some operands: were a range too narrow or a bit wrong, the
-//! verifier would know the answer, and it would be the wrong one.
+//! It computes what it knows about the result (`adjust_scalar_min_max_vals`, `reg_bounds_sync`) and
+//! what a branch implies about the operands (`regs_refine_cond_op`), and removes branches that it
+//! considers dead. So each point compares the result, or either operand after a condition, with
+//! numbers that occur for some operands: if a range were too narrow or a bit wrong, the verifier
+//! would decide the comparison, and wrongly.
 
 use std::fmt;
 
@@ -29,7 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Whether a register holds one of these numbers, all of it or its lower half.
+/// Compares a register, all of it or its lower half, with these numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Probes {
     wide: Vec<u64>,
@@ -37,7 +38,7 @@ struct Probes {
 }
 
 impl Probes {
-    /// The least and the largest of some numbers, with and without sign, and two between.
+    /// The smallest and largest numbers, signed and unsigned, and two in between.
     fn among(values: impl Iterator<Item = u64>) -> Self {
         let wide: Vec<u64> = values.collect();
         let narrow = wide.iter().map(|value| *value as u32).collect();
@@ -48,7 +49,8 @@ impl Probes {
         self.wide.len() + self.narrow.len()
     }
 
-    /// Code that sets a bit of r4 for each that the register holds, from `first` on. Changes r3.
+    /// Code that sets one bit of r4 per number that the register equals, starting at bit `first`.
+    /// Clobbers r3.
     fn code(&self, reg: usize, first: usize) -> String {
         let mut code = String::new();
         let bits = |index: usize| format!("r4 |= {:#x}\n", 1 << (first + index));
@@ -63,7 +65,7 @@ impl Probes {
         code
     }
 
-    /// What that code makes of r4.
+    /// The bits that this code sets in r4.
     fn eval(&self, value: u64, first: usize) -> u64 {
         let wide = self.wide.iter().map(|probe| *probe == value);
         let narrow = self.narrow.iter().map(|probe| *probe == value as u32);
@@ -72,7 +74,7 @@ impl Probes {
     }
 }
 
-/// Least and largest, in the order without and with sign, and two between; each once.
+/// Smallest and largest, unsigned and signed, and two in between; without duplicates.
 fn ends<T: Copy + Ord, S: Ord>(mut values: Vec<T>, signed: fn(T) -> S) -> Vec<T> {
     values.sort_unstable();
     values.dedup();
@@ -87,13 +89,13 @@ fn ends<T: Copy + Ord, S: Ord>(mut values: Vec<T>, signed: fn(T) -> S) -> Vec<T>
     picked
 }
 
-/// The operands that get through both bounds.
+/// The operands that pass both bounds.
 fn through(left: &Bound, right: &Bound) -> Vec<(u64, u64)> {
     let lefts = OPERANDS.into_iter().filter_map(left.eval);
     lefts.flat_map(|l| OPERANDS.into_iter().filter_map(right.eval).map(move |r| (l, r))).collect()
 }
 
-/// Every pair of operands is a run, and a row.
+/// Adds a run and a row for every pair of operands.
 fn rows(sheet: &mut Sheet, words: impl Fn(u64, u64) -> Vec<u64>) {
     for left in OPERANDS {
         for right in OPERANDS {
@@ -103,8 +105,7 @@ fn rows(sheet: &mut Sheet, words: impl Fn(u64, u64) -> Vec<u64>) {
     }
 }
 
-/// A sheet that starts with both operands in memory at r5, where they are loaded from as the
-/// bounds say.
+/// A sheet that starts with both operands in memory at r5, from which the bounds load them.
 fn sheet(name: String, about: String) -> Sheet {
     let mut sheet = Sheet::new(name, about);
     sheet.code("r5 = operands ll\nr1 = *(u64 *)(r6 +8)\n*(u64 *)(r5 +0) = r1");
@@ -113,7 +114,8 @@ fn sheet(name: String, about: String) -> Sheet {
     sheet
 }
 
-/// Loads the operand with this number (0 or 1) into the register of the next number, and bounds it.
+/// Loads the operand with this number (0 or 1) into the register with the next number, and bounds
+/// it.
 fn operand(sheet: &mut Sheet, number: usize, bound: &Bound, out: &str) {
     let reg = number + 1;
     sheet.code(format!("r{reg} = *({} *)(r5 +{})", bound.load, 8 * number));
@@ -146,7 +148,7 @@ fn operation(op: &Binary, width: Width) -> Sheet {
     sheet
 }
 
-/// Stores r1 and what is found out about it.
+/// Stores r1 and the results of its probes.
 fn probed(sheet: &mut Sheet, probes: &Probes, out: &str, name: &str) {
     sheet.code("r4 = 0");
     sheet.code(probes.code(1, 0));
@@ -183,13 +185,13 @@ fn one_operand() -> Sheet {
     sheet
 }
 
-/// What is asked on one way of a condition: of the left operand, then of the right one.
+/// The probes on one side of a condition: of the left operand, then of the right one.
 #[derive(Debug)]
 struct Way {
     sides: [Probes; 2],
 }
 
-/// Bits of r4 below: which way it was.
+/// Low bits of r4 that record the direction.
 const WAY_BITS: usize = 2;
 
 impl Way {

@@ -1,20 +1,20 @@
-//! What the verifier may know of an operand: code that bounds a number, and what it leaves of it.
+//! Knowledge about operands: code that bounds a number, and the numbers that pass it.
 
 use std::fmt;
 
-/// Code that bounds a register, in plain Rust as well.
+/// Code that bounds a register, with its equivalent in Rust.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
-    /// What is loaded: one of `u64`, `s8` and their like.
+    /// Type of the load: `u64`, `s8` etc.
     pub(super) load: &'static str,
-    /// Instructions on `rR`, `wR`, separated by `;`. Those that jump to `OUT` leave the point.
+    /// Instructions on `rR`, `wR`, separated by `;`. A jump to `OUT` leaves the point.
     code: &'static str,
-    /// What they leave of 64 bits in memory; nothing if they jump.
+    /// The result for 64 bits in memory; `None` if the code jumps.
     pub(super) eval: fn(u64) -> Option<u64>,
 }
 
 impl Bound {
-    /// The code for a register, with a label in place of `OUT`.
+    /// The code for a register, with `OUT` replaced by a label.
     pub(super) fn code(&self, reg: usize, out: &str) -> String {
         let lines: Vec<&str> = self.code.split(';').map(str::trim).collect();
         let named = lines.join("\n").replace('R', &reg.to_string());
@@ -40,7 +40,7 @@ const fn load(load: &'static str, eval: fn(u64) -> Option<u64>) -> Bound {
     Bound { load, code: "", eval }
 }
 
-/// Numbers of which something is known: bits, a range of either sign and width, both, all.
+/// Bounds: bits, ranges of either signedness and width, both, everything.
 pub(super) const BOUNDS: [Bound; 24] = [
     bound("", Some),
     bound("rR &= 7", |a| Some(a & 7)),
@@ -74,7 +74,7 @@ pub(super) const BOUNDS: [Bound; 24] = [
     bound("rR = -8", |_| Some(-8_i64 as u64)),
 ];
 
-/// Operands of which each bound lets some through, for most of them such at both of its ends.
+/// Operands such that some pass each bound, mostly including both of its ends.
 pub(super) const OPERANDS: [u64; 20] = [
     0,
     1,
@@ -98,7 +98,7 @@ pub(super) const OPERANDS: [u64; 20] = [
     0x0123_4567_89ab_cdef,
 ];
 
-/// Pairs of bounds: each with itself, and with a few others so that each is on either side.
+/// Pairs of bounds: each with itself, and with a few others so that each occurs on either side.
 pub(super) fn pairs() -> impl Iterator<Item = (&'static Bound, &'static Bound)> {
     let count = BOUNDS.len();
     (0..count).flat_map(move |left| {

@@ -1,15 +1,15 @@
-//! Calls of functions: arguments, results, what survives, the caller's stack, the deepest chain; and
-//! a loop under `may_goto`.
+//! Function calls: arguments, results, preserved registers, the caller's stack, the deepest chain;
+//! and a loop with `may_goto`.
 //!
-//! The JIT saves the callee-saved registers that a function uses (`push_callee_regs`), the interpreter
-//! gives each frame a stack of its own (`__bpf_call_base_args`).
+//! The JIT saves the callee-saved registers that a function uses (`push_callee_regs`), the
+//! interpreter gives each frame its own stack (`__bpf_call_base_args`).
 
 use super::sheet::Sheet;
 use super::values::{PAIRS, sentinel};
 use crate::Case;
 
-/// Frames that may be active at once (`MAX_CALL_FRAMES`, `include/linux/bpf_verifier.h`). In the
-/// interpreter each takes at least 32 bytes of the 512, so that 16 of them use all.
+/// Limit for active frames (`MAX_CALL_FRAMES`, `include/linux/bpf_verifier.h`). In the interpreter
+/// each takes at least 32 bytes of the 512, so 16 of them use all.
 const FRAMES: usize = 16;
 
 /// Registers, frames, stack, loop.
@@ -23,13 +23,13 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// What the function of [`registers`] makes of its arguments.
+/// The result of the function in [`registers`].
 fn mixed(arguments: [u64; 5]) -> u64 {
     arguments.into_iter().fold(0, |sum: u64, argument| sum.wrapping_mul(31).wrapping_add(argument))
 }
 
-/// Five arguments, which a function mixes so that each counts in its place; it overwrites all
-/// registers that it has to leave as they were.
+/// Five arguments, combined by a function so that their order matters; it overwrites all registers
+/// that it must preserve.
 fn registers() -> Sheet {
     let mut sheet = Sheet::new("calls_registers", "arguments, the result, and r6 to r9");
     sheet.code(format!("r7 = {:#x} ll\nr9 = {:#x} ll", sentinel(7), sentinel(9)));
@@ -39,7 +39,7 @@ fn registers() -> Sheet {
         sheet.store(reg);
         sheet.column(column);
     }
-    // r6 is the context and r8 the table's place.
+    // r6 is the context and r8 the position in the table.
     sheet.code("r1 = *(u64 *)(r6 +8)");
     sheet.store(1);
     sheet.column("what r6 points to afterwards");
@@ -54,8 +54,8 @@ fn registers() -> Sheet {
     sheet
 }
 
-/// A chain of as many frames as there may be. Each keeps a word on its stack and one in a register
-/// while the next one runs, and returns their sum with what that gives.
+/// A chain with the maximum number of frames. Each keeps a word on its stack and one in a register
+/// across the next call, and returns their sum plus its result.
 fn chain() -> Sheet {
     let mut sheet = Sheet::new("calls_chain", "as many frames as there may be");
     sheet.code("r1 = *(u64 *)(r6 +8)\ncall f1");
@@ -81,7 +81,7 @@ fn chain() -> Sheet {
     sheet
 }
 
-/// Functions that read and write the stack of their caller, and of its caller.
+/// Functions that read and write the stacks of their caller and of its caller.
 fn callers_stack() -> Sheet {
     let mut sheet = Sheet::new("calls_stack", "the stack of the caller and of its caller");
     sheet.code("r1 = *(u64 *)(r6 +8)\n*(u64 *)(r10 -8) = r1\n*(u64 *)(r10 -16) = 3");
@@ -93,7 +93,7 @@ fn callers_stack() -> Sheet {
         sheet.store(1);
         sheet.column(format!("r10 -{off} afterwards"));
     }
-    // Its own word at the same offset is another one.
+    // Its own word at the same offset is separate.
     sheet.behind(".func outer\n*(u64 *)(r10 -8) = 5\nr2 = r10\nr2 += -8\ncall inner");
     sheet.behind("r1 = *(u64 *)(r10 -8)\nr0 += r1\nexit");
     sheet.behind(".func inner\n*(u64 *)(r10 -8) = 9\nr3 = *(u64 *)(r1 +8)\nr4 = *(u64 *)(r2 +0)");

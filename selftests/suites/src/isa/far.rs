@@ -1,24 +1,24 @@
-//! Offsets at the ends of what an instruction can hold: loads, stores and atomics around an address
-//! in the middle of a value of more than 64 KiB.
+//! Extreme offsets: loads, stores and atomics around an address in the middle of a value of more
+//! than 64 KiB.
 
 use super::atomics::{Kind, forms};
 use super::memory::{LOADED, STORED};
 use super::sheet::Sheet;
 use crate::Case;
 
-/// Where the address is in the value; also the largest distance back.
+/// Offset of the address in the value; also the largest negative offset.
 const MIDDLE: i32 = 1 << 15;
-/// Bytes of the value: behind the largest offset there is room for 8.
+/// Size of the value: after the largest offset there is room for 8 bytes.
 const BYTES: i32 = 2 * MIDDLE + 8;
 
-/// Offsets for all that need not be aligned, and for what must be.
+/// Offsets for accesses without alignment, and for aligned ones.
 const OFFSETS: [i32; 4] = [-MIDDLE, -MIDDLE + 1, MIDDLE - 8, MIDDLE - 1];
 const ALIGNED: [i32; 2] = [-MIDDLE, MIDDLE - 8];
 
-/// Registers that hold the address: r5, r7 and r9 are r8, r13 and r15.
+/// Registers for the address: r5, r7 and r9 are x86's r8, r13 and r15.
 const BASES: [usize; 4] = [1, 5, 7, 9];
 
-/// What is in memory before, and what is stored or the operand; an immediate has 32 bits of it.
+/// Initial memory, and the stored value or operand, of which an immediate has 32 bits.
 const MEMORY: u64 = 0x8182_8384_8586_8788;
 const VALUE: u64 = 0xfedc_ba98_f654_3210;
 
@@ -27,7 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![plain().into(), atomic().into()]
 }
 
-/// Code that makes r3 point to where the access goes, and fills that.
+/// Code that points r3 to the accessed bytes, and fills them.
 fn fill(sheet: &mut Sheet, base: usize, off: i32) {
     let at = MIDDLE + off;
     sheet.code(format!("r{base} = far + {MIDDLE} ll\nr3 = far + {at} ll\nr4 = {MEMORY:#x} ll"));

@@ -1,5 +1,5 @@
-//! What goes elsewhere: unconditional jumps both ways, over code of every length around the limit of
-//! x86's short jumps (`is_imm8_jmp_offset`: 123 bytes ahead, 128 back).
+//! Unconditional jumps in both directions, over code of every length around the limit of x86's
+//! short jumps (`is_imm8_jmp_offset`: 123 bytes forward, 128 back).
 
 use super::sheet::Sheet;
 use crate::Case;
@@ -13,7 +13,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A jump ahead, one back, and one ahead again, with `count` instructions of 3 bytes between.
+/// A jump forward, one back, and one forward again, over `count` instructions of 3 bytes.
 fn distances(name: &str, jump: &str) -> Sheet {
     let about = "jumps over 0 to 60 instructions, ahead and back";
     let mut sheet = Sheet::new(format!("jump_distances_{name}"), about);

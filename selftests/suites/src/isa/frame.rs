@@ -1,9 +1,10 @@
-//! A frame around a few instructions on the same registers: fills all registers, executes them, and
-//! writes all registers to the table, so that a wrong operand shows as well as a register that was overwritten.
+//! A frame around a few instructions on the same registers: fills all registers, executes the
+//! instructions, and writes all registers to the table, to detect wrong operands as well as
+//! clobbered registers.
 //!
-//! What r10 points to holds what there is no register for: the operands, and what the other
-//! registers are filled with. One register that the instructions have nothing to do with holds the
-//! table's address, in turns; were it overwritten, the row would not get to its place.
+//! The stack holds what has no register: the operands, and the values for the other registers. One
+//! register that the instructions do not use holds the table's address, a different one each time;
+//! if it were clobbered, the row would not be written.
 
 use super::sheet::Sheet;
 use super::values::sentinel;
@@ -11,18 +12,18 @@ use super::values::sentinel;
 /// r0 to r9.
 pub(super) const REGISTERS: usize = 10;
 
-/// The stack, in bytes below r10. The operands first.
+/// Stack layout, in bytes below r10. The operands come first.
 const OPERANDS: [i32; 2] = [8, 16];
 /// Address of the run's first row.
 const PLACE: i32 = 24;
-/// What registers are filled with that are not operands.
+/// Values for registers that are not operands.
 const SENTINELS: i32 = 32;
-/// A word that the frame does not use, with an offset from r10 that takes 8 bits in x86 code.
+/// A word that the frame does not use, with an 8-bit offset from r10 in x86 code.
 pub(super) const NEAR: i32 = -(SENTINELS + 8 * REGISTERS as i32);
-/// Such a word whose offset takes 32 bits.
+/// A word with a 32-bit offset.
 pub(super) const FAR: i32 = -264;
 
-/// What a register holds before the instruction.
+/// Contents of a register before the instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Held {
     /// The run's first operand.
@@ -31,32 +32,33 @@ pub(super) enum Held {
     Second,
     /// [`sentinel`] of the register.
     Sentinel,
-    /// An address, as it stands in front of `ll`. It is written to the table as its distance from
+    /// An address, in the notation before `ll`. It is written to the table as its distance from
     /// itself: 0.
     Address(String),
-    /// The table's address, which is not written: 0. One of the sentinels becomes this.
+    /// The table's address, written as 0. Replaces one of the sentinels.
     Table,
 }
 
-/// What changes the row. It holds the registers as they are filled, and zeros in the other columns,
-/// and gets what the instructions leave there.
+/// Modifies the expected row, which initially has the registers as filled and zeros in the other
+/// columns.
 pub(super) type Effect = Box<dyn Fn(&mut [u64])>;
 
 /// Instructions on the same registers.
 pub(super) struct Point {
-    /// What it is called in reports.
+    /// Name in reports.
     pub(super) label: String,
-    /// What the registers hold.
+    /// Initial contents of the registers.
     pub(super) held: [Held; REGISTERS],
-    /// The instructions. `@3` stands for the fourth column behind the registers, as the left side
-    /// of a store. Of the registers they may only leave changed what `effect` changes.
+    /// The instructions. `@3` stands for the fourth column after the registers, as the left side of
+    /// a store. They must only change the registers that `effect` changes.
     pub(super) code: String,
-    /// What they do, by the author's own opinion.
+    /// Their effect, according to the author.
     pub(super) effect: Effect,
 }
 
 impl Point {
-    /// A point with operands in `dst` and `src`; both are the first one where they are the same.
+    /// A point with operands in `dst` and `src`; if these are the same register, both are the first
+    /// operand.
     pub(super) fn binary(dst: usize, src: usize, code: String, effect: Effect) -> Self {
         let held = std::array::from_fn(|reg| match reg {
             _ if reg == dst => Held::First,
@@ -85,8 +87,8 @@ pub(super) fn refill(reg: usize, operand: usize) -> String {
     format!("r{reg} = *(u64 *)(r10 -{})", OPERANDS[operand])
 }
 
-/// Fills a sheet with these points, each a row of each run; a run for each pair of operands. The
-/// columns behind the registers are named `more`.
+/// Fills a sheet with these points, one row each per run, and one run per pair of operands. The
+/// columns after the registers are named `more`.
 pub(super) fn fill(
     sheet: &mut Sheet,
     more: &[String],
@@ -116,8 +118,8 @@ fn prologue(sheet: &mut Sheet) {
     for (index, place) in OPERANDS.into_iter().enumerate() {
         let at = 8 * (index + 1);
         sheet.code(format!("r1 = *(u64 *)(r6 +{at})\n*(u32 *)(r10 -{place}) = r1\nr1 >>= 32"));
-        // In halves: what the verifier learns of a register that was filled from a spilled one it
-        // learns of the stack as well, and the points would not be independent.
+        // In halves: what the verifier learns about a register filled from a spilled one, it also
+        // learns about the stack, so the points would not be independent.
         sheet.code(format!("*(u32 *)(r10 -{}) = r1", place - 4));
     }
     sheet.code(format!("*(u64 *)(r10 -{PLACE}) = r8\n*(u64 *)(r10 {FAR:+}) = 0"));
@@ -157,8 +159,8 @@ fn code(sheet: &mut Sheet, point: &mut Point, number: usize, columns: usize) {
     let mut row = before.clone();
     (point.effect)(&mut row);
     let store = |reg: usize| format!("{} = r{reg}", place(reg));
-    // An address is the kernel's choice, so the table gets the distance. A register that was loaded
-    // over its own address holds a number.
+    // The kernel chooses addresses, so the table gets the distance. A register that was loaded over
+    // its own address holds a number.
     let is_address =
         |reg: usize| matches!(point.held[reg], Held::Address(_)) && row[reg] == before[reg];
     let numbers = (0..REGISTERS).filter(|&reg| reg != table && !is_address(reg));

@@ -1,5 +1,5 @@
-//! Conditional jumps with every pair of edge values: registers, immediates, and operands that the
-//! verifier knows, where it removes the way that is not taken.
+//! Conditional jumps with every pair of edge values: registers, immediates, and operands known to
+//! the verifier, which removes the untaken branch.
 
 use super::operations::{CONDITIONS, Condition, Width};
 use super::sheet::{Sheet, data};
@@ -26,7 +26,7 @@ fn registers(width: Width) -> Sheet {
     sheet.code("r7 = rights ll\nr9 = 0\nnext:");
     for condition in &CONDITIONS {
         let text = condition.registers(width, 1, 2);
-        // Read anew each time, or the verifier would know more after each jump.
+        // Loaded again each time, or the verifier would know more after each jump.
         sheet.code("r1 = *(u64 *)(r6 +8)\nr2 = *(u64 *)(r7 +0)\nr3 = 1");
         sheet.code(format!("{text} goto +1\nr3 = 0"));
         sheet.store(3);

@@ -2,9 +2,9 @@
 //! offsets on either side of what x86 encodes in 8 bits.
 //!
 //! What the x86-64 JIT encodes differently: a displacement of 8 or 32 bits (`emit_insn_suffix`; r13
-//! (r7) and rbp (r10) have no form without one), REX for byte registers (`emit_stx`, sil and dil are r2
-//! and r1), an operand-size prefix for 16 bits, sign extension (`emit_ldsx`), and stores of an
-//! immediate with 1, 2 or 4 bytes of it.
+//! (r7) and rbp (r10) have no form without one), REX for byte registers (`emit_stx`, sil and dil are
+//! r2 and r1), an operand-size prefix for 16 bits, sign extension (`emit_ldsx`), and stores of 1, 2
+//! or 4 bytes of an immediate.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::values::EDGES;
 use crate::Case;
 use crate::case::Words;
 
-/// How a value is read.
+/// Type of an access.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Access {
     pub(super) text: &'static str,
@@ -43,7 +43,7 @@ pub(super) const LOADED: [Access; 7] = [
 ];
 
 impl Access {
-    /// What is read from little-endian memory.
+    /// The value read from little-endian memory.
     pub(super) fn load(self, memory: &[u8]) -> u64 {
         let mut word = [0; 8];
         word[..self.bytes].copy_from_slice(&memory[..self.bytes]);
@@ -52,22 +52,22 @@ impl Access {
         if self.signed { ((value << above) as i64 >> above) as u64 } else { value }
     }
 
-    /// Changes the first bytes of memory.
+    /// Writes a value to the start of the memory.
     pub(super) fn store(self, memory: &mut [u8], value: u64) {
         memory[..self.bytes].copy_from_slice(&value.to_le_bytes()[..self.bytes]);
     }
 }
 
-/// Memory for points that write: a stretch for each, and what must be there afterwards.
+/// Memory for points that write: a stretch for each, and its expected contents afterwards.
 #[derive(Debug)]
 pub(super) struct Region {
-    /// Words of a stretch.
+    /// Words per stretch.
     stretch: usize,
-    /// Words of it before the address that the point's register holds.
+    /// Words in it before the address in the point's register.
     before: usize,
-    /// What is there at first.
+    /// Initial contents.
     pub(super) words: Vec<u64>,
-    /// What has to be there afterwards, by index: the rest stays.
+    /// Changed words by index; all others must stay.
     pub(super) stored: Vec<(usize, u64)>,
 }
 
@@ -77,28 +77,28 @@ impl Region {
         Self { stretch, before, words, stored: Vec::new() }
     }
 
-    /// Byte of the region that the point's register points to.
+    /// Offset of the address in the point's register, in bytes.
     fn origin(&self, point: usize) -> usize {
         8 * (point * self.stretch + self.before)
     }
 
-    /// The word at this offset from the point's register.
+    /// Index of the word at this offset from the point's register.
     pub(super) fn word(&self, point: usize, off: i32) -> usize {
         (self.origin(point) as i64 + i64::from(off)) as usize / 8
     }
 
-    /// Changes what is there at first.
+    /// Sets an initial word.
     pub(super) fn fill(&mut self, word: usize, value: u64) {
         self.words[word] = value;
     }
 
-    /// What a load gives at this offset from the point's register.
+    /// The result of a load at this offset from the point's register.
     fn load(&self, point: usize, off: i32, access: Access) -> u64 {
         let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
         access.load(&bytes[(self.origin(point) as i64 + i64::from(off)) as usize..])
     }
 
-    /// Notes a store to a word's start that nothing else writes.
+    /// Records a store to the start of a word that nothing else writes.
     fn store(&mut self, point: usize, off: i32, access: Access, value: u64) {
         let word = self.word(point, off);
         let mut bytes = self.words[word].to_le_bytes();
@@ -106,7 +106,7 @@ impl Region {
         self.stored.push((word, u64::from_le_bytes(bytes)));
     }
 
-    /// Adds the region to the sheet, and what has to be in it.
+    /// Adds the region and its expected contents to the sheet.
     pub(super) fn finish(self, mut sheet: Sheet) -> Case {
         sheet.behind(data("mem", ".data.mem", self.words.iter().copied()));
         let mut words = self.words;
@@ -120,12 +120,13 @@ impl Region {
     }
 }
 
-/// The address that a point's register holds, as it stands in front of `ll`.
+/// The address in a point's register, in the notation before `ll`.
 pub(super) fn address(region: &Region, point: usize) -> String {
     format!("mem + {}", region.origin(point))
 }
 
-/// Words in which neighbouring bytes differ and both signs occur (the finaliser of SplitMix64).
+/// Words whose neighbouring bytes differ and in which both signs occur (the finaliser of
+/// SplitMix64).
 fn pattern(index: u64) -> u64 {
     let mut word = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -203,7 +204,7 @@ fn stored_values() -> Sheet {
     sheet
 }
 
-/// Immediates of every size through every register, each to a word of its own.
+/// Immediates of every size through every register, each to its own word.
 fn stored_immediates() -> Case {
     const STORED_IMMEDIATES: [i32; 6] = [0, 5, -1, 200, 0x1234_5678, i32::MIN];
     let forms: Vec<(Access, i32)> =
@@ -235,7 +236,7 @@ fn at(base: usize, mut point: Point, address: String) -> Point {
     point
 }
 
-/// Every register from every address, the same one among them.
+/// Every register from every address, including the same register.
 fn load_pairing() -> Case {
     let mut forms: Vec<(String, Access, i32)> = Vec::new();
     for off in [3, -130] {
@@ -275,7 +276,7 @@ fn load_pairing() -> Case {
 }
 
 /// Every register to every other address, each size to three words: with a short offset, with a
-/// long one, and released with a long one.
+/// long one, and a releasing store with a long one.
 fn store_pairing() -> Case {
     let value = 0xfedc_ba98_7654_3210;
     let pairs = (0..REGISTERS)

@@ -1,9 +1,9 @@
-//! The operations as data: how they are written, and what they give, in plain Rust.
+//! The operations as data: notation and result, in plain Rust.
 //!
-//! The second opinion on the model: nothing here comes from it. RFC 9669 section 4.1 says what the
-//! arithmetic does with overflow, division by zero and shift counts.
+//! Independent of the model. RFC 9669 section 4.1 defines overflow, division by zero and shift
+//! counts.
 
-/// Width of an operation, which is the letter in front of a register's number.
+/// Width of an operation, the letter before a register's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Width {
     W32,
@@ -35,13 +35,12 @@ impl Width {
 pub(super) struct Binary {
     /// A word for names of cases.
     pub(super) name: &'static str,
-    /// What stands between the operands.
+    /// The operator between the operands.
     sign: &'static str,
     wide: fn(u64, u64) -> u64,
-    /// `None` where there is no form of 32 bits.
+    /// `None` if there is no 32-bit form.
     narrow: Option<fn(u32, u32) -> u32>,
-    /// Immediates that the form with an immediate takes at this width: `None` where there is no
-    /// such form.
+    /// Which immediates are valid at this width: `None` if there is no such form.
     takes: Option<fn(i32, Width) -> bool>,
 }
 
@@ -56,7 +55,7 @@ impl Binary {
         format!("{l}{dst} {}{l}{src}", self.sign)
     }
 
-    /// The instruction with an immediate, where the verifier takes it.
+    /// The instruction with an immediate, if the verifier accepts it.
     pub(super) fn immediate(&self, width: Width, dst: usize, imm: i32) -> Option<String> {
         let takes = self.takes.is_some_and(|takes| takes(imm, width)) && self.has(width);
         takes.then(|| format!("{}{dst} {}{imm}", width.letter(), self.sign))
@@ -74,7 +73,7 @@ impl Binary {
 const ANY: Option<fn(i32, Width) -> bool> = Some(|_, _| true);
 /// "div by zero" in `check_alu_op` of `kernel/bpf/verifier.c`.
 const NOT_ZERO: Option<fn(i32, Width) -> bool> = Some(|imm, _| imm != 0);
-/// "invalid shift" in the same place.
+/// "invalid shift" in the same function.
 const COUNT: Option<fn(i32, Width) -> bool> =
     Some(|imm, width| u32::try_from(imm).is_ok_and(|count| count < width.bits()));
 
@@ -143,7 +142,7 @@ pub(super) const SHIFTS: [Binary; 3] = [
     ),
 ];
 
-/// Moves, the sign-extending ones among them.
+/// Moves, including sign-extending ones.
 pub(super) const MOVES: [Binary; 4] = [
     binary("mov", "= ", |_, b| b, |_, b| b, ANY),
     binary("movs8", "= (s8)", |_, b| b as i8 as u64, |_, b| b as i8 as u32, None),
@@ -160,7 +159,7 @@ pub(super) const MOVES: [Binary; 4] = [
 /// An operation with one operand.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unary {
-    /// In front of the operand.
+    /// The operator before the operand.
     sign: &'static str,
     letter: char,
     eval: fn(u64) -> u64,
@@ -177,7 +176,7 @@ impl Unary {
     }
 }
 
-/// Negation and byte order. Those of less than 64 bits clear what is above.
+/// Negation and byte order. Those of less than 64 bits clear the upper bits.
 pub(super) const UNARY: [Unary; 11] = [
     Unary { sign: "-", letter: 'r', eval: u64::wrapping_neg },
     Unary { sign: "-", letter: 'w', eval: |a| u64::from((a as u32).wrapping_neg()) },

@@ -1,5 +1,5 @@
-//! Packet loads, `ld_abs` and `ld_ind`: of which `bpf_gen_ld_abs()` in `net/core/filter.c` makes a
-//! load where the bytes are surely there, and a call of a helper elsewhere.
+//! Packet loads, `ld_abs` and `ld_ind`: `bpf_gen_ld_abs()` in `net/core/filter.c` emits a load for
+//! bytes that are certainly present, and a helper call otherwise.
 
 use bpf_object::BtfUse;
 
@@ -8,19 +8,19 @@ use super::values::sentinel;
 use crate::Case;
 use crate::builder::frame;
 
-/// Bytes of the packet: an Ethernet header, whose protocol nobody knows, and data.
+/// Size of the packet: an Ethernet header with an unknown protocol, and data.
 const LEN: usize = 64;
-/// Bytes of the header, which a socket filter does not see.
+/// Size of the header, which a socket filter does not see.
 const HEADER: i64 = 14;
 
 /// Offsets relative to the network header, and to the link layer's (`include/uapi/linux/filter.h`).
-/// At `SKF_AD_OFF` classic programs find what is no part of the packet: only their conversion knows
-/// it, so here it is an offset from the network header like others, far behind the packet.
+/// At `SKF_AD_OFF` classic programs find ancillary data, which only their conversion handles; here
+/// it is an ordinary offset from the network header, far after the packet.
 const SKF_NET_OFF: i32 = -0x10_0000;
 const SKF_LL_OFF: i32 = -0x20_0000;
 const SKF_AD_OFF: i32 = -0x1000;
 
-/// Inside of the packet, at its edges.
+/// Inside the packet, then at its edges.
 pub(super) fn cases() -> Vec<Case> {
     // A function may only load from the packet if BTF says that it returns a number.
     let edges = [edges("tc", 0), edges("socket", HEADER)]
@@ -28,8 +28,8 @@ pub(super) fn cases() -> Vec<Case> {
     [vec![inside().into()], edges.into()].concat()
 }
 
-/// Every size, with every register as index but r6, which is the context; then one byte behind the
-/// end.
+/// Every size, with every register as index except r6, which is the context; then one byte after
+/// the end.
 fn inside() -> Sheet {
     let packet = frame(LEN, 0x71);
     let mut sheet = Sheet::new("packet_loads", "every size, offset and register as index")
@@ -46,7 +46,7 @@ fn inside() -> Sheet {
             sheet.store(7);
             sheet.row(absolute, [value, sentinel(7)]);
             for index in [0, 1, 2, 3, 4, 5, 7, 9] {
-                // The index is taken as 32 bits, so a negative offset goes back from it.
+                // The index is taken as 32 bits, so a negative offset is subtracted from it.
                 let start = off as i64 + 20;
                 let text = format!("r0 = *({size} *)skb[r{index} + -20]");
                 sheet.code(format!("r7 = {:#x} ll\nr{index} = {start}\n{text}", sentinel(7)));
@@ -57,7 +57,7 @@ fn inside() -> Sheet {
             }
         }
     }
-    // Behind the end: the program ends with 0 and does not get to the stores.
+    // After the end: the program returns 0 and does not reach the stores.
     let beyond = format!("r0 = *(u8 *)skb[{LEN}]");
     sheet.code(format!("r7 = 1\n{beyond}\nr0 = 1"));
     sheet.store(0);
@@ -66,9 +66,9 @@ fn inside() -> Sheet {
     sheet
 }
 
-/// Every size at the edges of the packet, in front of it and behind, absolute and with an index. Each
-/// load is in a function of its own, because a load that fails ends it with 0. `start` is the byte
-/// of the packet that has offset 0.
+/// Every size at the edges of the packet, before it and after it, absolute and with an index. Each
+/// load is in its own function, because a failing load ends it with 0. `start` is the byte of the
+/// packet with offset 0.
 fn edges(section: &str, start: i64) -> Sheet {
     let packet = frame(LEN, 0x71);
     let about = format!("{section}: offsets of each kind, at the edges of the packet and outside");
@@ -105,7 +105,7 @@ fn edges(section: &str, start: i64) -> Sheet {
     sheet
 }
 
-/// What a load gives, if all its bytes are in the packet.
+/// The result of a load, if all its bytes are in the packet.
 fn at(packet: &[u8], start: i64, off: i32, bytes: usize) -> Option<u64> {
     let off64 = i64::from(off);
     let first = match off {

@@ -1,15 +1,17 @@
-//! Every pairing of registers for what works on registers alone, and every register with immediates.
+//! Every pairing of registers for instructions that only use registers, and every register with
+//! immediates.
 //!
-//! What of it the x86-64 JIT encodes differently (`arch/x86/net/bpf_jit_comp.c`):
+//! What the x86-64 JIT encodes differently (`arch/x86/net/bpf_jit_comp.c`):
 //! - r5, r7, r8, r9 are x86's r8 to r15 and take bits of the REX prefix, one for either operand
-//!   (`add_1mod`, `add_2mod`); without it a 32-bit instruction has no prefix at all (`maybe_emit_mod`).
-//! - Division works on rax and rdx, which are r0 and r3: they are saved around it unless they are the
-//!   destination, and the divisor moves away if it is one of them.
-//! - Shifts take the count in cl, which is r4, or with BMI2 in any register (`emit_shiftx`, three-byte
-//!   VEX); r4 as destination goes through r11.
+//!   (`add_1mod`, `add_2mod`); without it a 32-bit instruction has no prefix at all
+//!   (`maybe_emit_mod`).
+//! - Division uses rax and rdx, which are r0 and r3: they are saved around it unless they are the
+//!   destination, and the divisor is moved away if it is one of them.
+//! - Shifts take the count in cl, which is r4, or with BMI2 in any register (`emit_shiftx`,
+//!   three-byte VEX); r4 as destination goes through r11.
 //! - Sign extension of 8 bits needs REX for sil and dil, which are r2 and r1 (`emit_movsx_reg`).
-//! - Immediates of 8 bits, of 32 bits, and of 32 bits with eax have three forms; a shift by 1, a move
-//!   of 0 and of a negative number (`emit_mov_imm32`), and a comparison with 0 have their own.
+//! - Immediates of 8 bits, of 32 bits, and of 32 bits with eax have three forms; a shift by 1, a
+//!   move of 0 and of a negative number (`emit_mov_imm32`), and a comparison with 0 have their own.
 //! - Each width of `ld_imm64` (`emit_mov_imm64`).
 
 use super::frame::{Point, REGISTERS, fill, refill};
@@ -18,17 +20,17 @@ use super::sheet::Sheet;
 use super::values::{CONSTANTS, PAIRS};
 use crate::Case;
 
-/// Immediates in the forms that x86 has for them; some operations take no negative ones, or no 0.
+/// Immediates for each x86 form; some operations do not accept negative ones, or 0.
 const FORMS: [i32; 7] = [0, 1, 5, -1, 31, 0x1234_5678, -0x1234_5678];
 /// The same for comparisons.
 const COMPARED: [i32; 3] = [0, 5, 0x1234_5678];
 
-/// What an instruction gives for the operands.
+/// The result of an instruction for the operands.
 type Eval = Box<dyn Fn(u64, u64) -> u64>;
 /// Whether a jump is taken.
 type Holds = Box<dyn Fn(u64, u64) -> bool>;
 
-/// Two registers, then one and an immediate, then one.
+/// Two registers, then a register and an immediate, then one register.
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let groups: [(&str, &[Binary]); 4] =
@@ -57,7 +59,7 @@ fn case(name: String, about: &str, columns: &[String], points: Vec<Point>) -> Ca
     sheet.into()
 }
 
-/// Instructions on the first operand in `dst`, one after the other, and what each makes of it.
+/// Instructions on the first operand in `dst`, one after another, and the result of each.
 fn each(dst: usize, src: usize, forms: impl IntoIterator<Item = (String, Eval)>) -> Point {
     let mut code = Vec::new();
     let mut evals = Vec::new();
@@ -106,7 +108,7 @@ fn immediates(name: &str, group: &'static [Binary], width: Width) -> Case {
     case(name, "every register with immediates of each form", &columns, points.collect())
 }
 
-/// Jumps over a store: 0 where the jump is taken. The operands are the first and second one.
+/// Jumps over a store: 0 if the jump is taken. The operands are the first and second one.
 fn skipping(dst: usize, src: usize, forms: Vec<(String, Holds)>) -> Point {
     let mut code = Vec::new();
     let mut conditions = Vec::new();

@@ -1,8 +1,8 @@
-//! A program that writes a table of results, and the table as it has to be.
+//! A program that writes a table of results, and the expected table.
 //!
 //! The results go to the section `.data.out`, whose map is compared with the model's and with the
-//! table: row by row, a row for the operands, a column for the operation. The operands come with
-//! the context, a run for each, so that the verifier does not know them.
+//! table: one row per operands, one column per operation. The operands are in the context, one run
+//! for each, so the verifier does not know them.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::Case;
 use crate::builder::{Accepted, accepts, ctx_u64s};
 use crate::case::Words;
 
-/// Where results go. Stores through r8, which only the sheet changes: r6 is the context.
+/// Collects results. Stores go through r8, which only the sheet changes; r6 is the context.
 #[derive(Debug)]
 pub(super) struct Sheet {
     name: String,
@@ -24,15 +24,15 @@ pub(super) struct Sheet {
     rows: Vec<String>,
     words: Vec<u64>,
     flags: u32,
-    /// Section of a program that is run on a packet, and the packet.
+    /// Section and packet of a program that runs on a packet.
     packet: Option<(String, Vec<u8>)>,
 }
 
-/// Bytes of a word of the table.
+/// Size of a word of the table.
 const WORD: i32 = 8;
 
 impl Sheet {
-    /// A table of which nothing is known but its columns. `name` is that behind `isa/`.
+    /// An empty table. `name` is the part after `isa/`.
     pub(super) fn new(name: impl Into<String>, about: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -66,13 +66,13 @@ impl Sheet {
         self.columns.push(name.into());
     }
 
-    /// Appends code, an instruction a line.
+    /// Appends code, one instruction per line.
     pub(super) fn code(&mut self, lines: impl AsRef<str>) {
         self.body.push_str(lines.as_ref());
         self.body.push('\n');
     }
 
-    /// Appends what stands behind the program: functions and data.
+    /// Appends text after the program: functions and data.
     pub(super) fn behind(&mut self, lines: impl AsRef<str>) {
         self.tail.push_str(lines.as_ref());
         self.tail.push('\n');
@@ -83,7 +83,7 @@ impl Sheet {
         self.store_as("u64", reg);
     }
 
-    /// Code that writes so many bits of a register to the next word, whose rest stays 0.
+    /// Code that writes the low bits of a register, by size, to the next word, whose rest stays 0.
     pub(super) fn store_as(&mut self, size: &str, reg: usize) {
         if self.off > i32::from(i16::MAX) - WORD {
             self.skip();
@@ -100,12 +100,12 @@ impl Sheet {
         self.off = 0;
     }
 
-    /// Adds a run with these words of the context behind the first.
+    /// Adds a run with these words of the context after the first.
     pub(super) fn run(&mut self, operands: &[u64]) {
         self.runs.push(operands.to_vec());
     }
 
-    /// States the next row.
+    /// Adds the next expected row.
     pub(super) fn row(&mut self, name: impl Into<String>, words: impl IntoIterator<Item = u64>) {
         self.rows.push(name.into());
         self.words.extend(words);

@@ -1,6 +1,6 @@
-//! Operands at the edges: where a carry, a sign or a width changes.
+//! Edge values: where a carry, a sign or a width changes.
 
-/// Left and right operands of 64 bits. Shift counts around both widths are among them.
+/// Left and right operands of 64 bits, including shift counts around both widths.
 pub(super) const EDGES: [u64; 44] = [
     0,
     1,
@@ -48,7 +48,7 @@ pub(super) const EDGES: [u64; 44] = [
     0xaaaa_aaaa_5555_5555,
 ];
 
-/// Immediates: either side of what x86 encodes in 8 bits, and of every width and sign.
+/// Immediates around x86's 8-bit limits, and of every width and sign.
 pub(super) const IMMEDIATES: [i32; 24] = [
     0,
     1,
@@ -76,7 +76,7 @@ pub(super) const IMMEDIATES: [i32; 24] = [
     i32::MIN + 1,
 ];
 
-/// Operands where the verifier knows them: few, because each pair is code of its own.
+/// Operands known to the verifier: few, because each pair has its own code.
 pub(super) const CONSTANTS: [u64; 10] = [
     0,
     1,
@@ -90,8 +90,8 @@ pub(super) const CONSTANTS: [u64; 10] = [
     0x0123_4567_89ab_cdef,
 ];
 
-/// Pairs of operands where every pairing of registers takes each of them: both halves of both
-/// matter, the right ones are shift counts as well, and each condition comes out both ways.
+/// Pairs of operands for every pairing of registers: both halves of both matter, the right ones are
+/// also shift counts, and each condition is both true and false.
 pub(super) const PAIRS: [(u64, u64); 6] = [
     (0x0123_4567_89ab_cdef, 0xfedc_ba98_0000_0007),
     (0xfedc_ba98_7654_3210, 0x0123_4567_0000_0021),
@@ -101,7 +101,7 @@ pub(super) const PAIRS: [(u64, u64); 6] = [
     (0x0000_0000_0000_0064, 0x8000_0000_8000_0000),
 ];
 
-/// What a register holds that an instruction must leave alone: different in each, in both halves.
+/// The value of a register that an instruction must not change: different in each, in both halves.
 pub(super) fn sentinel(reg: usize) -> u64 {
     let reg = reg as u64;
     (0x9e37_0000 + reg * 0x0101) << 32 | (0x6a09_0000 + reg * 0x1011)

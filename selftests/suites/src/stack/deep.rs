@@ -1,9 +1,9 @@
-//! Chains of calls that take as much of the kernel's stack as the verifier allows, made from a seed.
+//! Call chains that use as much of the kernel stack as the verifier allows, generated from a seed.
 //!
-//! The first function leaves its frame pointer in a map. The last one takes its own from that: the
-//! difference is what the kernel's stack has between them, for r10 is the machine's frame pointer
-//! in machine code, and points into the interpreter's C frame otherwise. The program itself then
-//! says whether this is less than 4096.
+//! The first function stores its frame pointer in a map. The last one subtracts its own: the
+//! difference is the kernel stack between them, because r10 is the machine's frame pointer in JITed
+//! code, and otherwise points into the interpreter's C frame. The program itself then checks that
+//! this is less than 4096.
 
 use std::fmt::Write as _;
 
@@ -22,17 +22,17 @@ const BPF_STACK: u32 = 512;
 const PRIVATE_STACK: u32 = 64;
 /// `MAX_CALL_FRAMES`.
 const CALL_FRAMES: u32 = 16;
-/// How many programs the suite has.
+/// Number of programs in the suite.
 const PROGRAMS: u64 = 32;
 
 /// How a function is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
-    /// By name, a static function.
+    /// By name, static.
     Static,
-    /// By name, a global one.
+    /// By name, global.
     Global,
-    /// By `bpf_loop`, which is not inlined: the verifier does not know its flags.
+    /// Through `bpf_loop`, which is not inlined: the verifier does not know its flags.
     Loop,
     /// Through a register.
     Indirect,
@@ -44,7 +44,7 @@ pub(super) struct Frame {
     pub(super) call: Call,
     /// Bytes of BPF stack, a multiple of 8.
     pub(super) stack: u32,
-    /// Whether it uses r6 to r9, which the JIT has to save.
+    /// Whether it uses r6 to r9, which the JIT must save.
     pub(super) saves: bool,
 }
 
@@ -61,7 +61,7 @@ impl Deep {
         Self { private, frames }
     }
 
-    /// A chain that nothing more can be added to, out of what the seed selects.
+    /// A chain to which nothing can be added, selected by the seed.
     pub fn from_seed(seed: u64) -> Self {
         const CALLS: [Call; 4] = [Call::Static, Call::Global, Call::Loop, Call::Indirect];
         let mut rng = Rng(seed);
@@ -73,7 +73,7 @@ impl Deep {
         for _ in 0..1000 {
             let call = rng.below(4) as usize;
             let stack = stacks[rng.below(4) as usize];
-            // Frame pointers are taken in the first frame and in the last one.
+            // Frame pointers are compared between the first frame and the last one.
             let stack = if deep.frames.is_empty() { stack.min(48) } else { stack };
             if kinds >> call & 1 == 1 {
                 deep.push_if_accepted(Frame { call: CALLS[call], stack, saves });
@@ -104,7 +104,7 @@ impl Deep {
         self.frames.iter().skip(1).any(|frame| frame.call == call)
     }
 
-    /// Bytes of BPF stack that are not private, in steps of 16 by the JIT, of 32 by the interpreter.
+    /// Bytes of non-private BPF stack, rounded up to 16 by the JIT, to 32 by the interpreter.
     fn bpf_stack(&self, step: u32) -> u32 {
         let least = if step == 32 { 32 } else { 0 };
         let private = |stack: u32| self.private && step == 16 && stack >= PRIVATE_STACK;
@@ -112,7 +112,7 @@ impl Deep {
         stacks.filter(|stack| !private(*stack)).sum()
     }
 
-    /// What the verifier charges for the kernel's stack if the program is JITed.
+    /// Kernel stack that the verifier charges if the program is JITed.
     pub fn charged(&self) -> u32 {
         let callbacks = self.frames.iter().skip(1).filter(|frame| frame.call == Call::Loop).count();
         let frames = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
@@ -120,12 +120,12 @@ impl Deep {
         self.bpf_stack(16) + frames * JIT_FRAME + callbacks * CALLBACK_FRAME
     }
 
-    /// How many frames there are.
+    /// Number of frames.
     pub fn frames(&self) -> usize {
         self.frames.len()
     }
 
-    /// The program. It returns what `end` makes of the bytes between the frames, in r0.
+    /// The program. `end` computes its result from the bytes between the frames, in r0.
     pub fn source(&self, end: &str) -> String {
         let mut text = format!(
             ".prog main {}\nr1 = r10\nw1 -= 0\nr2 = use ll\n*(u64 *)(r2 +0) = r1\n",
@@ -155,7 +155,7 @@ impl Deep {
         text + ".map use array key=4 value=24 entries=1\n"
     }
 
-    /// The case that the verifier accepts the program, and that it uses less than 4096 bytes.
+    /// The case: the verifier accepts the program, and it uses less than 4096 bytes.
     pub(super) fn accepted(&self, name: &str, about: &str) -> Accepted {
         let end = format!("r1 = use ll\nr0 = *(u64 *)(r1 +8)\nr0 -= {KERNEL_STACK}\nr0 >>= 63");
         let mut case = accepts(name, about, self.source(&end)).runs(&[(0, 1)]);

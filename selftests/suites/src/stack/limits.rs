@@ -1,4 +1,4 @@
-//! Programs at the limits of the kernel's stack, and one step past them.
+//! Programs at the limits of the kernel stack, and one step past them.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// So many frames, the first one's included, each with so much BPF stack.
+/// `count` frames with `stack` bytes of BPF stack, at most 48 in the first and the last one.
 fn chain(private: bool, count: usize, call: Call, stack: u32) -> Deep {
     let first = Frame { call, stack: stack.min(48), saves: true };
     let mut frames = vec![first; count];
@@ -79,7 +79,7 @@ fn frames() -> Vec<Case> {
     ]
 }
 
-/// 16 frames with 32 bytes each, the last one with so many.
+/// 16 frames with 32 bytes each, except for the last one.
 fn all_static_frames(last: u32) -> String {
     let mut text = String::new();
     for frame in 1..16 {
@@ -88,7 +88,7 @@ fn all_static_frames(last: u32) -> String {
     text + &format!("*(u64 *)(r10 -{last}) = 1\nr0 = 0\nexit\n")
 }
 
-/// So many global functions, of which each has bpf_loop call a function that calls the next one.
+/// `count` global functions, each of which has bpf_loop call a function that calls the next one.
 fn loops_and_globals(count: usize) -> Deep {
     let frame = |call| Frame { call, stack: 0, saves: true };
     let mut frames = vec![frame(Call::Static)];
@@ -98,8 +98,8 @@ fn loops_and_globals(count: usize) -> Deep {
     Deep::new(false, frames)
 }
 
-/// So many global functions with a number of their own, in `stack` bytes, that call one of seven
-/// functions around each other, of which the last one calls the global function of the next number.
+/// `count` numbered global functions with `stack` bytes, each of which runs seven nested callbacks,
+/// the innermost of which calls the global function with the next number.
 fn shared_callbacks(section: &str, count: usize, stack: u32) -> String {
     let around = |callback: &str| format!("r1 = 1\nr2 = {callback} ll\nr4 = 0\ncall bpf_loop\n");
     let mut text = format!(".prog main {section}\nr1 = 0\ncall g0\nr0 = 1\nexit\n");
@@ -202,7 +202,7 @@ fn callbacks() -> Vec<Case> {
     ]
 }
 
-/// A function that calls itself as often as r1 says, with so many bytes of stack.
+/// A function that calls itself `times` times, with this many bytes of stack.
 fn recursion(times: u32, stack: u32) -> String {
     format!(
         "
@@ -307,7 +307,7 @@ fn cycles() -> Vec<Case> {
     ]
 }
 
-/// A tail call behind so many frames, the program's own included.
+/// A tail call after this many frames, including the program's own.
 fn tail_call(frames: u32) -> String {
     let mut text = String::new();
     for frame in 1..frames {

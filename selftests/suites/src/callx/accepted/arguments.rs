@@ -1,4 +1,4 @@
-//! What the caller hands over and gets back: registers, its stack, results.
+//! What callers pass and get back: registers, stack, results.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s};

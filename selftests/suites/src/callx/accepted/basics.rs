@@ -1,4 +1,4 @@
-//! A function's address is loaded by `ld_imm64`, travels to the call, and is called.
+//! A function's address is loaded with `ld_imm64`, moved around, and called.
 
 use bpf_object::BtfUse;
 
@@ -12,7 +12,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// What a call is.
+/// Basic calls.
 fn first() -> Vec<Case> {
     let one_callee = "
         r2 = there ll
@@ -99,7 +99,7 @@ fn first() -> Vec<Case> {
                     .collect::<String>()
             ),
         )
-        // The digits 0120120120 to the base 3.
+        // The base-3 digits 0120120120.
         .runs(&[(0, 11_355)])
         .into(),
         accepts(
@@ -147,7 +147,7 @@ fn first() -> Vec<Case> {
     ]
 }
 
-/// Where the address may wait until it is called.
+/// Where the address may be kept until the call.
 fn places() -> Vec<Case> {
     vec![
         accepts(

@@ -1,4 +1,4 @@
-//! Who calls whom: global functions around, many functions, loops, functions that call one another.
+//! Call structure: global functions, many functions, loops, functions that call one another.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Global functions, which the verifier looks at one by one.
+/// Global functions, which the verifier verifies separately.
 fn globals() -> Vec<Case> {
     vec![
         accepts(
@@ -128,7 +128,7 @@ fn globals() -> Vec<Case> {
     ]
 }
 
-/// Tens of functions.
+/// Dozens of functions.
 fn many() -> Vec<Case> {
     const FUNCTIONS: usize = 40;
     let mut chosen = String::from("r6 = *(u64 *)(r1 +0)\nr1 = r6\n");
@@ -191,7 +191,7 @@ fn many() -> Vec<Case> {
     ]
 }
 
-/// Functions that call one another, though none is on a chain of calls twice.
+/// Functions that call one another, without recursion.
 fn one_another() -> Vec<Case> {
     const FUNCTIONS: usize = 9;
     let mut source = String::new();

@@ -1,4 +1,4 @@
-//! Functions that read-only data points to: tables, operation structs, vtables.
+//! Read-only data with pointers to functions: tables, operation structs, vtables.
 
 use bpf_object::BtfUse;
 
@@ -6,7 +6,7 @@ use crate::Case;
 use crate::builder::{accepts, ctx_u64s, load_flag};
 use crate::callx::shape::element;
 
-/// Two functions that only data points to: argument, and argument + 100.
+/// Two functions that only data points to: they return argument, and argument + 100.
 const A_B: &str = "
     .func a
         r0 = r1
@@ -24,7 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Tables of functions only.
+/// Tables with only functions.
 fn tables() -> Vec<Case> {
     let table = |name: &str, about: &str, body: &str, data: &str| {
         accepts(
@@ -279,7 +279,7 @@ fn structs() -> Vec<Case> {
     ]
 }
 
-/// Where data lies, and what the kernel makes of its words.
+/// Data layout, and how the kernel treats its words.
 fn layout() -> Vec<Case> {
     vec![
         accepts(

@@ -1,4 +1,4 @@
-//! Frames and their stack: how many, how large, and that each has its own.
+//! Frames and their stacks: how many, how large, and that each is separate.
 
 use crate::Case;
 use crate::builder::accepts;

@@ -1,4 +1,4 @@
-//! Every type of program that the suites run, not only `syscall`.
+//! All program types that the suites run, not only `syscall`.
 
 use bpf_object::BtfUse;
 

@@ -1,4 +1,4 @@
-//! Indices scaled by the size of an element: they select elements, and of each the same member.
+//! Indices scaled by the element size: they select the same member of each element.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s, errno, rejects};

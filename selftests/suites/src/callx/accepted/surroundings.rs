@@ -1,5 +1,5 @@
-//! What else the kernel lets a program do, around indirect calls: callbacks, tail calls, locks,
-//! maps that user space reads.
+//! Other features combined with indirect calls: callbacks, tail calls, locks, maps read by user
+//! space.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s, errno, frame, load_flag, map_flag};
@@ -338,7 +338,7 @@ fn spin_locks() -> Vec<Case> {
     ]
 }
 
-/// The map with the pointers, from outside.
+/// The map with the pointers, accessed from user space.
 fn user_space() -> Vec<Case> {
     vec![
         accepts(

@@ -1,4 +1,4 @@
-//! Data whose types say what points to functions: a number is none, whatever its value.
+//! Data whose types say what points to functions: a number is not a pointer, whatever its value.
 
 use bpf_object::BtfUse;
 
@@ -6,7 +6,7 @@ use crate::Case;
 use crate::builder::{accepts, cap};
 use crate::callx::shape::{VALUE_TYPE, typed_by};
 
-/// Reads the first word of T and calls f, which begins at byte 64 and returns 1000.
+/// Reads the first word of T and calls f, which starts at byte 64 and returns 1000.
 const LIMIT: &str = "
         r6 = T ll
         r6 = *(u64 *)(r6 +0)
@@ -55,7 +55,7 @@ pub(super) fn cases() -> Vec<Case> {
             format!("{LIMIT}.data T .rodata: u64 7, f\n.prog second syscall\nr1 = T ll\nr0 = *(u64 *)(r1 +8)\nexit"),
         )
         .adjust(|plan| {
-            // The linker makes a map for each: let the second program use the first's.
+            // The linker makes a map for each program: let the second use the first's.
             let map = plan.programs[0].map_refs[0].map;
             plan.programs[1].map_refs[0].map = map;
         })

@@ -1,4 +1,4 @@
-//! Constant blinding and the passes of the JIT: addresses stay right when instructions are added
+//! Constant blinding and the passes of the JIT: addresses stay correct when instructions are added
 //! and the image is emitted again.
 
 use crate::Case;
@@ -167,7 +167,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A jump so far that it does not fit 16 bits any more when a few hundred constants are blinded.
+/// A jump whose offset no longer fits 16 bits once a few hundred constants are blinded.
 fn blinding_fails(data: &str) -> String {
     let function = if data.is_empty() { pick("r2") } else { element("T", 1, 3) };
     format!(

@@ -1,5 +1,5 @@
-//! The call graph, recursion and the depth of the stack: every callee counts at the place that
-//! calls it, along the chains of calls that there are.
+//! The call graph, recursion and stack depth: every callee counts at its call site, along the
+//! actual call chains.
 
 use crate::Case;
 use crate::builder::{accepts, errno, rejects};
@@ -23,8 +23,8 @@ fn endless(name: &str, about: &str, source: &str) -> Case {
         .into()
 }
 
-/// Functions that come to themselves: accepted if the verifier can follow them to an end, and if no
-/// global function is on the way, as that is verified on its own.
+/// Recursive functions: accepted if the verifier can follow the recursion to its end, and if it
+/// does not involve a global function, which is verified separately.
 fn recursion() -> Vec<Case> {
     vec![
         endless(
@@ -305,9 +305,9 @@ fn depth() -> Vec<Case> {
     ]
 }
 
-/// A program of three frames, with so many bytes of stack each.
+/// A program of three frames with these stack sizes, in bytes.
 ///
-/// The JIT rounds a frame to 16 bytes, the interpreter to 32 and at least 32.
+/// The JIT rounds a frame up to 16 bytes, the interpreter to 32 and at least 32.
 fn three_frames(outer: u32, middle: u32, inner: u32) -> String {
     format!(
         "
@@ -353,7 +353,7 @@ fn too_large(name: &str, about: &str, source: impl Into<String>, log: &str) -> C
     rejects(name, about, source).errno(errno::EACCES).log(log).into()
 }
 
-/// The combined stack of 512 bytes.
+/// The combined stack limit of 512 bytes.
 fn stack() -> Vec<Case> {
     let three_calls = "combined stack size of 3 calls is 5";
     vec![

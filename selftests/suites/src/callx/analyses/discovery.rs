@@ -1,10 +1,10 @@
-//! Discovery of subprograms: a function that only data or a register points to exists, and is
-//! verified when it may be called.
+//! Subprogram discovery: a function that only data or a register points to is discovered, and
+//! verified if it may be called.
 
 use crate::Case;
 use crate::builder::{accepts, errno, rejects};
 
-/// A function that no program may run.
+/// A function that the verifier must reject.
 const BAD: &str = "
     .func bad
         r0 = *(u64 *)(r1 +4096)

@@ -1,11 +1,11 @@
-//! Effects of callees: what one of the possible callees does, the call does.
+//! Effects of callees: an effect of any possible callee is an effect of the call.
 
 use bpf_object::BtfUse;
 
 use crate::Case;
 use crate::builder::{accepts, errno, frame, rejects};
 
-/// A program of traffic control with 14 bytes of packet at r7 and the context in r6.
+/// A tc program with 14 bytes of packet at r7 and the context in r6.
 const CHECKED: &str = "
     .prog main tc
         r6 = r1
@@ -16,7 +16,7 @@ const CHECKED: &str = "
         if r2 > r8 goto out
 ";
 
-/// A read of the packet, whose pointers must be valid still.
+/// Reads the packet, whose pointers must still be valid.
 const READ: &str = "
         r0 = *(u8 *)(r7 +12)
         exit
@@ -25,7 +25,7 @@ const READ: &str = "
         exit
 ";
 
-/// Functions that do and do not change where the packet lies.
+/// Functions that do and do not move the packet data.
 const STAYS_MOVES: &str = "
     .func stays
         r0 = 0
@@ -192,7 +192,7 @@ fn packet() -> Vec<Case> {
     ]
 }
 
-/// A load from the packet that fails ends the function that it stands in.
+/// A packet load that fails ends the function that contains it.
 fn returns() -> Vec<Case> {
     vec![
         accepts(

@@ -1,5 +1,5 @@
-//! Constant folding and dead branches: a function pointer is no constant, neither is r0 after the
-//! call, and no branch goes by the byte offset that the map holds.
+//! Constant folding and dead branches: a function pointer is not a constant, nor is r0 after the
+//! call, and no branch depends on the byte offset in the map.
 
 use crate::Case;
 use crate::builder::{accepts, errno, rejects};

@@ -1,6 +1,6 @@
-//! Liveness of stack slots and of registers: what some callee may read is alive before the call and
-//! inside the callee. Where the analysis forgets it, the verifier takes two states for the same and
-//! never looks at the second path, which is the bad one here.
+//! Liveness of stack slots and registers: what any callee may read is live before the call and
+//! inside the callee. If the analysis misses this, the verifier considers two states equal and
+//! never explores the second path, which is the bad one here.
 
 use crate::Case;
 use crate::builder::{accepts, errno, load_flag, rejects};
@@ -12,7 +12,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// The second path puts -800 where the first has -8, and something stores at fp plus that.
+/// The second path sets -800 where the first has -8, and then stores at fp plus that.
 fn out_of_bounds(name: &str, about: &str, source: String) -> Case {
     rejects(name, about, source)
         .flags(load_flag::TEST_STATE_FREQ)

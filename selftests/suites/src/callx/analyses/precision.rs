@@ -1,12 +1,12 @@
-//! Precision: where a number decides whether an access is in bounds, every state on its way must
-//! know it exactly, through indirect calls into the callee that was called on that path.
+//! Precision: if a number decides whether an access is in bounds, every state on the way must know
+//! it exactly, through indirect calls into the callee called on that path.
 
 use crate::Case;
 use crate::builder::{accepts, errno, load_flag, rejects};
 use crate::callx::shape::{pick, store_at};
 
-/// The path that is in bounds is verified first: a branch falls through before it is taken. So the
-/// other one is found only if it is not taken for the same.
+/// The path that is in bounds is verified first: the fall-through comes before the taken branch. So
+/// the bad path is only found if its state is not considered equal.
 fn out_of_bounds(name: &str, about: &str, source: String) -> Case {
     rejects(name, about, source)
         .flags(load_flag::TEST_STATE_FREQ)

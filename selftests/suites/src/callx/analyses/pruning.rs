@@ -1,11 +1,11 @@
-//! State pruning: two states that hold different functions are different. Each second path would
-//! be skipped by a comparison that takes two functions for the same.
+//! State pruning: two states that hold different functions are different. A comparison that
+//! considers two functions equal would skip each second path.
 
 use crate::Case;
 use crate::builder::{accepts, errno, load_flag, rejects};
 use crate::callx::shape::{element, pick};
 
-/// What the second path calls: it reads a register that it must not.
+/// Called by the second path: reads a register that it must not.
 const GOOD_AND_BAD: &str = "
     .func a
         r0 = 1

@@ -1,11 +1,11 @@
-//! Removal of dead code and patched instructions: functions move, and what points to them moves
-//! along. A function that nobody calls may go; its pointer then reads as 0.
+//! Removal of dead code and patched instructions: functions move, and pointers to them are
+//! adjusted. A function that nobody calls may be removed; its pointer then reads as 0.
 
 use crate::Case;
 use crate::builder::{accepts, frame};
 use crate::callx::shape::element;
 
-/// Instructions that no path reaches; uses r9.
+/// Unreachable instructions; use r9.
 const DEAD: &str = "
         r9 = 1
         if r9 == 1 goto alive
@@ -22,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// What `ld_imm64` names.
+/// Targets of `ld_imm64`.
 fn registers() -> Vec<Case> {
     vec![
         accepts(
@@ -165,7 +165,7 @@ fn registers() -> Vec<Case> {
     ]
 }
 
-/// What maps hold: user space still reads the offsets in the program as it was.
+/// Contents of maps: user space still reads the offsets in the original program.
 fn data() -> Vec<Case> {
     let dead_around = |call: &str| {
         format!(
@@ -260,7 +260,7 @@ fn data() -> Vec<Case> {
     ]
 }
 
-/// Instructions that become more than one: functions behind them move the other way.
+/// Instructions that are expanded: the functions after them move the other way.
 fn patched() -> Vec<Case> {
     vec![
         accepts(

@@ -1,4 +1,4 @@
-//! The rules of direct calls hold for indirect ones.
+//! The rules of direct calls apply to indirect ones.
 
 use bpf_object::BtfUse;
 
@@ -13,7 +13,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// What caller and callee must not take from each other.
+/// Registers and stack across the call.
 fn both_sides() -> Vec<Case> {
     let mut cases: Vec<Case> = (1..=5)
         .map(|register| {
@@ -173,7 +173,7 @@ fn both_sides() -> Vec<Case> {
     cases
 }
 
-/// Which functions cannot be called so.
+/// Functions that cannot be called indirectly.
 fn functions() -> Vec<Case> {
     vec![
         rejects(

@@ -1,4 +1,4 @@
-//! Encodings that are no indirect call.
+//! Invalid encodings.
 
 use crate::Case;
 use crate::builder::rejects;
@@ -9,7 +9,7 @@ pub(super) fn cases() -> Vec<Case> {
         ("callx/offset", ".insn 0x8d 2 0 1 0", "BPF_CALL|BPF_X uses reserved fields"),
         ("callx/immediate", ".insn 0x8d 2 0 0 2", "BPF_CALL|BPF_X uses reserved fields"),
         (
-            // What LLVM made before 19.1.
+            // LLVM's encoding before 19.1.
             "callx/register_in_immediate",
             ".insn 0x8d 0 0 0 2",
             "BPF_CALL|BPF_X uses reserved fields",

@@ -1,4 +1,5 @@
-//! Arithmetic and memory accesses on function pointers: a function is entered at its start only.
+//! Arithmetic and memory accesses on function pointers: a function can only be entered at its
+//! start.
 
 use crate::Case;
 use crate::builder::{errno, rejects};

@@ -1,4 +1,4 @@
-//! What a process may do without CAP_BPF and CAP_PERFMON.
+//! Restrictions without CAP_BPF and CAP_PERFMON.
 
 use crate::Case;
 use crate::builder::{cap, errno, rejects};

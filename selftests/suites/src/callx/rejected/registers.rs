@@ -1,4 +1,4 @@
-//! What the register of an indirect call must hold.
+//! What the register of an indirect call must contain.
 
 use crate::Case;
 use crate::builder::{errno, rejects};
@@ -37,7 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A jump through a table, without which there is none, on a path of its own.
+/// A jump through a table, on a separate path, so that the program has a table.
 const JUMP: &str = "
     r7 = *(u64 *)(r1 +0)
     if r7 != 0 goto on
@@ -51,7 +51,7 @@ t:
 on:
 ";
 
-/// Everything that is not a function, by the name that the verifier has for it.
+/// All register types that are not a function, by their names in the verifier.
 fn wrong_types() -> Vec<Case> {
     let functions = ".func f\nr0 = 0\nexit\n";
     let map = ".map M hash key=4 value=8 entries=1\n";

@@ -1,4 +1,5 @@
-//! Values that look like multiples of an element's size and need not be: any member may be selected.
+//! Values that look like multiples of an element's size but need not be: any member may be
+//! selected.
 
 use crate::Case;
 use crate::builder::{errno, rejects};
@@ -72,7 +73,7 @@ pub(super) fn cases() -> Vec<Case> {
         .into()
     })
     .into();
-    // Nothing is known of the lowest bits any more.
+    // Nothing is known about the lowest bits.
     cases.extend(
         [
             ("sign_extended", "if r6 > 15 goto out\nr6 *= 24\nr6 = (s8)r6"),

@@ -1,5 +1,5 @@
-//! Accesses to a map with pointers to functions: a pointer is read whole and alone, by the program,
-//! through the address of the map's value.
+//! Accesses to a map with pointers to functions: a pointer may only be read as a whole and by
+//! itself, by the program, through the address of the map's value.
 
 use crate::Case;
 use crate::builder::{errno, rejects};

@@ -1,12 +1,12 @@
-//! Which maps hold pointers to functions, and which words of them are some. Elsewhere what is read
-//! is a number.
+//! Which maps contain pointers to functions, and which of their words are pointers. All other reads
+//! return numbers.
 
 use bpf_object::LoadPlan;
 
 use crate::builder::{errno, map_flag, rejects};
 use crate::{Case, RejectedAt};
 
-/// Calls the first function of a table. The code names f, too, which starts at byte 56.
+/// Calls the first function of a table. The code also refers to f, which starts at byte 56.
 const FIRST: &str = "
         r3 = f ll
         r2 = T ll
@@ -127,7 +127,7 @@ pub(super) fn cases() -> Vec<Case> {
             format!("{FIRST}.data T .rodata: f\n.prog second syscall\nr1 = 0\nr0 = 0\nexit"),
         )
         .adjust(|plan| {
-            // The linker makes a map of its own for each program: let the second use the first's.
+            // The linker makes a separate map for each program: let the second use the first's.
             let mut second = plan.programs[0].clone();
             second.name = "second".to_owned();
             plan.programs[1] = second;

@@ -1,4 +1,4 @@
-//! Data whose types say that it does not point to functions, and types that cost too much.
+//! Data whose types say that it does not point to functions, and types that are too expensive.
 
 use bpf_object::BtfUse;
 

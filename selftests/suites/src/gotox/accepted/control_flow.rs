@@ -1,4 +1,4 @@
-//! Where jumps stand and where they go: loops, state machines, interpreters, last instructions.
+//! Positions of jumps and targets: loops, state machines, interpreters, last instructions.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s, load_flag};
@@ -125,7 +125,7 @@ fn ends() -> Vec<Case> {
 }
 
 fn loops() -> Vec<Case> {
-    /// A loop of ten rounds whose jump back goes through the table.
+    /// A loop of ten iterations whose back edge goes through the table.
     const TEN_ROUNDS: &str = r"
                 r6 = 0
                 r0 = 0
@@ -238,7 +238,7 @@ fn loops() -> Vec<Case> {
     ]
 }
 
-/// Up to eight opcodes of two bits, one in each byte of the context's word.
+/// Interprets up to eight two-bit opcodes, one in each byte of the context's word.
 const INTERPRETER: &str = r"
                 r6 = *(u64 *)(r1 +0)
                 r0 = 1

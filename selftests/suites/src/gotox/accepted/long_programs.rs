@@ -1,10 +1,10 @@
-//! Long programs: distances that need wide displacements, and many instructions to move.
+//! Long programs: long displacements, and many instructions to move.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s};
 use crate::gotox::shape::dispatch;
 
-/// `count` additions of r7, without constants that blinding would have to rewrite.
+/// `count` additions of r7, without constants that could be blinded.
 fn filler(count: usize) -> String {
     "r0 += r7\n".repeat(count)
 }

@@ -1,5 +1,5 @@
-//! Targets that move because the verifier replaces calls of helpers and accesses to the context or
-//! to packets by instructions of its own, many of them for one.
+//! Targets that move because the verifier expands helper calls and accesses to the context or to
+//! packets.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s, frame};
@@ -11,8 +11,8 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Calls that are replaced by the helper's own instructions. Only the JIT modes do that
-/// (`prog->jit_requested`), so the targets lie elsewhere in each mode.
+/// Helper calls that are inlined. Only the JIT modes do that (`prog->jit_requested`), so the
+/// targets differ between modes.
 fn helpers() -> Vec<Case> {
     let jump = dispatch("JT", 1);
     vec![
@@ -138,9 +138,9 @@ fn helpers() -> Vec<Case> {
     ]
 }
 
-/// Context accesses of packet programs, which become loads from `struct sk_buff` and
-/// `struct xdp_buff` (`bpf_convert_ctx_accesses`). What is loaded is not used: its value is the
-/// kernel's affair.
+/// Context accesses of packet programs, which become loads from `struct sk_buff` and `struct
+/// xdp_buff` (`bpf_convert_ctx_accesses`). The loaded values are not used: they depend on the
+/// kernel.
 fn context_accesses() -> Vec<Case> {
     const SOCKET_OR_TC: &str = r"
                 r6 = r1

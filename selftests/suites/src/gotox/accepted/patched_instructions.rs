@@ -1,7 +1,7 @@
-//! Targets that move because the verifier replaces one instruction by several.
+//! Targets that move because the verifier replaces one instruction with several.
 //!
-//! `bpf_patch_insn_data` in `kernel/bpf/fixups.c` moves every entry behind the patched
-//! instruction; an entry that names that instruction itself stays on the first of the new ones.
+//! `bpf_patch_insn_data` in `kernel/bpf/fixups.c` moves every entry after the patched instruction;
+//! an entry for that instruction itself then points to the first of the new ones.
 
 use crate::Case;
 use crate::builder::{Accepted, accepts, ctx_u64s, load_flag};
@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Division by a register: `bpf_do_misc_fixups` puts checks for 0 and -1 around it.
+/// Division by a register: `bpf_do_misc_fixups` adds checks for 0 and -1.
 fn divisions() -> Vec<Case> {
     let jump = dispatch("JT", 1);
     vec![
@@ -226,9 +226,8 @@ fn divisions() -> Vec<Case> {
     ]
 }
 
-/// `BPF_F_TEST_RND_HI32`: each 32-bit result of which the program reads the lower half only is
-/// followed by three instructions that fill the upper half
-/// (`bpf_opt_subreg_zext_lo32_rnd_hi32`).
+/// `BPF_F_TEST_RND_HI32`: each 32-bit result of which the program only reads the lower half is
+/// followed by three instructions that fill the upper half (`bpf_opt_subreg_zext_lo32_rnd_hi32`).
 fn upper_halves() -> Vec<Case> {
     let program = |name: &str, about: &str| -> Accepted {
         accepts(

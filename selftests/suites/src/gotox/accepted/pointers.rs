@@ -1,5 +1,4 @@
-//! Pointers and bounds that live across the jump, and what else may be done with an address of an
-//! instruction.
+//! Pointers and bounds that are live across the jump, and other uses of an instruction's address.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s};

@@ -1,4 +1,4 @@
-//! The register that the jump reads, and what survives the jump in the others and on the stack.
+//! The register of the jump, and what the jump preserves: other registers and the stack.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s};
@@ -35,7 +35,7 @@ fn through_register(reg: u32) -> Case {
     .into()
 }
 
-/// Sets every register but `reg` to a bit of its own, jumps through `reg`, and adds them up.
+/// Sets every register but `reg` to a different bit, jumps through `reg`, and adds them up.
 fn other_registers_survive(reg: u32) -> Case {
     let others: Vec<u32> = (0..10).filter(|&other| other != reg).collect();
     let set: Vec<String> =

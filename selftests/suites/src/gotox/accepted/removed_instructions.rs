@@ -1,9 +1,9 @@
 //! Targets that move because the verifier removes instructions.
 //!
-//! `bpf_opt_hard_wire_dead_code_branches`, `bpf_opt_remove_dead_code` and `bpf_opt_remove_nops`
-//! in `kernel/bpf/fixups.c` run one after the other; each removal goes through
-//! `bpf_insn_array_adjust_after_remove`. A target that is itself removed although it is reached
-//! is another matter: see `base_faults`.
+//! `bpf_opt_hard_wire_dead_code_branches`, `bpf_opt_remove_dead_code` and `bpf_opt_remove_nops` in
+//! `kernel/bpf/fixups.c` run one after another; each removal goes through
+//! `bpf_insn_array_adjust_after_remove`. For reachable targets that are removed themselves see
+//! `base_faults`.
 
 use crate::Case;
 use crate::builder::{accepts, cap, ctx_u64s, frame};
@@ -15,7 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// `goto +0`, which `bpf_opt_remove_nops` takes out.
+/// `goto +0`, which `bpf_opt_remove_nops` removes.
 fn nops() -> Vec<Case> {
     let jump = dispatch("JT", 1);
     vec![
@@ -141,7 +141,7 @@ fn nops() -> Vec<Case> {
     ]
 }
 
-/// Code that no path reaches, which `bpf_opt_remove_dead_code` takes out.
+/// Unreachable code, which `bpf_opt_remove_dead_code` removes.
 fn dead_code() -> Vec<Case> {
     let jump = dispatch("JT", 1);
     vec![

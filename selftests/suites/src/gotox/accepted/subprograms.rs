@@ -1,5 +1,5 @@
-//! Tables in subprograms: their targets count from the subprogram's start in the object, from the
-//! program's start in the map, and from the subprogram's image once it is compiled.
+//! Tables in subprograms: targets are relative to the subprogram in the object, to the program in
+//! the map, and to the subprogram's image once it is JITed.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s};

@@ -1,5 +1,4 @@
-//! What else a program with gotox may use: data, callbacks, tail calls, spin locks, global
-//! functions.
+//! Other features combined with gotox: data, callbacks, tail calls, spin locks, global functions.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s, errno, map_flag};
@@ -15,10 +14,9 @@ const PICK: &str = "
     gotox r3
 ";
 
-/// What the kernel says where there is no JIT.
+/// The kernel's message without the JIT.
 const NO_CALLBACKS: &str = "callbacks are not allowed in non-JITed programs";
 
-/// The cases.
 pub(super) fn cases() -> Vec<Case> {
     [data(), callbacks(), tail_calls(), spin_locks()].concat()
 }
@@ -119,7 +117,7 @@ fn callbacks() -> Vec<Case> {
                 "
             ),
         )
-        // Rounds, and 100 for each of them that is even.
+        // The number of iterations, plus 100 for each even one.
         .runs(&[(0, 0), (1, 101), (4, 204), (5, 305), (6, 306), (100, 306)])
         .interp_refuses(NO_CALLBACKS)
         .into(),

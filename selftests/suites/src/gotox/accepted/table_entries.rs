@@ -1,4 +1,4 @@
-//! Which table and which entry of it: tables chosen at run time, and the ways to bound an index.
+//! Selecting table and entry: tables chosen at run time, and ways to bound an index.
 
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s};

@@ -1,4 +1,4 @@
-//! Tables: how large they may be, how many, and how jumps share them.
+//! Tables: sizes, numbers, and sharing between jumps.
 
 use std::fmt::Write as _;
 
@@ -18,9 +18,9 @@ pub(crate) fn counting_targets(count: u32) -> String {
     source
 }
 
-/// As [`counting_targets`], with results from registers: entry `i` returns `i % 5`. Without
-/// constants there is nothing to blind, which for thousands of targets would take minutes, as
-/// each blinded instruction moves all that follow.
+/// Like [`counting_targets`], with results from registers: entry `i` returns `i % 5`. Without
+/// constants there is nothing to blind, which would take minutes for thousands of targets, as each
+/// blinded instruction moves all that follow.
 fn register_targets(count: u32) -> String {
     let mut source = String::from("r5 = 0\n r6 = 1\n r7 = 2\n r8 = 3\n r9 = 4\n");
     source.push_str(&dispatch("JT", count - 1));
@@ -32,7 +32,7 @@ fn register_targets(count: u32) -> String {
     source
 }
 
-/// A chain of `count` jumps, each through a table of its own with one entry.
+/// A chain of `count` jumps, each through its own table with one entry.
 pub(crate) fn chain_of_tables(count: u32) -> String {
     let mut source = String::from("r0 = 0\n");
     for i in 0..count {

@@ -1,4 +1,4 @@
-//! Forms of the instruction that do not exist.
+//! Invalid encodings of the instruction.
 
 use crate::Case;
 use crate::builder::rejects;

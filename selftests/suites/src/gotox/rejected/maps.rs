@@ -1,12 +1,11 @@
-//! What is wrong with the map: its shape, its state, its users
-//! (`kernel/bpf/bpf_insn_array.c`).
+//! Invalid maps: shape, state, users (`kernel/bpf/bpf_insn_array.c`).
 
 use bpf_object::plan::{LoadPlan, MapPlan};
 
 use crate::builder::{errno, rejects};
 use crate::{Case, RejectedAt};
 
-/// A program in order, on whose map the cases here change one thing.
+/// A valid program; each case here changes one property of its map.
 const GOOD: &str = r"
                 r1 = JT ll
                 r1 = *(u64 *)(r1 +8)
@@ -180,7 +179,7 @@ fn users() -> Vec<Case> {
     ]
 }
 
-/// The map is for direct access: no helper takes it (`check_map_func_compatibility`).
+/// The map is for direct access: helpers do not accept it (`check_map_func_compatibility`).
 fn helpers() -> Vec<Case> {
     let helper = |name: &str, about: &str, call: &str, log: &str| {
         rejects(

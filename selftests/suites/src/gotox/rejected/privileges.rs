@@ -1,6 +1,6 @@
-//! What takes privileges: loading at all, and letting kernel addresses out of the program.
+//! What needs privileges: loading, and leaking kernel addresses from the program.
 //!
-//! Maps are created with privileges; the load of the program gives them up.
+//! Maps are created with privileges; the program is loaded without.
 
 use crate::Case;
 use crate::builder::{cap, errno, rejects};
@@ -11,7 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Without CAP_BPF `bpf_prog_load` ends before the verifier starts, so there is no log.
+/// Without CAP_BPF `bpf_prog_load` fails before the verifier starts, so there is no log.
 fn loading() -> Vec<Case> {
     const PROGRAM: &str = r"
                 r3 = JT ll
@@ -46,7 +46,7 @@ fn loading() -> Vec<Case> {
     ]
 }
 
-/// With CAP_BPF, but without CAP_PERFMON, the address of an instruction stays inside the program.
+/// With CAP_BPF, but without CAP_PERFMON, an instruction's address must not leave the program.
 fn leaks() -> Vec<Case> {
     let leak = |name: &str, about: &str, how: &str, log: &str| -> Case {
         rejects(

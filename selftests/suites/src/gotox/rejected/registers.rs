@@ -1,12 +1,12 @@
-//! What a register may not hold when `gotox` jumps through it.
+//! Registers that `gotox` must not jump through.
 //!
-//! `check_indirect_jump` in `kernel/bpf/verifier.c` names the type that it found.
+//! `check_indirect_jump` in `kernel/bpf/verifier.c` prints the type that it found.
 
 use crate::Case;
 use crate::builder::{errno, rejects};
 
-/// A program with a table that would be in order, whose jump goes through what `setup` leaves in
-/// r1. r0 holds the table's address there, and r1 the context.
+/// A program with a valid table that jumps through r1 as set by `setup`. Before it, r0 is the
+/// table's address and r1 the context.
 fn jump_through(setup: &str) -> String {
     format!(
         "

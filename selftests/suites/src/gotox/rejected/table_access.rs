@@ -1,10 +1,10 @@
-//! How the table's memory may not be read, and that it is never written.
+//! Invalid reads of the table's memory, and writes, which are never allowed.
 
 use crate::Case;
 use crate::builder::{errno, rejects};
 
-/// A program that reads r1 from the table at r0 by `access`, and jumps. r2 holds the context's
-/// first word.
+/// A program that reads r1 from the table at r0 with `access`, and jumps. r2 is the context's first
+/// word.
 fn access(access: &str) -> String {
     format!(
         "
