@@ -116,6 +116,7 @@ impl Workshop for Guests {
             too_strict: false,
             modes: self.modes.clone(),
             fail_fast: false,
+            contain: None,
             declared: false,
             probe: true,
             patches: self.patches(built)?,

@@ -24,7 +24,8 @@ use harness_results::record::{Record, Verdict};
 use harness_suites::consoles;
 use harness_suites::guest::Guest;
 use harness_suites::select::select;
-use harness_suites::session::{self, Prepared, Rules};
+use harness_suites::contain::Tally;
+use harness_suites::session::{self, Contain, Prepared, Rules};
 use harness_vm::MachineConfig;
 use harness_vm::accel::{self, Accel};
 use harness_vm::image;
@@ -41,6 +42,7 @@ Examples:
   cargo xtask mutate                        every mutant, each up to the first case that fails
   cargo xtask mutate interp --all           those whose name matches, and all cases that fail
   cargo xtask mutate --cases gotox/nop      whether these cases notice
+  cargo xtask mutate bounds --no-contain    whether results alone notice what containment has to
   cargo xtask mutate --list                 what there is
   cargo xtask mutate --refresh              after the series changed
 
@@ -64,6 +66,13 @@ pub(crate) struct Mutate {
     /// Run every case on each mutant, not only up to the first that fails.
     #[arg(long)]
     all: bool,
+    /// Judge by containment alone, as for the mutants whose header says so: whether what the model has
+    /// before each instruction is among what the verifier knows there.
+    #[arg(long)]
+    contain: bool,
+    /// Judge by everything but containment, whatever the header says.
+    #[arg(long, conflicts_with = "contain")]
+    no_contain: bool,
     /// Run only the cases whose name matches this regular expression; may be repeated.
     #[arg(long, value_name = "FILTER")]
     cases: Vec<String>,
@@ -133,6 +142,8 @@ impl Mutate {
             accel: decision.accel,
             consoles: consoles::folder()?,
             built: BTreeMap::new(),
+            contain: if self.no_contain { Some(false) } else { self.contain.then_some(true) },
+            contains: !self.no_contain && (self.contain || mutants.iter().any(|m| m.contain)),
         };
         let start = Instant::now();
         let prepared: Vec<Prepared> = cases.into_iter().map(session::prepare).collect();
@@ -221,6 +232,10 @@ struct Guests {
     consoles: PathBuf,
     /// What was built, by the path of its vmlinux.
     built: BTreeMap<PathBuf, BuiltKernel>,
+    /// Whether containment is the only judge of a mutant, or none, whatever its header says.
+    contain: Option<bool>,
+    /// Whether it is of any.
+    contains: bool,
 }
 
 impl Lab for Guests {
@@ -258,8 +273,11 @@ impl Lab for Guests {
             .get(kernel)
             .with_context(|| format!("{} was not built here", kernel.display()))?;
         let mut guest = Guest::new(config, &built.boot);
+        let alone = mutant.is_some_and(|mutant| self.contain.unwrap_or(mutant.contain));
+        let contains = alone || mutant.is_none() && self.contains;
         let rules = Rules {
-            modes: Mode::ALL.to_vec(),
+            // The verifier does the same in the others.
+            modes: if alone { vec![Mode::Jit] } else { Mode::ALL.to_vec() },
             fail_fast,
             // The baseline has shown that the kernel supports everything; a mutant that it makes
             // fail has to be noticed by a case.
@@ -268,6 +286,7 @@ impl Lab for Guests {
             too_strict: false,
             patches: Some(self.series.patches.iter().map(Patch::subject).collect()),
             emission: guest.emission(built)?,
+            contain: contains.then(|| Contain { tally: Tally::default(), alone }),
         };
         let progress = Progress::count(cases.len() as u64, format!("cases on {name}"));
         let mut ran = 0;

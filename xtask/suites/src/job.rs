@@ -14,7 +14,8 @@ use crate::inputs;
 use crate::partition::Partition;
 use crate::recorded::MadeWith;
 use crate::select::{Selected, select};
-use crate::session::{self, Prepared, Rules};
+use crate::contain::Tally;
+use crate::session::{self, Contain, Prepared, Rules};
 use crate::start::{On, Started, start};
 use crate::subject::subject;
 use crate::test_bpf::recorded::Recorded;
@@ -41,6 +42,8 @@ pub struct Job {
     pub jobs: Option<usize>,
     /// Whether to stop at the first failure.
     pub fail_fast: bool,
+    /// Whether to compare the model with what the verifier knows before each instruction.
+    pub contain: bool,
     /// Whether to record what the kernel's own suites give as that of the base.
     pub bless: bool,
     /// The kernel, and how its guests are started.
@@ -56,6 +59,7 @@ impl Job {
             partition: None,
             jobs: None,
             fail_fast: false,
+            contain: false,
             bless: false,
             on,
         }
@@ -209,6 +213,9 @@ impl Parts<'_, '_> {
             });
         })?;
         self.stream.tell(&Event::PartEnded);
+        if let Some(Contain { tally, .. }) = &rules.contain {
+            self.stream.tell(&Event::Note(&tally.to_string()));
+        }
         Ok(())
     }
 
@@ -265,6 +272,10 @@ impl Parts<'_, '_> {
             declared: !linux && built.series == Selection::All && built.patches_applied > 0,
             patches: if linux { None } else { Some(build::subjects(built)?) },
             emission,
+            contain: self
+                .job
+                .contain
+                .then(|| Contain { tally: Tally::default(), alone: false }),
         })
     }
 }

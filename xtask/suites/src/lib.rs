@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod consoles;
+pub mod contain;
 pub mod executor;
 pub mod explore;
 pub mod guest;

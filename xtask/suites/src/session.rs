@@ -23,6 +23,7 @@ use bpf_suites::{Case, Feature};
 use bpf_wire::Mode;
 
 pub use super::executor::{Alone, Answer, Crew, Executor, Pipeline};
+use super::contain::{self, Tally};
 use super::explore::Explorer;
 use super::jit_image::{self, Emission};
 use super::judge::judge;
@@ -56,6 +57,17 @@ pub struct Rules {
     pub too_strict: bool,
     /// What the JIT has to emit.
     pub emission: Emission,
+    /// Whether to look at each instruction, and how.
+    pub contain: Option<Contain>,
+}
+
+/// How to look at each instruction: [`contain`].
+#[derive(Clone, Debug)]
+pub struct Contain {
+    /// Where to count what was looked at.
+    pub tally: Tally,
+    /// Whether nothing else is judged.
+    pub alone: bool,
 }
 
 impl Rules {
@@ -69,6 +81,7 @@ impl Rules {
             probe: false,
             too_strict: false,
             emission: Emission::default(),
+            contain: None,
         }
     }
 }
@@ -199,7 +212,11 @@ fn judge_answer(
     let refused = expected.refused.iter().map(|why| format!("the model refuses the plan: {why}"));
     found.push(FailureClass::Result, refused);
     let subject = Subject { case, plan, mode, lowered, report: &report, expected: &*expected };
-    let problems = judge(&subject, explorer);
+    let alone = rules.contain.as_ref().is_some_and(|contain| contain.alone);
+    let mut problems = if alone { Vec::new() } else { judge(&subject, explorer) };
+    if let Some(Contain { tally, .. }) = &rules.contain {
+        problems.extend(contain::contained(&subject, tally));
+    }
     found.record.trace = traces.of(case, plan, &problems);
     for problem in problems {
         found.push(problem.class, [problem.text]);
@@ -208,14 +225,15 @@ fn judge_answer(
             found.record.log = problem.log;
         }
     }
+    if alone {
+        found.end();
+        return;
+    }
     let emission = &rules.emission;
     found.push(FailureClass::Code, jit_image::judge(case, plan, lowered, &report, emission));
     found.push(FailureClass::Code, xlated::judge(case, plan, mode, lowered, &report, emission));
     found.push(FailureClass::Guest, splats.into_iter().map(|title| format!("splat: {title}")));
-    if let Some(worst) = found.worst {
-        record.verdict = Verdict::Failed;
-        record.failure = Some(worst);
-    }
+    found.end();
     if rules.too_strict {
         record.too_strict = soundness::too_strict(&subject, explorer);
     }
@@ -228,6 +246,13 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
+    fn end(self) {
+        if let Some(worst) = self.worst {
+            self.record.verdict = Verdict::Failed;
+            self.record.failure = Some(worst);
+        }
+    }
+
     fn push(&mut self, class: FailureClass, problems: impl IntoIterator<Item = String>) {
         for problem in problems {
             self.record.problems.push(problem);

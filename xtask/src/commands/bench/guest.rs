@@ -102,6 +102,7 @@ impl Guest {
         let rules = Rules {
             modes: Mode::ALL.to_vec(),
             fail_fast: false,
+            contain: None,
             declared: true,
             patches: None,
             probe: false,

@@ -13,6 +13,7 @@ use bpf_wire::Mode;
 
 use super::board::Board;
 use super::{Modelled, Pipeline, Prepared, Rules, judge_answer, unsupported};
+use crate::contain;
 use crate::lower::{Lowered, lower};
 use crate::model;
 use crate::probe::Support;
@@ -139,6 +140,9 @@ impl<'a> Worker<'a, '_> {
             return Ok(What::Known(Box::new(record)));
         }
         let mut lowered = lower(&prepared.case, plan);
+        if self.rules.contain.is_some() && self.rules.modes.first() == Some(&mode) {
+            contain::ask(&prepared.case, &mut lowered);
+        }
         // The judges need the roles alone.
         let steps = std::mem::take(&mut lowered.steps);
         self.executor.submit(&prepared.case.name, mode, steps)?;
