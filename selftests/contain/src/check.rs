@@ -20,6 +20,9 @@ use crate::claim::{Claim, Pointer, SlotClaim, What};
 use crate::graph::{Kind, Log, Node, REGS};
 use crate::taint::{self, Frames, Taint, bit};
 
+/// `bpf_tail_call` (`include/uapi/linux/bpf.h`).
+const TAIL_CALL: i32 = 12;
+
 /// Nodes that an execution may be at; with more, it is not followed any further.
 const ACTIVE: usize = 64;
 
@@ -177,12 +180,20 @@ impl<'a> Checker<'a> {
         nodes.into_iter().map(fresh).collect()
     }
 
+    /// Whether the step before was a tail call that was made: the next one is the first of a program.
+    fn after_tail_call(&self, context: &Context) -> bool {
+        let Some((_, slot, _)) = self.before else { return false };
+        let program = self.plan.programs.get(context.program);
+        let insn = program.and_then(|program| program.insns.get(slot));
+        insn.is_some_and(|insn| (insn.code, insn.src, insn.imm) == (0x85, 0, TAIL_CALL))
+    }
+
     fn advance(&mut self, step: &Step<'_>, regs: &[Seen; REGS]) {
         let Some(context) = self.contexts.last() else {
             let active = self.start(step, false);
             return self.keep(active, step, regs);
         };
-        if context.program != step.program() && step.depth() >= context.base && step.slot() == 0 {
+        if step.slot() == 0 && step.depth() >= context.base && self.after_tail_call(context) {
             let active = self.start(step, true);
             return self.keep(active, step, regs);
         }
@@ -412,15 +423,24 @@ impl Walk<'_> {
             return;
         };
         let mut differing = Vec::new();
+        let mut same = 0;
         for older in self.same(number, node).into_iter().rev() {
             let Some(old) = self.log.nodes.get(older) else { continue };
             let Some(frames) = self.merge(old, frames, *exact, precise) else { continue };
             let tainted: u32 = frames.iter().map(Taint::count).sum();
             if tainted == 0 {
                 next.push(Active { node: older, frames });
-                return;
+                same += 1;
+                // Which function a pointer points to is not printed.
+                if same == OLDER || !old.state.regs.iter().flatten().any(is_function) {
+                    return;
+                }
+                continue;
             }
             differing.push((tainted, Active { node: older, frames }));
+        }
+        if same > 0 {
+            return;
         }
         differing.sort_by_key(|(tainted, _)| *tainted);
         next.extend(differing.into_iter().take(OLDER).map(|(_, active)| active));
@@ -534,6 +554,10 @@ impl Walk<'_> {
     }
 }
 
+fn is_function(claim: &std::rc::Rc<Claim>) -> bool {
+    matches!(&claim.what, What::Pointer(pointer) if pointer.kind == "func")
+}
+
 /// Whether both are numbers.
 fn is_number(claim: &Claim, seen: Seen) -> bool {
     matches!((&claim.what, seen), (What::Number { .. }, Seen::Number(_)))
@@ -592,6 +616,8 @@ fn holds(claim: &Claim, seen: Seen, base: usize, depth: usize, maps: &[MapPlan])
                 None => Verdict::Holds,
                 Some(bound) => Verdict::Fails(format!("is {value:#x}, outside of {bound}")),
             },
+            // Without CAP_PERFMON a pointer to a function in data is the number that stands there.
+            Seen::Function(slot) if range.lacks(slot as u64 * 8).is_none() => Verdict::Open,
             other => Verdict::Fails(format!("is {other}")),
         },
         What::Pointer(pointer) => pointer_holds(pointer, seen, base, depth, maps),
@@ -615,7 +641,10 @@ fn pointer_holds(
         };
     }
     let offset = match (pointer.kind.as_str(), seen) {
-        ("func", Seen::Function(_)) | ("insn", Seen::Instruction(_)) => return Verdict::Holds,
+        ("func", Seen::Function(_)) => return Verdict::Holds,
+        ("insn", Seen::Instruction(slot)) => {
+            return if is_entry(pointer, slot, maps) { Verdict::Holds } else { fails() };
+        }
         ("map_ptr", Seen::Map(map)) => {
             return if is_map(pointer, map, maps) { Verdict::Holds } else { fails() };
         }
@@ -642,6 +671,18 @@ fn pointer_holds(
         None => Verdict::Holds,
         Some(bound) => Verdict::Fails(format!("is {seen}, outside of {bound}")),
     }
+}
+
+/// Whether an entry of a jump table at one of the offsets leads to a slot. Which table is not printed.
+fn is_entry(pointer: &Pointer, slot: usize, maps: &[MapPlan]) -> bool {
+    let tables = maps.iter().filter(|map| map.map_type == bpf_isa::MAP_TYPE_INSN_ARRAY);
+    let entries = tables.flat_map(|map| map.contents.iter().enumerate());
+    entries.into_iter().any(|(index, element)| {
+        // `struct bpf_insn_array_value` begins with the slot.
+        let target = element.value.first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize);
+        let offset = (index as i64 * 8).wrapping_sub(pointer.fixed) as u64;
+        target == Some(slot) && pointer.variable.lacks(offset).is_none()
+    })
 }
 
 /// Whether it is the map that a claim names. The kernel knows 15 bytes of its name.

@@ -51,7 +51,8 @@ impl Range {
             .or_else(|| self.lacks32(value as u32))
             .or(outside(self.signed32.0 <= v32 && v32 <= self.signed32.1, "smin32 to smax32"))
             .or(outside(
-                self.stride.0 == 0 || value % self.stride.0 == self.stride.1,
+                self.stride.0 == 0
+                    || v64.rem_euclid(self.stride.0 as i64) as u64 == self.stride.1,
                 "stride",
             ))
     }
@@ -331,6 +332,8 @@ struct Attributes {
     fixed: i64,
     range: Range,
     varies: bool,
+    /// `<<3`: the id is of what an instruction array was indexed by.
+    shifted: bool,
 }
 
 impl Attributes {
@@ -343,8 +346,9 @@ impl Attributes {
             fixed: 0,
             range: Range::ANY,
             varies: true,
+            shifted: false,
         };
-        let (mut imm, mut bounds) = (false, false);
+        let (mut imm, mut bounds, mut off) = (false, false, 0_i64);
         for attribute in text.split(',').filter(|attribute| !attribute.is_empty()) {
             if attribute == "non_own_ref" {
                 continue;
@@ -357,7 +361,10 @@ impl Attributes {
                     "map" => read.map = value.to_owned(),
                     "ks" => read.sizes = Some((value.parse().ok()?, 0)),
                     "vs" => read.sizes = Some((read.sizes?.0, value.parse().ok()?)),
-                    "off" => read.fixed = read.fixed.wrapping_add(number(value)? as i64),
+                    "off" => {
+                        off = number(value)? as i64;
+                        read.fixed = read.fixed.wrapping_add(off);
+                    }
                     "imm" => {
                         imm = true;
                         read.fixed = read.fixed.wrapping_add(number(value)? as i64);
@@ -369,12 +376,17 @@ impl Attributes {
                 }
             }
         }
+        if read.shifted {
+            // It is the index that differs by this from what the id is of.
+            read.fixed = read.fixed.wrapping_sub(off);
+        }
         // A pointer with nothing of these has a fixed offset.
         read.varies = !imm && bounds;
         Some(read)
     }
 
     fn take_id(&mut self, value: &str) -> Option<()> {
+        self.shifted = value.ends_with("<<3");
         let value = value.strip_suffix("<<3").unwrap_or(value);
         let end = value.find(['+', '-']).unwrap_or(value.len());
         self.id = value.get(..end)?.parse().ok()?;

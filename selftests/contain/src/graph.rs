@@ -20,6 +20,23 @@ use crate::claim::{Claim, Printed, SlotClaim, What};
 /// Registers that programs see.
 pub(crate) const REGS: usize = 11;
 
+/// `ld_imm64`, `call`, `callx`.
+const WIDE: u8 = 0x18;
+const JEQ_NULL: u8 = 0x15;
+const JNE_NULL: u8 = 0x55;
+const GOTOX: u8 = 0x0d;
+const CALL: u8 = 0x85;
+const CALLX: u8 = 0x8d;
+/// `BPF_LOAD_ACQ`, `BPF_CMPXCHG` (`include/uapi/linux/bpf.h`).
+const LOAD_ACQUIRE: i32 = 0x100;
+const CMPXCHG: i32 = 0xf1;
+/// Helpers that write nothing through their arguments: from `bpf_map_lookup_elem` on.
+const LOOKUP: i32 = 1;
+const DELETE: i32 = 3;
+
+/// Other chains of calls that a path may belong to at most.
+const CHAINS: usize = 4;
+
 /// Parents of a state at most; the latest are kept.
 const PARENTS: usize = 32;
 
@@ -55,6 +72,69 @@ impl FrameState {
 
     fn drop_caller_saved(&mut self) {
         self.regs[..6].fill(None);
+    }
+
+    /// What an instruction writes is not what it was; what it is now is not printed if it is dead.
+    fn drop_written(&mut self, insn: &Insn, depth: usize) {
+        let (dst, src) = (usize::from(insn.dst), usize::from(insn.src));
+        match insn.code & 7 {
+            // A load of a packet clobbers as a call does.
+            0 if insn.code != WIDE => self.drop_caller_saved(),
+            0 | 1 | 4 | 7 => self.drop_reg(dst),
+            2 | 3 => {
+                let atomic = insn.code & 7 == 3 && insn.code & 0xe0 == 0xc0;
+                let loads = atomic && insn.imm == LOAD_ACQUIRE;
+                if loads {
+                    return self.drop_reg(dst);
+                }
+                let place = self.regs.get(dst).and_then(Option::as_deref).cloned();
+                if atomic && insn.imm & 1 != 0 {
+                    self.drop_reg(if insn.imm == CMPXCHG { 0 } else { src });
+                }
+                self.drop_slots(place.as_ref(), i64::from(insn.off), depth);
+            }
+            _ if matches!(insn.code, CALL | CALLX) => {
+                let number = (insn.code == CALL && insn.src == 0).then_some(insn.imm);
+                if !matches!(number, Some(LOOKUP..=DELETE)) {
+                    for reg in 1..6 {
+                        let claim = self.regs.get(reg).and_then(Option::as_deref).cloned();
+                        let to_stack = |claim: &Claim| {
+                            matches!(&claim.what, What::Pointer(pointer) if pointer.kind == "fp")
+                        };
+                        if claim.as_ref().is_some_and(to_stack) {
+                            Rc::make_mut(&mut self.slots).clear();
+                        }
+                    }
+                }
+                self.drop_caller_saved();
+            }
+            _ => {}
+        }
+    }
+
+    fn drop_reg(&mut self, reg: usize) {
+        if let Some(place) = self.regs.get_mut(reg) {
+            *place = None;
+        }
+    }
+
+    /// Drops the slots that a store of up to eight bytes may touch.
+    fn drop_slots(&mut self, place: Option<&Claim>, off: i64, depth: usize) {
+        let Some(What::Pointer(pointer)) = place.map(|claim| &claim.what) else {
+            if place.is_none() {
+                Rc::make_mut(&mut self.slots).clear();
+            }
+            return;
+        };
+        if pointer.kind != "fp" || pointer.frame.is_some_and(|frame| frame != depth) {
+            return;
+        }
+        let first = pointer.fixed.saturating_add(pointer.variable.signed.0).saturating_add(off);
+        let last = pointer.fixed.saturating_add(pointer.variable.signed.1).saturating_add(off + 7);
+        if self.slots.range(first.saturating_sub(7)..=last).next().is_some() {
+            let slots = Rc::make_mut(&mut self.slots);
+            slots.retain(|at, _| *at + 7 < first || *at > last);
+        }
     }
 
     /// `widen_imprecise_scalars()` prints nothing.
@@ -118,6 +198,10 @@ pub struct Node {
     /// Where the verifier went on.
     pub next: Vec<usize>,
     before: Vec<usize>,
+    /// Whether what it has put aside was come back to, or it has put nothing aside.
+    done: bool,
+    /// The same of the other ways on at a `gotox`, or a read of a pointer to a function.
+    chosen: bool,
 }
 
 impl Node {
@@ -208,6 +292,10 @@ struct Path {
     last: Vec<usize>,
     /// Slot that a function has just returned to.
     returned: bool,
+    /// The first node of it.
+    start: usize,
+    /// Other chains of calls that it may belong to, and the nodes before it.
+    others: Vec<(Option<Rc<Up>>, Vec<usize>)>,
 }
 
 #[derive(Default)]
@@ -220,6 +308,7 @@ struct Reader<'a> {
     precise: Vec<(usize, Vec<usize>)>,
     line: usize,
     begun: bool,
+    propagated: bool,
 }
 
 impl Reader<'_> {
@@ -282,6 +371,7 @@ impl Reader<'_> {
         } else if line.starts_with("SCC backedge") {
             self.backedge = true;
         } else if let Some(rest) = line.strip_prefix("mark_precise: ") {
+            self.precise_at(rest);
             if let Some((_, state)) = rest.split_once(" stack=").filter(|_| rest.contains("parent state"))
                 && let Some((_, state)) = state.split_once(": ")
             {
@@ -349,6 +439,8 @@ impl Reader<'_> {
                 callback: printed.callback,
                 last: Vec::new(),
                 returned: false,
+                start: self.log.nodes.len(),
+                others: Vec::new(),
             });
             return;
         }
@@ -380,6 +472,8 @@ impl Reader<'_> {
             chain,
             next: Vec::new(),
             before: path.last.clone(),
+            done: false,
+            chosen: false,
         });
         self.log.at.entry(slot).or_default().push(number);
         for &before in &path.last {
@@ -407,19 +501,73 @@ impl Reader<'_> {
     fn instruction(&mut self, slot: usize) {
         let Some(mut path) = self.path.take() else { return };
         let number = self.node(slot, Kind::Instruction, &path);
+        self.known_outcome(number);
         path.last = vec![number];
         path.returned = false;
+        self.propagated = false;
         self.backedge = false;
         self.precise.clear();
-        match self.insns.get(slot).map(|insn| insn.code) {
-            // call, callx, and the loads of a packet clobber.
-            Some(0x85 | 0x8d | 0x20 | 0x28 | 0x30 | 0x40 | 0x48 | 0x50) => {
-                path.state.drop_caller_saved();
-            }
-            Some(_) => {}
+        match self.insns.get(slot) {
+            Some(insn) => path.state.drop_written(insn, depth(path.up.as_ref())),
             None => return self.lose("an instruction that there is not"),
         }
         self.path = Some(path);
+    }
+
+    /// A comparison of what is no null pointer with null puts nothing aside.
+    fn known_outcome(&mut self, number: usize) {
+        let Some(node) = self.log.nodes.get_mut(number) else { return };
+        let Some(insn) = self.insns.get(node.slot) else { return };
+        let claim = node.state.regs.get(usize::from(insn.dst)).and_then(Option::as_deref);
+        let pointer = matches!(claim.map(|claim| &claim.what), Some(What::Pointer(p)) if !p.or_null);
+        node.done = matches!(insn.code, JEQ_NULL | JNE_NULL) && insn.imm == 0 && pointer;
+    }
+
+    /// `mark_precise: frame0: last_idx N …`: a comparison whose outcome is known needs its operands to
+    /// be precise, and puts nothing aside.
+    fn precise_at(&mut self, rest: &str) {
+        let Some((_, rest)) = rest.split_once(": last_idx ") else { return };
+        let slot = rest.split(' ').next().and_then(|slot| slot.parse::<usize>().ok());
+        let last = self.path.as_ref().and_then(|path| path.last.first()).copied();
+        let Some(node) = last.and_then(|last| self.log.nodes.get_mut(last)) else { return };
+        let jumps = self.insns.get(node.slot).is_some_and(|insn| matches!(insn.code & 7, 5 | 6));
+        if !self.propagated && slot == Some(node.slot) && jumps {
+            node.done = true;
+        }
+    }
+
+    /// Nodes of one path belong to another chain of calls than was thought.
+    fn move_to(
+        &mut self,
+        nodes: std::ops::Range<usize>,
+        old: Option<&Rc<Up>>,
+        new: Option<&Rc<Up>>,
+        before: Vec<usize>,
+    ) {
+        let chain = self.chain(new);
+        let first = nodes.start;
+        for node in self.log.nodes.get_mut(nodes).into_iter().flatten() {
+            let same = match (&node.up, old) {
+                (Some(up), Some(old)) => Rc::ptr_eq(up, old),
+                (up, old) => up.is_none() && old.is_none(),
+            };
+            if same {
+                node.up = new.cloned();
+                node.chain = chain;
+            }
+        }
+        let Some(node) = self.log.nodes.get_mut(first) else { return };
+        let was = std::mem::replace(&mut node.before, before.clone());
+        for number in was {
+            if let Some(node) = self.log.nodes.get_mut(number) {
+                node.next.retain(|next| *next != first);
+            }
+        }
+        for number in before {
+            if let Some(node) = self.log.nodes.get_mut(number) {
+                node.next.push(first);
+            }
+        }
     }
 
     fn pruned(&mut self, slot: usize) {
@@ -432,6 +580,23 @@ impl Reader<'_> {
         let of_frame = |(frame, regs): &(usize, Vec<usize>)| (*frame == depth).then(|| regs.clone());
         let precise = self.precise.iter().find_map(of_frame).unwrap_or_default();
         self.node(slot, Kind::Pruned { exact: self.backedge, precise }, path);
+        // Nothing has told which of the chains it was.
+        let nodes = path.start..self.log.nodes.len();
+        for (up, before) in path.others.iter().take(CHAINS) {
+            let shift = self.log.nodes.len() - nodes.start;
+            for number in nodes.clone() {
+                let Some(mut node) = self.log.nodes.get(number).cloned() else { continue };
+                node.next = node.next.iter().map(|next| next + shift).collect();
+                node.before = node.before.iter().map(|before| before + shift).collect();
+                self.log.at.entry(node.slot).or_default().push(self.log.nodes.len());
+                self.log.nodes.push(node);
+            }
+            if let Some(first) = self.log.nodes.get_mut(nodes.start + shift) {
+                first.before.clear();
+            }
+            let copy = nodes.start + shift..self.log.nodes.len();
+            self.move_to(copy, path.up.as_ref(), up.as_ref(), before.clone());
+        }
         self.backedge = false;
         self.precise.clear();
     }
@@ -439,6 +604,7 @@ impl Reader<'_> {
     /// `0: propagating r1,r4,fp-8`
     fn propagating(&mut self, rest: &str) {
         let Some((frame, list)) = rest.split_once(": propagating ") else { return };
+        self.propagated = true;
         let regs = list.trim().split(',');
         let regs = regs.filter_map(|name| name.strip_prefix('r')?.parse().ok()).collect();
         if let Ok(frame) = frame.parse() {
@@ -467,11 +633,25 @@ impl Reader<'_> {
             callback: printed.callback,
             last: path.last,
             returned: false,
+            start: path.start,
+            others: path.others,
         });
     }
 
     fn returned(&mut self, at: usize, printed: &Printed) {
-        let Some(path) = self.path.take() else { return };
+        let Some(mut path) = self.path.take() else { return };
+        let goes_to = |up: &Option<Rc<Up>>| {
+            let up = up.as_ref().filter(|up| up.depth == printed.frame);
+            up.is_some_and(|up| up.callsite == at || up.callsite + 1 == at)
+        };
+        if !goes_to(&path.up)
+            && let Some(other) = path.others.iter().position(|(up, _)| goes_to(up))
+        {
+            let (up, before) = path.others.swap_remove(other);
+            let end = self.log.nodes.len();
+            self.move_to(path.start..end, path.up.as_ref(), up.as_ref(), before);
+            path.up = up;
+        }
         let Some(up) = path.up.filter(|up| up.depth == printed.frame) else {
             return self.lose("a return to another frame");
         };
@@ -486,6 +666,8 @@ impl Reader<'_> {
             callback: printed.callback,
             last: path.last,
             returned: true,
+            start: self.log.nodes.len(),
+            others: Vec::new(),
         });
     }
 
@@ -527,6 +709,13 @@ impl Reader<'_> {
         if paths.is_empty() {
             return self.lose("a state that comes from nowhere");
         }
+        let mut paths = paths;
+        if !safe {
+            let others = paths.drain(1..).map(|path| (path.up, path.last)).collect();
+            if let Some(first) = paths.first_mut() {
+                first.others = others;
+            }
+        }
         for path in paths {
             if safe {
                 let (backedge, precise) = (self.backedge, self.precise.clone());
@@ -545,46 +734,82 @@ impl Reader<'_> {
 
     /// The paths that a state which was put aside may belong to: after the instruction at `x`, with
     /// `y` to come; one for each chain of calls, of which the first is the likeliest.
-    fn came_from(&self, x: usize, y: usize, printed: Option<&Printed>) -> Vec<Path> {
+    ///
+    /// What is put aside last is come back to first. So it is the latest node at `x` that may have put
+    /// aside what has not been come back to; or at `y`, where a `gotox` or a read of a pointer to a
+    /// function goes on in another way. Without a state to compare it may be any.
+    fn came_from(&mut self, x: usize, y: usize, printed: Option<&Printed>) -> Vec<Path> {
         let again = x == y && !self.jumps_to_itself(x);
-        let helper = matches!(self.insns.get(x), Some(insn) if insn.code == 0x85 && y != x + 1);
+        let helper = matches!(self.insns.get(x), Some(insn) if insn.code == CALL && y != x + 1);
+        let chooses = self.insns.get(y).is_some_and(|insn| insn.code == GOTOX || insn.code & 7 == 1);
+        let of = |slot: usize| self.log.at.get(&slot).into_iter().flatten().copied();
+        let mut candidates: Vec<(usize, bool)> = of(x).map(|number| (number, false)).collect();
+        if chooses && !again {
+            candidates.extend(of(y).map(|number| (number, true)));
+        }
+        candidates.sort_unstable_by(|a, b| b.cmp(a));
         let mut found: Vec<(usize, Path)> = Vec::new();
-        let nodes = self.log.at.get(&x).into_iter().flatten().rev();
-        for &number in nodes {
-            let Some(node) = self.log.nodes.get(number) else { continue };
-            if node.kind != Kind::Instruction {
-                continue;
-            }
-            let enters = helper && printed.is_none_or(|printed| printed.frame == node.depth() + 1);
-            if let Some(printed) = printed
-                && !enters
-                && (printed.frame != node.depth() || !self.fits(node, printed, again))
-            {
-                continue;
-            }
-            if let Some((_, path)) = found.iter_mut().find(|(chain, _)| *chain == node.chain) {
-                if path.last.len() < PARENTS {
-                    path.last.extend(if again { node.before.clone() } else { vec![number] });
+        let mut taken = None;
+        for pass in [false, true] {
+            for &(number, choice) in &candidates {
+                let Some(node) = self.log.nodes.get(number) else { continue };
+                let done = if choice { node.chosen } else { node.done };
+                // What is done with is asked only where there is no other, or beside it.
+                let first = found.is_empty();
+                if node.kind != Kind::Instruction || first && done != pass {
+                    continue;
                 }
-                continue;
+                let from_x = |&before: &usize| self.log.nodes.get(before).is_some_and(|n| n.slot == x);
+                if choice && !node.before.iter().any(from_x) {
+                    continue;
+                }
+                let enters =
+                    helper && !choice && printed.is_none_or(|p| p.frame == node.depth() + 1);
+                if let Some(printed) = printed
+                    && !enters
+                    && (printed.frame != node.depth() || !self.fits(node, printed, (again, choice)))
+                {
+                    continue;
+                }
+                let last = if again || choice { node.before.clone() } else { vec![number] };
+                if let Some((_, path)) = found.iter_mut().find(|(chain, _)| *chain == node.chain) {
+                    if path.last.len() < PARENTS {
+                        path.last.extend(last);
+                        path.last.dedup();
+                    }
+                    continue;
+                }
+                taken = taken.or(Some((number, choice)));
+                let up = if enters {
+                    let state = node.state.clone();
+                    let (callsite, up, depth) = (x, node.up.clone(), node.depth());
+                    Some(Rc::new(Up { state, callsite, up, depth }))
+                } else {
+                    node.up.clone()
+                };
+                let path = Path {
+                    state: printed.map(FrameState::whole).unwrap_or_default(),
+                    up,
+                    callback: enters || node.callback,
+                    last,
+                    returned: false,
+                    start: self.log.nodes.len(),
+                    others: Vec::new(),
+                };
+                found.push((node.chain, path));
             }
-            let up = if enters {
-                let state = node.state.clone();
-                Some(Rc::new(Up { state, callsite: x, up: node.up.clone(), depth: node.depth() }))
+            if !found.is_empty() {
+                break;
+            }
+        }
+        if let Some((number, choice)) = taken
+            && let Some(node) = self.log.nodes.get_mut(number)
+        {
+            if choice {
+                node.chosen = true;
             } else {
-                node.up.clone()
-            };
-            let mut state = printed.map(FrameState::whole).unwrap_or_default();
-            if printed.is_none() && !enters {
-                state = FrameState::default();
+                node.done = true;
             }
-            found.push((node.chain, Path {
-                state,
-                up,
-                callback: enters || node.callback,
-                last: if again { node.before.clone() } else { vec![number] },
-                returned: false,
-            }));
         }
         found.into_iter().map(|(_, path)| path).collect()
     }
@@ -594,7 +819,7 @@ impl Reader<'_> {
     }
 
     /// Whether a state may come from a node: what its instruction does not touch is the same.
-    fn fits(&self, node: &Node, printed: &Printed, again: bool) -> bool {
+    fn fits(&self, node: &Node, printed: &Printed, (again, choice): (bool, bool)) -> bool {
         let Some(insn) = self.insns.get(node.slot) else { return false };
         let ids: Vec<u32> = [insn.dst, insn.src]
             .iter()
@@ -605,8 +830,8 @@ impl Reader<'_> {
         let clobbers = insn.code & 0xf7 == 0x85 || insn.code & 7 == 0;
         printed.regs.iter().all(|(reg, claim)| {
             let touched = *reg == usize::from(insn.dst) || *reg == usize::from(insn.src);
-            let touched = touched && (!again || *reg == usize::from(insn.dst));
-            if touched || clobbers && *reg < 6 {
+            let touched = touched && !choice && (!again || *reg == usize::from(insn.dst));
+            if touched || clobbers && !choice && *reg < 6 {
                 return true;
             }
             let Some(before) = node.state.regs.get(*reg).and_then(Option::as_ref) else {

@@ -6,6 +6,7 @@
 pub mod builder;
 mod callx;
 mod case;
+mod claims;
 pub mod dispatch;
 mod gotox;
 mod isa;

@@ -1,12 +1,13 @@
 //! Every case there is, in the order in which they are reported.
 
-use crate::{Case, callx, dispatch, gotox, isa, maps, programs, stack};
+use crate::{Case, callx, claims, dispatch, gotox, isa, maps, programs, stack};
 
 /// All cases of all suites, sorted by suite. Inside a suite they keep the order of its files,
 /// which goes from simple to hard.
 pub fn all() -> Vec<Case> {
     [
         callx::cases(),
+        claims::cases(),
         dispatch::cases(),
         gotox::cases(),
         isa::cases(),
@@ -56,7 +57,7 @@ mod tests {
             assert!(!case.about.is_empty(), "{}: about", case.name);
             assert!(!case.about.contains('\n'), "{}: about is one line", case.name);
             // The suites of what every kernel has need nothing.
-            let general = ["isa/", "maps/"].iter().any(|suite| case.name.starts_with(suite));
+            let general = ["claims/", "isa/", "maps/"].iter().any(|suite| case.name.starts_with(suite));
             let either = case.name.starts_with("stack/");
             assert!(either || case.needs.is_empty() == general, "{}: needs", case.name);
             match &case.expect {

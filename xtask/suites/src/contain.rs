@@ -14,6 +14,7 @@ use bpf_model::{Input, Machine};
 use bpf_suites::{Case, Expect};
 use bpf_wire::{Output, Step};
 
+use super::executor::Answer;
 use super::inputs::inputs;
 use super::lower::{Lowered, Role};
 use super::model::input;
@@ -28,6 +29,10 @@ const BUDGET: u64 = 1 << 15;
 
 /// Steps of all runs of a program that are followed.
 const STEPS: u64 = 1 << 18;
+
+/// Instructions that the verifier may go through for a case that is looked at. The log has a line or
+/// more for each.
+const VERIFIED: u64 = 20_000;
 
 /// Lines of the log that are shown of a violation.
 const EXCERPT: usize = 16;
@@ -45,6 +50,7 @@ struct Totals {
     counts: Counts,
     logs: usize,
     cut: usize,
+    long: usize,
     bytes: usize,
     took: Duration,
 }
@@ -56,6 +62,7 @@ impl Tally {
         all.counts.add(&totals.counts);
         all.logs += totals.logs;
         all.cut += totals.cut;
+        all.long += totals.long;
         all.bytes += totals.bytes;
         all.took += totals.took;
     }
@@ -63,12 +70,12 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Totals { parsed, counts, logs, cut, bytes, took } =
+        let Totals { parsed, counts, logs, cut, long, bytes, took } =
             self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let share = |part: usize, all: usize| 100.0 * part as f64 / all.max(1) as f64;
         writeln!(
             f,
-            "containment: {} steps of {} runs in {logs} logs ({:.1} MB, {cut} cut and left out), {} claims \
+            "containment: {} steps of {} runs in {logs} logs ({:.1} MB, {cut} cut and left out, {long} too long), {} claims \
              checked, {} not claimed after pruning, {} not comparable, {} runs not followed to their end; \
              {:.1} s of the host",
             counts.steps,
@@ -94,11 +101,32 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Has the programs of a case that is to be accepted loaded with a log.
-pub(super) fn ask(case: &Case, lowered: &mut Lowered) {
-    if !matches!(case.expect, Expect::Accepted(_)) {
-        return;
+/// Instructions that the verifier went through for all programs of a batch.
+pub(super) fn verified(answer: &Answer) -> u64 {
+    let Answer::Report { report, .. } = answer else { return 0 };
+    let insns = report.steps.iter().map(|step| match step {
+        Ok(Output::Loaded { verified_insns, .. }) => u64::from(*verified_insns),
+        _ => 0,
+    });
+    insns.sum()
+}
+
+impl Tally {
+    /// Has the programs of a case that is to be accepted loaded with a log, unless that would take too
+    /// long: `verified` is what the verifier went through in an earlier mode.
+    pub(super) fn ask(&self, case: &Case, lowered: &mut Lowered, verified: Option<u64>) {
+        if !matches!(case.expect, Expect::Accepted(_)) {
+            return;
+        }
+        if verified.is_some_and(|verified| verified > VERIFIED) {
+            self.add(&Totals { long: 1, ..Totals::default() });
+            return;
+        }
+        ask(lowered);
     }
+}
+
+fn ask(lowered: &mut Lowered) {
     for step in &mut lowered.steps {
         if let Step::LoadProgram(load) = step {
             load.log_level = LOG_LEVEL;

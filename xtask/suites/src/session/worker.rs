@@ -4,7 +4,7 @@
 //! go to the guest are sent up to [`AHEAD`] at a time; the oldest is waited for, another one is sent, and
 //! only then the answer is judged, while the guest is at the next.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -12,7 +12,7 @@ use bpf_object::LoadPlan;
 use bpf_wire::Mode;
 
 use super::board::Board;
-use super::{Modelled, Pipeline, Prepared, Rules, judge_answer, unsupported};
+use super::{Contain, Modelled, Pipeline, Prepared, Rules, judge_answer, unsupported};
 use crate::contain;
 use crate::lower::{Lowered, lower};
 use crate::model;
@@ -58,6 +58,8 @@ struct Worker<'a, 'w> {
     /// The case that is being sent, and how many of its modes are in the queue.
     sending: Option<(usize, &'a Prepared, usize)>,
     judged: Judged,
+    /// Instructions that the verifier went through for a case, as an earlier mode has shown.
+    verified: HashMap<usize, u64>,
     /// When the guest's last answer was taken.
     answered: Option<Instant>,
 }
@@ -82,6 +84,7 @@ pub(super) fn work<'a>(
         sent: 0,
         sending: None,
         judged: Judged::default(),
+        verified: HashMap::new(),
         answered: None,
     };
     worker.fill()?;
@@ -113,7 +116,7 @@ impl<'a> Worker<'a, '_> {
                 continue;
             };
             let last = queued + 1 == self.rules.modes.len();
-            let what = self.send(prepared, mode)?;
+            let what = self.send(index, prepared, mode)?;
             self.queue.push_back(Item { index, prepared, mode, last, what });
             if !last {
                 self.sending = Some((index, prepared, queued + 1));
@@ -122,7 +125,7 @@ impl<'a> Worker<'a, '_> {
         Ok(())
     }
 
-    fn send(&mut self, prepared: &'a Prepared, mode: Mode) -> Result<What<'a>> {
+    fn send(&mut self, index: usize, prepared: &'a Prepared, mode: Mode) -> Result<What<'a>> {
         let mut record = Record::new(&prepared.case.name, mode);
         let plan = match &prepared.plan {
             Ok(plan) => plan,
@@ -140,8 +143,10 @@ impl<'a> Worker<'a, '_> {
             return Ok(What::Known(Box::new(record)));
         }
         let mut lowered = lower(&prepared.case, plan);
-        if self.rules.contain.is_some() && self.rules.modes.first() == Some(&mode) {
-            contain::ask(&prepared.case, &mut lowered);
+        if let Some(Contain { tally, .. }) = &self.rules.contain
+            && self.rules.modes.last() == Some(&mode)
+        {
+            tally.ask(&prepared.case, &mut lowered, self.verified.remove(&index));
         }
         // The judges need the roles alone.
         let steps = std::mem::take(&mut lowered.steps);
@@ -163,6 +168,9 @@ impl<'a> Worker<'a, '_> {
                 let waited = free.elapsed();
                 self.answered = Some(Instant::now());
                 self.sent -= 1;
+                if self.rules.contain.is_some() && !last {
+                    self.verified.insert(index, contain::verified(&answer));
+                }
                 // A guest that cannot be started is no reason to lose what the last one said.
                 filled = self.fill();
                 let modelled = self.judged.modelled.get_or_insert_with(|| Modelled {
