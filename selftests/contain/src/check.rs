@@ -431,8 +431,7 @@ impl Walk<'_> {
             if tainted == 0 {
                 next.push(Active { node: older, frames });
                 same += 1;
-                // Which function a pointer points to is not printed.
-                if same == OLDER || !old.state.regs.iter().flatten().any(is_function) {
+                if same == OLDER || !self.chooses(old) {
                     return;
                 }
                 continue;
@@ -444,6 +443,21 @@ impl Walk<'_> {
         }
         differing.sort_by_key(|(tainted, _)| *tainted);
         next.extend(differing.into_iter().take(OLDER).map(|(_, active)| active));
+    }
+
+    /// Whether states that are printed alike may go on in different ways: which function a pointer
+    /// points to is not printed, nor which way a `gotox` or a read of a pointer to a function goes.
+    fn chooses(&self, node: &Node) -> bool {
+        let insn = self.insns.get(node.slot);
+        let reads = |insn: &Insn| {
+            let base = node.state.regs.get(usize::from(insn.src)).and_then(Option::as_deref);
+            let value = |claim: &Claim| {
+                matches!(&claim.what, What::Pointer(pointer) if pointer.kind == "map_value")
+            };
+            insn.code == 0x79 && base.is_some_and(value)
+        };
+        insn.is_some_and(|insn| insn.code == 0x0d || reads(insn))
+            || node.state.regs.iter().flatten().any(is_function)
     }
 
     /// What is tainted if an execution goes on as from an older state; none if that is no such state.

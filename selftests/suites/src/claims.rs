@@ -96,16 +96,12 @@ fn numbers() -> Vec<Case> {
              w0 = w2",
             &[(1, 1, 5), (u64::MAX, 0, 5)],
         ),
-        accepts(
-            "claims/byte_of_data",
-            "a byte of read-only data is what it is, without a sign",
-            "r4 = D ll
-             r0 = *(u8 *)(r4 +0)
-             exit
-             .data D .rodata: u64 200",
-        )
-        .run(ctx_u64s(&[0]), 200)
-        .into(),
+        case(
+            "byte_of_the_context",
+            "a byte that is loaded has eight bits",
+            "r0 = *(u8 *)(r1 +0)",
+            &[(0x7f, 0, 0x7f), (0xff, 0, 0xff)],
+        ),
     ]
 }
 

@@ -151,6 +151,7 @@ pub(super) fn contained(subject: &Subject<'_>, tally: &Tally) -> Vec<Problem> {
         } else if !log.is_empty() {
             let read = Log::read(log, &program.insns);
             totals.logs += 1;
+            if let Ok(dir) = std::env::var("CONTAIN_DUMP") { let _ = std::fs::write(format!("{dir}/{}.log", subject.case.name.replace('/', "_")), log); }
             totals.bytes += log.len();
             totals.parsed.add(&read.parsed);
             *place = Some(read);
@@ -204,9 +205,6 @@ fn unsound(subject: &Subject<'_>, violation: &Violation, log: Option<&str>) -> P
     let insn = insn.map_or_else(String::new, |insn| format!(" `{insn}`"));
     let text = format!("unsound: not contained in what the verifier printed:{insn} {violation}");
     let excerpt = log.map_or_else(String::new, |log| excerpt(log, violation.line));
-    if let (Ok(dir), Some(log)) = (std::env::var("CONTAIN_DUMP"), log) {
-        let _ = std::fs::write(format!("{dir}/{}.log", subject.case.name.replace('/', "_")), log);
-    }
     Problem { log: excerpt, ..Problem::new(FailureClass::Unsound, text) }
 }
 
