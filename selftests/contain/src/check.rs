@@ -9,6 +9,7 @@
 //! the execution. If there is none, it is one of those that differ in dead registers and in numbers that
 //! it did not need; what differs is tainted.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -25,6 +26,9 @@ const TAIL_CALL: i32 = 12;
 
 /// Nodes that an execution may be at; with more, it is not followed any further.
 const ACTIVE: usize = 64;
+
+/// Older states that are looked at for all executions of a [`Checker`]; then it is not followed further.
+const LOOKED_AT: u64 = 1 << 18;
 
 /// Steps of a path that are remembered.
 const REMEMBERED: usize = 24;
@@ -117,6 +121,7 @@ pub struct Checker<'a> {
     contexts: Vec<Context>,
     before: Option<([Seen; REGS], usize, usize)>,
     path: VecDeque<usize>,
+    looked_at: Cell<u64>,
     stopped: bool,
     /// What was found first.
     pub violation: Option<Violation>,
@@ -140,6 +145,7 @@ impl<'a> Checker<'a> {
             contexts: Vec::new(),
             before: None,
             path: VecDeque::new(),
+            looked_at: Cell::new(0),
             stopped: false,
             violation: None,
             counts: Counts::default(),
@@ -212,7 +218,11 @@ impl<'a> Checker<'a> {
         let Some(insns) = self.plan.programs.get(context.program).map(|p| &p.insns[..]) else {
             return self.give_up();
         };
-        let walk = Walk { log, insns, base: context.base, step, regs, plan: self.plan };
+        if self.looked_at.get() > LOOKED_AT {
+            return self.give_up();
+        }
+        let (base, looked_at) = (context.base, &self.looked_at);
+        let walk = Walk { log, insns, base, step, regs, plan: self.plan, looked_at };
         let before = self.before;
         let mut next = Vec::new();
         for active in &context.active {
@@ -321,6 +331,7 @@ struct Walk<'a> {
     step: &'a Step<'a>,
     regs: &'a [Seen; REGS],
     plan: &'a LoadPlan,
+    looked_at: &'a Cell<u64>,
 }
 
 impl Walk<'_> {
@@ -426,6 +437,7 @@ impl Walk<'_> {
         let mut same = 0;
         for older in self.same(number, node).into_iter().rev() {
             let Some(old) = self.log.nodes.get(older) else { continue };
+            self.looked_at.set(self.looked_at.get() + 1);
             let Some(frames) = self.merge(old, frames, *exact, precise) else { continue };
             let tainted: u32 = frames.iter().map(Taint::count).sum();
             if tainted == 0 {
@@ -614,7 +626,7 @@ fn claims(
         match slot_holds(slot, &stack, base, depth, &plan.maps) {
             Verdict::Holds => counts.strong += 1,
             Verdict::Open => counts.open += 1,
-            Verdict::Fails(what) => return Some(format!("fp{offset} {what}")),
+            Verdict::Fails(what) => return Some(format!("fp{offset}{what}")),
         }
     }
     None
