@@ -169,7 +169,8 @@ impl<'a> Checker<'a> {
     fn start(&mut self, step: &Step<'_>, tail: bool) -> Vec<Active> {
         let log = self.logs.get(step.program()).and_then(Option::as_ref);
         let nodes = log.map(|log| {
-            let here = |&&start: &&usize| log.nodes.get(start).is_some_and(|n| n.slot == step.slot());
+            let here =
+                |&&start: &&usize| log.nodes.get(start).is_some_and(|n| n.slot == step.slot());
             log.starts.iter().filter(here).copied().collect::<Vec<_>>()
         });
         let Some(nodes) = nodes else {
@@ -280,9 +281,8 @@ impl<'a> Checker<'a> {
             }
         }
         if kept.is_empty() {
-            let (what, line) = failed.unwrap_or_else(|| {
-                ("no state was printed for it on this path".to_owned(), 0)
-            });
+            let (what, line) = failed
+                .unwrap_or_else(|| ("no state was printed for it on this path".to_owned(), 0));
             self.violation = Some(Violation {
                 program,
                 slot: step.slot(),
@@ -463,9 +463,7 @@ impl Walk<'_> {
         let insn = self.insns.get(node.slot);
         let reads = |insn: &Insn| {
             let base = node.state.regs.get(usize::from(insn.src)).and_then(Option::as_deref);
-            let value = |claim: &Claim| {
-                matches!(&claim.what, What::Pointer(pointer) if pointer.kind == "map_value")
-            };
+            let value = |claim: &Claim| matches!(&claim.what, What::Pointer(pointer) if pointer.kind == "map_value");
             insn.code == 0x79 && base.is_some_and(value)
         };
         insn.is_some_and(|insn| insn.code == 0x0d || reads(insn))
@@ -473,13 +471,7 @@ impl Walk<'_> {
     }
 
     /// What is tainted if an execution goes on as from an older state; none if that is no such state.
-    fn merge(
-        &self,
-        old: &Node,
-        frames: &Frames,
-        exact: bool,
-        precise: &[usize],
-    ) -> Option<Frames> {
+    fn merge(&self, old: &Node, frames: &Frames, exact: bool, precise: &[usize]) -> Option<Frames> {
         let mut frames = frames.clone();
         let depth = old.depth();
         let mut now = frames.get(depth).copied()?;
@@ -689,8 +681,11 @@ fn pointer_holds(
         ("pkt_end", Seen::Pointer { into: Object::Packet { len }, offset }) => {
             return if offset == len as i64 { Verdict::Holds } else { fails() };
         }
-        ("ctx" | "map_ptr" | "map_value" | "fp" | "pkt" | "pkt_meta" | "pkt_end" | "func"
-        | "insn", _) => return fails(),
+        (
+            "ctx" | "map_ptr" | "map_value" | "fp" | "pkt" | "pkt_meta" | "pkt_end" | "func"
+            | "insn",
+            _,
+        ) => return fails(),
         _ => return Verdict::Open,
     };
     match pointer.variable.lacks(offset.wrapping_sub(pointer.fixed) as u64) {
@@ -717,9 +712,7 @@ fn is_map(pointer: &Pointer, map: usize, maps: &[MapPlan]) -> bool {
         return true;
     };
     let named = |map: &MapPlan| map.name.get(..15).unwrap_or(&map.name) == name.as_str();
-    map.key_size == *key
-        && map.value_size == *value
-        && (named(map) || !maps.iter().any(named))
+    map.key_size == *key && map.value_size == *value && (named(map) || !maps.iter().any(named))
 }
 
 fn slot_holds(

@@ -51,8 +51,7 @@ impl Range {
             .or_else(|| self.lacks32(value as u32))
             .or(outside(self.signed32.0 <= v32 && v32 <= self.signed32.1, "smin32 to smax32"))
             .or(outside(
-                self.stride.0 == 0
-                    || v64.rem_euclid(self.stride.0 as i64) as u64 == self.stride.1,
+                self.stride.0 == 0 || v64.rem_euclid(self.stride.0 as i64) as u64 == self.stride.1,
                 "stride",
             ))
     }
@@ -130,7 +129,7 @@ pub enum SlotClaim {
     /// A register was spilled into the lowest bytes; what the ones above are, from the top down.
     Spilled {
         /// What was spilled.
-        claim: Claim,
+        claim: Box<Claim>,
         /// Bytes of it.
         bytes: usize,
         /// Types of the others: `m`, `0`, `?`.
@@ -228,7 +227,11 @@ fn slot(text: &str) -> Option<SlotClaim> {
     [0, 4, 6, 7].into_iter().find_map(|above| {
         let (types, rest) = (text.get(..above)?, text.get(above..)?);
         let claim = claim(rest).filter(|_| types.chars().all(is_type))?;
-        Some(SlotClaim::Spilled { claim, bytes: 8 - above, above: types.to_owned() })
+        Some(SlotClaim::Spilled {
+            claim: Box::new(claim),
+            bytes: 8 - above,
+            above: types.to_owned(),
+        })
     })
 }
 
@@ -305,9 +308,27 @@ fn kind(head: &str) -> Option<(String, bool)> {
     const PREFIXES: [&str; 7] =
         ["rdonly_", "ringbuf_", "user_", "percpu_", "rcu_", "untrusted_", "trusted_"];
     const KINDS: [&str; 21] = [
-        "ctx", "map_ptr", "map_value", "pkt", "pkt_meta", "pkt_end", "flow_keys", "sock",
-        "sock_common", "tcp_sock", "tp_buffer", "xdp_sock", "mem", "arena", "buf", "func", "insn",
-        "map_key", "dynptr_ptr", "fp", "?",
+        "ctx",
+        "map_ptr",
+        "map_value",
+        "pkt",
+        "pkt_meta",
+        "pkt_end",
+        "flow_keys",
+        "sock",
+        "sock_common",
+        "tcp_sock",
+        "tp_buffer",
+        "xdp_sock",
+        "mem",
+        "arena",
+        "buf",
+        "func",
+        "insn",
+        "map_key",
+        "dynptr_ptr",
+        "fp",
+        "?",
     ];
     let mut rest = head;
     while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
@@ -452,7 +473,8 @@ mod tests {
         assert_eq!(range("-1"), Range::known(u64::MAX));
         assert_eq!(range("P0xffffffff"), Range::known(0xffff_ffff));
         assert_eq!(range("scalar()"), Range::ANY);
-        let read = range("scalar(id=3+2,smin=smin32=0,smax=umax=smax32=umax32=8,var_off=(0x0; 0x8))");
+        let read =
+            range("scalar(id=3+2,smin=smin32=0,smax=umax=smax32=umax32=8,var_off=(0x0; 0x8))");
         assert_eq!((read.signed, read.unsigned, read.bits), ((0, 8), (0, 8), (0, 8)));
         assert_eq!((read.signed32, read.unsigned32), ((0, 8), (0, 8)));
         assert_eq!(read.lacks(8), None);
@@ -509,7 +531,8 @@ mod tests {
 
     #[test]
     fn states() {
-        let text = " frame1: R0=scalar(var_off=(0x0; 0xff)) R1=fp[0]-8 R10=fp0 fp-8=????0 refs=1,2 cb";
+        let text =
+            " frame1: R0=scalar(var_off=(0x0; 0xff)) R1=fp[0]-8 R10=fp0 fp-8=????0 refs=1,2 cb";
         let printed = Printed::parse(text);
         assert_eq!((printed.frame, printed.callback), (1, true));
         let regs: Vec<usize> = printed.regs.iter().map(|(reg, _)| *reg).collect();

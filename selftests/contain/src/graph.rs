@@ -98,9 +98,7 @@ impl FrameState {
                 if !matches!(number, Some(LOOKUP..=DELETE)) {
                     for reg in 1..6 {
                         let claim = self.regs.get(reg).and_then(Option::as_deref).cloned();
-                        let to_stack = |claim: &Claim| {
-                            matches!(&claim.what, What::Pointer(pointer) if pointer.kind == "fp")
-                        };
+                        let to_stack = |claim: &Claim| matches!(&claim.what, What::Pointer(pointer) if pointer.kind == "fp");
                         if claim.as_ref().is_some_and(to_stack) {
                             Rc::make_mut(&mut self.slots).clear();
                         }
@@ -313,7 +311,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// What stands before the first state: of interest is which registers are alive where.
-    fn preamble<'t>(&mut self, lines: &mut dyn Iterator<Item = (usize, &'t str)>) {
+    fn preamble(&mut self, lines: &mut dyn Iterator<Item = (usize, &str)>) {
         let mut live = false;
         for (number, line) in lines {
             if line.starts_with("Live regs before insn:") {
@@ -372,7 +370,8 @@ impl Reader<'_> {
             self.backedge = true;
         } else if let Some(rest) = line.strip_prefix("mark_precise: ") {
             self.precise_at(rest);
-            if let Some((_, state)) = rest.split_once(" stack=").filter(|_| rest.contains("parent state"))
+            if let Some((_, state)) =
+                rest.split_once(" stack=").filter(|_| rest.contains("parent state"))
                 && let Some((_, state)) = state.split_once(": ")
             {
                 self.printed(state);
@@ -519,7 +518,8 @@ impl Reader<'_> {
         let Some(node) = self.log.nodes.get_mut(number) else { return };
         let Some(insn) = self.insns.get(node.slot) else { return };
         let claim = node.state.regs.get(usize::from(insn.dst)).and_then(Option::as_deref);
-        let pointer = matches!(claim.map(|claim| &claim.what), Some(What::Pointer(p)) if !p.or_null);
+        let pointer =
+            matches!(claim.map(|claim| &claim.what), Some(What::Pointer(p)) if !p.or_null);
         node.done = matches!(insn.code, JEQ_NULL | JNE_NULL) && insn.imm == 0 && pointer;
     }
 
@@ -577,7 +577,8 @@ impl Reader<'_> {
 
     fn stop(&mut self, slot: usize, path: &Path) {
         let depth = depth(path.up.as_ref());
-        let of_frame = |(frame, regs): &(usize, Vec<usize>)| (*frame == depth).then(|| regs.clone());
+        let of_frame =
+            |(frame, regs): &(usize, Vec<usize>)| (*frame == depth).then(|| regs.clone());
         let precise = self.precise.iter().find_map(of_frame).unwrap_or_default();
         self.node(slot, Kind::Pruned { exact: self.backedge, precise }, path);
         // Nothing has told which of the chains it was.
@@ -741,7 +742,8 @@ impl Reader<'_> {
     fn came_from(&mut self, x: usize, y: usize, printed: Option<&Printed>) -> Vec<Path> {
         let again = x == y && !self.jumps_to_itself(x);
         let helper = matches!(self.insns.get(x), Some(insn) if insn.code == CALL && y != x + 1);
-        let chooses = self.insns.get(y).is_some_and(|insn| insn.code == GOTOX || insn.code & 7 == 1);
+        let chooses =
+            self.insns.get(y).is_some_and(|insn| insn.code == GOTOX || insn.code & 7 == 1);
         let of = |slot: usize| self.log.at.get(&slot).into_iter().flatten().copied();
         let mut candidates: Vec<(usize, bool)> = of(x).map(|number| (number, false)).collect();
         if chooses && !again {
@@ -759,7 +761,8 @@ impl Reader<'_> {
                 if node.kind != Kind::Instruction || first && done != pass {
                     continue;
                 }
-                let from_x = |&before: &usize| self.log.nodes.get(before).is_some_and(|n| n.slot == x);
+                let from_x =
+                    |&before: &usize| self.log.nodes.get(before).is_some_and(|n| n.slot == x);
                 if choice && !node.before.iter().any(from_x) {
                     continue;
                 }
@@ -837,7 +840,9 @@ impl Reader<'_> {
             let Some(before) = node.state.regs.get(*reg).and_then(Option::as_ref) else {
                 return false;
             };
-            if claim.id != 0 && ids.contains(&claim.id) || before.id != 0 && ids.contains(&before.id) {
+            if claim.id != 0 && ids.contains(&claim.id)
+                || before.id != 0 && ids.contains(&before.id)
+            {
                 return true;
             }
             like(before, claim)

@@ -94,13 +94,17 @@ pub(crate) fn execute(frames: &mut Frames, insn: &Insn, regs: &[Seen; REGS], bas
         },
         // LDX, and the atomic load
         1 => {
-            let tainted = slots_at(frames, regs, src, insn.off, size, base)
-                .is_some_and(|(frame, mask)| frames.get(frame).is_some_and(|f| f.slots & mask != 0));
+            let tainted =
+                slots_at(frames, regs, src, insn.off, size, base).is_some_and(|(frame, mask)| {
+                    frames.get(frame).is_some_and(|f| f.slots & mask != 0)
+                });
             set(&mut now, dst, tainted);
         }
         3 if insn.code & 0xe0 == 0xc0 && insn.imm == LOAD_ACQ => {
-            let tainted = slots_at(frames, regs, src, insn.off, size, base)
-                .is_some_and(|(frame, mask)| frames.get(frame).is_some_and(|f| f.slots & mask != 0));
+            let tainted =
+                slots_at(frames, regs, src, insn.off, size, base).is_some_and(|(frame, mask)| {
+                    frames.get(frame).is_some_and(|f| f.slots & mask != 0)
+                });
             set(&mut now, dst, tainted);
         }
         // ST, STX

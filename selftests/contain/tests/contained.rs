@@ -21,16 +21,18 @@ macro_rules! sample {
 
 /// Runs a program on two words of context each, and follows it through the log.
 fn follow(sample: &Sample, log: &str, contexts: &[[u64; 2]]) -> (Counts, Option<Violation>) {
-    let plan = compile(sample.source).unwrap();
+    let plan = compile(sample.source).expect("it compiles");
     let log = Log::read(log, &plan.programs[0].insns);
     assert_eq!((log.parsed.unparsed, log.parsed.lines, log.parsed.lost), (0, 0, 0), "{log:?}");
     let logs = [Some(log)];
     let mut checker = Checker::new(&plan, &logs);
-    let mut machine = Machine::new(&plan).unwrap();
+    let mut machine = Machine::new(&plan).expect("it has no maps that fail");
     for words in contexts {
         let ctx = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         checker.begin();
-        machine.run_observed(0, &Input { ctx, packet: vec![] }, 1 << 16, &mut checker).unwrap();
+        machine
+            .run_observed(0, &Input { ctx, packet: vec![] }, 1 << 16, &mut checker)
+            .expect("it does not trap");
     }
     (checker.counts, checker.violation)
 }
@@ -39,12 +41,7 @@ const CONTEXTS: [[u64; 2]; 6] = [[0, 0], [1, 8], [2, 1], [100, 0], [u64::MAX, 3]
 
 #[test]
 fn what_the_kernel_printed_holds() {
-    let samples = [
-        sample!("linked"),
-        sample!("called_twice"),
-        sample!("meet"),
-        sample!("spill"),
-    ];
+    let samples = [sample!("linked"), sample!("called_twice"), sample!("meet"), sample!("spill")];
     for sample in samples {
         let (counts, violation) = follow(&sample, sample.log, &CONTEXTS);
         assert_eq!(violation, None, "{}", sample.source);

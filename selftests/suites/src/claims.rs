@@ -30,9 +30,7 @@ fn program(body: &str) -> String {
 fn case(name: &str, about: &str, body: &str, runs: &[(u64, u64, u32)]) -> Case {
     let case = accepts(format!("claims/{name}"), about, program(body));
     runs.iter()
-        .fold(case, |case, &(first, second, returns)| {
-            case.run(ctx_u64s(&[first, second]), returns)
-        })
+        .fold(case, |case, &(first, second, returns)| case.run(ctx_u64s(&[first, second]), returns))
         .into()
 }
 
@@ -101,6 +99,107 @@ fn numbers() -> Vec<Case> {
             "a byte that is loaded has eight bits",
             "r0 = *(u8 *)(r1 +0)",
             &[(0x7f, 0, 0x7f), (0xff, 0, 0xff)],
+        ),
+        case(
+            "sign_of_what_does_not_fit",
+            "the sign extension of what does not fit into a byte may be any byte",
+            "if r2 > 300 goto out
+             r2 = (s8)r2
+             r0 = r2",
+            &[(0x80, 0, 0xffff_ff80), (300, 0, 44)],
+        ),
+        case(
+            "compared_in_32_bits",
+            "a comparison of 32 bits tells nothing of the upper half",
+            "if w2 > 5 goto out
+             r2 >>= 1
+             r0 = r2",
+            &[(0x1_0000_0002, 0, 0x8000_0001), (4, 0, 2)],
+        ),
+        case(
+            "equal_in_32_bits",
+            "what is equal in 32 bits may have an upper half",
+            "if w2 != 5 goto out
+             r2 >>= 1
+             r0 = r2",
+            &[(0x1_0000_0005, 0, 0x8000_0002), (5, 0, 2)],
+        ),
+        case(
+            "one_of_two_bits",
+            "a test of two bits may have found one",
+            "if r2 & 6 goto found
+             exit
+         found:
+             r0 = r2",
+            &[(2, 0, 2), (4, 0, 4), (1, 0, 0)],
+        ),
+        case(
+            "signed_and_equal",
+            "what is not greater may be equal",
+            "if r2 s> 5 goto out
+             r2 += 1
+             r0 = r2",
+            &[(5, 0, 6), (6, 0, 0)],
+        ),
+        case(
+            "largest_remainder",
+            "a remainder may be one less than the divisor",
+            "r2 %= 10
+             r0 = r2",
+            &[(9, 0, 9), (20, 0, 0)],
+        ),
+        case(
+            "bounds_shifted_out",
+            "a shift may move bounds out of the register",
+            "r4 = 0x4000000000000000 ll
+             if r2 > r4 goto out
+             r2 <<= 3
+             r0 = r2",
+            &[(1, 0, 8)],
+        ),
+        case(
+            "bounds_multiplied_out",
+            "a product may be larger than the register",
+            "r4 = 0x4000000000000000 ll
+             if r2 > r4 goto out
+             r2 *= 8
+             r0 = r2",
+            &[(1, 0, 8)],
+        ),
+        case(
+            "sum_of_bits",
+            "the sum of two bits may be two",
+            "r2 &= 1
+             r3 &= 1
+             r2 += r3
+             r0 = r2",
+            &[(1, 1, 2), (0, 1, 1)],
+        ),
+        case(
+            "product_of_bits",
+            "each bit of a factor may be zero",
+            "r2 &= 3
+             r3 &= 3
+             r2 *= r3
+             r0 = r2",
+            &[(1, 3, 3), (0, 3, 0), (3, 3, 9)],
+        ),
+        case(
+            "disjunction_of_bits",
+            "a bit of a disjunction is unknown if it is in either operand",
+            "r2 &= 3
+             r3 &= 12
+             r2 |= r3
+             r0 = r2",
+            &[(1, 4, 5), (0, 0, 0)],
+        ),
+        case(
+            "sum_of_32_bits",
+            "a sum of 32 bits has no sign when it is zero-extended",
+            "w2 += 1
+             r2 >>= 4
+             r0 = r2",
+            &[(0x7fff_ffff, 0, 0x0800_0000)],
         ),
     ]
 }

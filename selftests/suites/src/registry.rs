@@ -57,7 +57,8 @@ mod tests {
             assert!(!case.about.is_empty(), "{}: about", case.name);
             assert!(!case.about.contains('\n'), "{}: about is one line", case.name);
             // The suites of what every kernel has need nothing.
-            let general = ["claims/", "isa/", "maps/"].iter().any(|suite| case.name.starts_with(suite));
+            let general =
+                ["claims/", "isa/", "maps/"].iter().any(|suite| case.name.starts_with(suite));
             let either = case.name.starts_with("stack/");
             assert!(either || case.needs.is_empty() == general, "{}: needs", case.name);
             match &case.expect {

@@ -63,7 +63,9 @@ enum Problem {
     Twice(&'static str),
     #[error("header line {number} is neither `key: value` nor continues one: {line:?}")]
     Line { number: usize, line: String },
-    #[error("header line {number}: no such key {key:?}; there are Fault, Attacks, Cases, Config, Judge")]
+    #[error(
+        "header line {number}: no such key {key:?}; there are Fault, Attacks, Cases, Config, Judge"
+    )]
     Key { number: usize, key: String },
     #[error("no line starts with `diff --git`")]
     NoDiff,

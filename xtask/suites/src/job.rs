@@ -8,13 +8,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use bpf_wire::Mode;
 
+use crate::contain::Tally;
 use crate::guest::Guest;
 use crate::helpers::{self, Helpers};
 use crate::inputs;
 use crate::partition::Partition;
 use crate::recorded::MadeWith;
 use crate::select::{Selected, select};
-use crate::contain::Tally;
 use crate::session::{self, Contain, Prepared, Rules};
 use crate::start::{On, Started, start};
 use crate::subject::subject;
@@ -272,10 +272,7 @@ impl Parts<'_, '_> {
             declared: !linux && built.series == Selection::All && built.patches_applied > 0,
             patches: if linux { None } else { Some(build::subjects(built)?) },
             emission,
-            contain: self
-                .job
-                .contain
-                .then(|| Contain { tally: Tally::default(), alone: false }),
+            contain: self.job.contain.then(|| Contain { tally: Tally::default(), alone: false }),
         })
     }
 }

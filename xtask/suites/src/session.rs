@@ -22,8 +22,8 @@ use bpf_object::LoadPlan;
 use bpf_suites::{Case, Feature};
 use bpf_wire::Mode;
 
-pub use super::executor::{Alone, Answer, Crew, Executor, Pipeline};
 use super::contain::{self, Tally};
+pub use super::executor::{Alone, Answer, Crew, Executor, Pipeline};
 use super::explore::Explorer;
 use super::jit_image::{self, Emission};
 use super::judge::judge;

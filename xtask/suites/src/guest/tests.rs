@@ -120,6 +120,7 @@ fn two_real_guests_come_to_the_same_as_one() {
     let said_by_it = guest.vulnerabilities(Emission::ASKED).unwrap();
     let emission = Emission::new(&vmlinux, &vmlinux.with_file_name("config"), &said_by_it).unwrap();
     let rules = Rules {
+        contain: None,
         modes: Mode::ALL.to_vec(),
         fail_fast: false,
         declared: true,

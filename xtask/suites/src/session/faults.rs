@@ -266,6 +266,7 @@ fn a_real_guest_that_fails_costs_the_case_it_fails_under_and_no_other() {
         folders: BTreeSet::new(),
     };
     let rules = Rules {
+        contain: None,
         modes: modes.to_vec(),
         fail_fast: false,
         declared: true,
