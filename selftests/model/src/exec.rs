@@ -11,9 +11,9 @@ use crate::maps::Maps;
 use crate::memory::Memory;
 use crate::number::*;
 use crate::state::{After, Callback, State};
-use crate::trace::Tracer;
 use crate::trap::TrapKind;
 use crate::value::{Prov, Value, ValueKind};
+use crate::watch::Watch;
 use crate::{atomic, packet};
 
 /// What a run works on besides its state.
@@ -26,31 +26,31 @@ pub(crate) struct World<'a> {
 
 /// Runs until the entry function returns; r0 is then in `state.regs[0]`.
 ///
-/// `TRACE` says whether the tracer sees each step.
-pub(crate) fn run<const TRACE: bool>(
+/// `TRACE` says whether the watch sees each step.
+pub(crate) fn run<const TRACE: bool, W: Watch>(
     mut world: World<'_>,
     state: &mut State,
     budget: u64,
-    tracer: &mut Tracer,
+    watch: &mut W,
 ) -> Result<(), TrapKind> {
     // The straight way from the start must not use up the budget either.
     let ample = world.programs.get(state.program).is_some_and(|p| p.codes.len() as u64 <= budget);
-    if !TRACE && ample && step_through::<false>(&mut world, state, budget, tracer)? {
+    if !TRACE && ample && step_through::<false, W>(&mut world, state, budget, watch)? {
         return Ok(());
     }
-    step_through::<true>(&mut world, state, budget, tracer).map(|_| ())
+    step_through::<true, W>(&mut world, state, budget, watch).map(|_| ())
 }
 
 /// Runs from where the state is until the entry function returns. Gives whether it has.
 ///
-/// If `EXACT`, the tracer sees each step, and the budget is looked at before each. If not, it is
+/// If `EXACT`, the watch sees each step, and the budget is looked at before each. If not, it is
 /// looked at where a jump is taken: as soon as the straight way from there could use it up, the run
 /// stops in front of the jump's target, to be gone on with exactly.
-fn step_through<const EXACT: bool>(
+fn step_through<const EXACT: bool, W: Watch>(
     world: &mut World<'_>,
     state: &mut State,
     budget: u64,
-    tracer: &mut Tracer,
+    watch: &mut W,
 ) -> Result<bool, TrapKind> {
     let World { programs, memory, maps, scratch } = world;
     let programs: &[Program] = programs;
@@ -249,7 +249,7 @@ fn step_through<const EXACT: bool>(
             return Err(TrapKind::FellOff);
         };
         if EXACT {
-            tracer.step(state.program, pc, state.depth, &state.regs);
+            watch.step(program, pc, state, memory);
         }
         pc += 1;
         if EXACT && base.wrapping_add(pc as u64) > budget {
@@ -495,7 +495,7 @@ fn step_through<const EXACT: bool>(
         }
     }
     if EXACT {
-        tracer.end(&state.regs);
+        watch.end(state);
     }
     state.steps = base.wrapping_add(pc as u64);
     Ok(true)

@@ -52,7 +52,7 @@ impl Machine {
         budget: u64,
     ) -> Result<Outcome, Box<Trap>> {
         let mut tracer = Tracer::new(0);
-        self.execute::<false>(program, Entry::Function(memory), budget, &mut tracer)
+        self.execute::<false, _>(program, Entry::Function(memory), budget, &mut tracer)
     }
 }
 

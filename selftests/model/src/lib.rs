@@ -25,9 +25,11 @@ mod text;
 mod trace;
 mod trap;
 mod value;
+mod watch;
 
 pub use faults::Fault;
 pub use machine::{Input, Machine, Outcome};
 pub use maps::{MapView, ModelError};
 pub use trap::{Change, Trace, TraceEntry, Trap, TrapKind};
 pub use value::{Value, ValueKind};
+pub use watch::{Object, Observer, Seen, Slot, Step};

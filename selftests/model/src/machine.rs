@@ -16,6 +16,7 @@ use crate::text::disassemble;
 use crate::trace::Tracer;
 use crate::trap::{Change, Trace, TraceEntry, Trap, TrapKind};
 use crate::value::Value;
+use crate::watch::{Observed, Observer, Watch};
 
 /// `enum bpf_prog_type` (`include/uapi/linux/bpf.h`).
 mod prog_type {
@@ -110,7 +111,7 @@ impl Machine {
         budget: u64,
     ) -> Result<Outcome, Box<Trap>> {
         let mut tracer = Tracer::new(0);
-        self.execute::<false>(program, Entry::Program(input), budget, &mut tracer)
+        self.execute::<false, _>(program, Entry::Program(input), budget, &mut tracer)
     }
 
     /// Like [`Machine::run`], keeping the last `keep` steps: beside the outcome, or in the trap.
@@ -126,7 +127,7 @@ impl Machine {
         keep: usize,
     ) -> Result<(Outcome, Trace), Box<Trap>> {
         let mut tracer = Tracer::new(keep);
-        match self.execute::<true>(program, Entry::Program(input), budget, &mut tracer) {
+        match self.execute::<true, _>(program, Entry::Program(input), budget, &mut tracer) {
             Ok(outcome) => Ok((outcome, self.trace(&tracer))),
             Err(mut trap) => {
                 trap.trace = self.trace(&tracer);
@@ -135,17 +136,33 @@ impl Machine {
         }
     }
 
+    /// Like [`Machine::run`], with an observer that sees each step. Slower, and no run is so
+    /// unless it asks for it.
+    ///
+    /// # Errors
+    ///
+    /// The trap that stopped it. Maps keep what was written before.
+    pub fn run_observed(
+        &mut self,
+        program: usize,
+        input: &Input,
+        budget: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, Box<Trap>> {
+        self.execute::<true, _>(program, Entry::Program(input), budget, &mut Observed(observer))
+    }
+
     /// The contents of the map with this index.
     pub fn map(&self, index: usize) -> Option<MapView<'_>> {
         self.maps.0.get(index).map(|map| MapView { map, memory: &self.memory })
     }
 
-    pub(crate) fn execute<const TRACE: bool>(
+    pub(crate) fn execute<const TRACE: bool, W: Watch>(
         &mut self,
         number: usize,
         entry: Entry<'_>,
         budget: u64,
-        tracer: &mut Tracer,
+        watch: &mut W,
     ) -> Result<Outcome, Box<Trap>> {
         let Self { programs, insns, maps, memory, scratch } = self;
         let Some(program) = programs.get(number) else {
@@ -172,7 +189,7 @@ impl Machine {
         state.regs[2] = r2;
         state.one_stack = matches!(entry, Entry::Program(_)) && has_one_stack(program.prog_type);
         let world = World { programs, memory, maps, scratch };
-        let ran = arguments.and_then(|_| exec::run::<TRACE>(world, &mut state, budget, tracer));
+        let ran = arguments.and_then(|_| exec::run::<TRACE, W>(world, &mut state, budget, watch));
         if let Err(kind) = ran {
             // A tail call may have led to another program.
             let slot_of = programs.get(state.program).map_or(&[][..], |program| &program.slot_of);

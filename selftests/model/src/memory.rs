@@ -421,6 +421,16 @@ impl Memory {
         }
     }
 
+    /// Provenance of a byte of stack, if it was written; by its index in the arena.
+    pub(crate) fn written(&self, index: usize) -> Option<Prov> {
+        self.shadow.read_range(index, 1)
+    }
+
+    /// Provenance of eight aligned bytes of stack, if all were written; by their index in the arena.
+    pub(crate) fn written_word(&self, index: usize) -> Option<Prov> {
+        self.shadow.read::<8>(index)
+    }
+
     /// Copies out `size` bytes that a helper reads through a pointer argument.
     pub(crate) fn read_bytes(
         &self,

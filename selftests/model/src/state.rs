@@ -229,6 +229,12 @@ impl State {
         after
     }
 
+    /// What r6 to r10 of the caller of the function at this depth hold.
+    pub(crate) fn saved(&self, depth: usize, number: usize) -> Option<Value> {
+        let frame = self.frames.get(depth)?;
+        frame.saved.get(number.checked_sub(6)?).copied()
+    }
+
     /// Whether another tail call may be made, and r1 is what it needs.
     pub(crate) fn may_tail_call(&self) -> Result<bool, &'static str> {
         if self.regs[1] != self.ctx {

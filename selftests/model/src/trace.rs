@@ -2,7 +2,11 @@
 
 use std::collections::VecDeque;
 
+use crate::lower::Program;
+use crate::memory::Memory;
+use crate::state::State;
 use crate::value::Value;
+use crate::watch::Watch;
 
 /// Registers that programs see.
 const REGS: usize = 11;
@@ -32,23 +36,6 @@ impl Tracer {
         Self { keep, seen: 0, steps: VecDeque::new(), after: None }
     }
 
-    /// A step starts; the one before it has ended.
-    pub(crate) fn step(&mut self, program: usize, code: usize, depth: usize, regs: &[Value; 16]) {
-        self.seen += 1;
-        if self.keep == 0 {
-            return;
-        }
-        if self.steps.len() == self.keep {
-            self.steps.pop_front();
-        }
-        self.steps.push_back(Step { program, code, depth, before: visible(regs) });
-    }
-
-    /// The last step has ended with these registers.
-    pub(crate) fn end(&mut self, regs: &[Value; 16]) {
-        self.after = Some(visible(regs));
-    }
-
     /// Steps that are no longer there.
     pub(crate) fn left_out(&self) -> u64 {
         self.seen - self.steps.len() as u64
@@ -62,6 +49,24 @@ impl Tracer {
             let changed = after.map_or_else(Vec::new, |after| changed(&step.before, &after));
             (*step, changed)
         })
+    }
+}
+
+impl Watch for Tracer {
+    fn step(&mut self, _: &Program, code: usize, state: &State, _: &Memory) {
+        self.seen += 1;
+        if self.keep == 0 {
+            return;
+        }
+        if self.steps.len() == self.keep {
+            self.steps.pop_front();
+        }
+        let State { program, depth, .. } = *state;
+        self.steps.push_back(Step { program, code, depth, before: visible(&state.regs) });
+    }
+
+    fn end(&mut self, state: &State) {
+        self.after = Some(visible(&state.regs));
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`all`] lists every case; [`builder`] has the functions for writing cases.
 
 mod callx;
+mod claims;
 pub mod dispatch;
 mod gotox;
 mod isa;

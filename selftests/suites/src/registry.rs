@@ -2,12 +2,13 @@
 
 use bpf_case::Suite;
 
-use crate::{Case, callx, dispatch, gotox, isa, maps, programs, stack};
+use crate::{Case, callx, claims, dispatch, gotox, isa, maps, programs, stack};
 
 /// All suites, sorted. Inside a suite cases keep the order of its files, which goes from simple to
 /// hard.
-pub const SUITES: [Suite; 7] = [
+pub const SUITES: [Suite; 8] = [
     ("callx", callx::cases),
+    ("claims", claims::cases),
     ("dispatch", dispatch::cases),
     ("gotox", gotox::cases),
     ("isa", isa::cases),
@@ -69,7 +70,8 @@ mod tests {
             assert!(!case.about.is_empty(), "{}: about", case.name);
             assert!(!case.about.contains('\n'), "{}: about is one line", case.name);
             // These suites test what every kernel supports, and need nothing.
-            let general = ["isa/", "maps/"].iter().any(|suite| case.name.starts_with(suite));
+            let general =
+                ["claims/", "isa/", "maps/"].iter().any(|suite| case.name.starts_with(suite));
             let either = case.name.starts_with("stack/");
             assert!(either || case.needs.is_empty() == general, "{}: needs", case.name);
             match &case.expect {

@@ -29,6 +29,10 @@ pub trait Test: Sync {
     /// What is wrong with the test itself.
     fn plan(&self, mode: Mode) -> Result<Plan, String>;
 
+    /// The guest has answered in a mode; the plan of a later mode may depend on it. Plans are sent
+    /// ahead, so that of the next mode may have been made before.
+    fn answered(&self, _seen: &[Response]) {}
+
     /// Who judges it, in one mode after the other.
     fn judge(&self) -> Box<dyn Judge + '_>;
 }
@@ -119,13 +123,15 @@ pub struct Lowered {
 pub struct Found<'a> {
     /// The record, for what is not wrong but worth telling.
     pub record: &'a mut Record,
+    /// Whether what the kernel warned of counts; it does, unless a judge says otherwise.
+    pub splats: bool,
     pub(crate) worst: Option<FailureClass>,
 }
 
 impl<'a> Found<'a> {
     /// Nothing yet.
     pub fn new(record: &'a mut Record) -> Self {
-        Self { record, worst: None }
+        Self { record, splats: true, worst: None }
     }
 
     /// Adds problems.

@@ -161,6 +161,9 @@ impl<'a> Worker<'a, '_, '_, '_> {
                 let waited = free.elapsed();
                 self.answered = Some(Instant::now());
                 self.sent -= 1;
+                if let Answer::Done { responses, .. } = &answer {
+                    test.answered(responses);
+                }
                 // A guest that cannot be started is no reason to lose what the last one said.
                 filled = self.fill();
                 let mut record = Record::new(test.name(), mode);
@@ -218,7 +221,9 @@ fn judge_answer(
     };
     let mut found = Found::new(record);
     judge.judge(mode, plan, &responses, &mut found);
-    found.push(FailureClass::Guest, splats.into_iter().map(|title| format!("splat: {title}")));
+    if found.splats {
+        found.push(FailureClass::Guest, splats.into_iter().map(|title| format!("splat: {title}")));
+    }
     if let Some(worst) = found.worst {
         record.verdict = Verdict::Failed;
         record.failure = Some(worst);

@@ -25,6 +25,7 @@ use harness_results::record::Record;
 use harness_session::consoles;
 use harness_session::guest::Guest;
 use harness_suites::cases::{self, Prepared, Rules};
+use harness_suites::contain::{Contain, Tally};
 use harness_suites::select::{candidates, select};
 use harness_vm::MachineConfig;
 use harness_vm::accel::{self, Accel};
@@ -42,6 +43,7 @@ Examples:
   cargo xtask mutate                        every mutant, each up to the first case that fails
   cargo xtask mutate interp --all           those whose name matches, and all cases that fail
   cargo xtask mutate --cases gotox/nop      whether these cases notice
+  cargo xtask mutate bounds --no-contain    whether results alone notice what containment has to
   cargo xtask mutate --list                 what there is
   cargo xtask mutate --refresh              after the series changed
 
@@ -65,6 +67,13 @@ pub(crate) struct Mutate {
     /// Run every case on each mutant, not only up to the first that fails.
     #[arg(long)]
     all: bool,
+    /// Judge by containment alone, as for the mutants whose header says so: whether what the model has
+    /// before each instruction is among what the verifier knows there.
+    #[arg(long)]
+    contain: bool,
+    /// Judge by everything but containment, whatever the header says.
+    #[arg(long, conflicts_with = "contain")]
+    no_contain: bool,
     /// Run only the cases whose name matches this regular expression; may be repeated.
     #[arg(long, value_name = "FILTER")]
     cases: Vec<String>,
@@ -134,6 +143,8 @@ impl Mutate {
             accel: decision.accel,
             consoles: consoles::folder()?,
             built: BTreeMap::new(),
+            contain: if self.no_contain { Some(false) } else { self.contain.then_some(true) },
+            contains: !self.no_contain && (self.contain || mutants.iter().any(|m| m.contain)),
         };
         let start = Instant::now();
         let prepared: Vec<Prepared> = cases.into_iter().map(cases::prepare).collect();
@@ -222,6 +233,10 @@ struct Guests {
     consoles: PathBuf,
     /// What was built, by the path of its vmlinux.
     built: BTreeMap<PathBuf, BuiltKernel>,
+    /// Whether containment is the only judge of a mutant, or none, whatever its header says.
+    contain: Option<bool>,
+    /// Whether it is of any.
+    contains: bool,
 }
 
 impl Lab for Guests {
@@ -258,6 +273,10 @@ impl Lab for Guests {
             .built
             .get(kernel)
             .with_context(|| format!("{} was not built here", kernel.display()))?;
+        let alone = mutant.is_some_and(|mutant| self.contain.unwrap_or(mutant.contain));
+        let contains = alone || mutant.is_none() && self.contains;
+        // The verifier does the same in the others.
+        let modes = if alone { vec![Mode::Jit] } else { Mode::ALL.to_vec() };
         let rules = |guest: &mut Guest| {
             Ok(Rules {
                 fail_fast,
@@ -266,7 +285,8 @@ impl Lab for Guests {
                 probe: mutant.is_none(),
                 declared: true,
                 patches: Some(self.series.patches.iter().map(Patch::subject).collect()),
-                ..Rules::on(guest, built, Mode::ALL.to_vec())?
+                contain: contains.then(|| Contain { tally: Tally::default(), alone }),
+                ..Rules::on(guest, built, modes)?
             })
         };
         let part = format!("cases on {name}");

@@ -56,6 +56,10 @@ pub(crate) struct Test {
     /// Steps of the model that are shown of a program that did something else; 0 for none.
     #[arg(long, value_name = "N", default_value_t = SHOWN_STEPS)]
     trace: usize,
+    /// Look at each instruction: whether what the model has before it is among what the verifier knows
+    /// there.
+    #[arg(long)]
+    contain: bool,
     /// List the programs that the kernel rejects though the model finds nothing wrong with them.
     #[arg(long)]
     too_strict: bool,
@@ -83,6 +87,7 @@ impl Test {
             partition: self.partition,
             jobs: self.jobs.map(|jobs| jobs as usize),
             fail_fast: self.fail_fast,
+            contain: self.contain,
             bless: self.bless,
             on: self.on.on(),
         };

@@ -17,7 +17,12 @@ const FAULT: &str = "Fault";
 const ATTACKS: &str = "Attacks";
 const CASES: &str = "Cases";
 const CONFIG: &str = "Config";
-const KEYS: [&str; 4] = [FAULT, ATTACKS, CASES, CONFIG];
+const JUDGE: &str = "Judge";
+const KEYS: [&str; 5] = [FAULT, ATTACKS, CASES, CONFIG, JUDGE];
+/// What is attacked by a fault in code that the series does not change.
+const MAINLINE: &str = "mainline";
+/// The one judge that a header may name.
+const CONTAINMENT: &str = "containment";
 
 /// A deliberate fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub(crate) struct Mutant {
     pub(crate) cases: Vec<String>,
     /// Configs beside `base` without which the fault does not show.
     pub(crate) config: Vec<String>,
+    /// Whether containment alone has to notice.
+    pub(crate) contain: bool,
     /// All before the diff, with its last line end.
     pub(crate) header: String,
     /// The diff, from `diff --git` on.
@@ -56,7 +63,9 @@ enum Problem {
     Twice(&'static str),
     #[error("header line {number} is neither `key: value` nor continues one: {line:?}")]
     Line { number: usize, line: String },
-    #[error("header line {number}: no such key {key:?}; there are Fault, Attacks, Cases, Config")]
+    #[error(
+        "header line {number}: no such key {key:?}; there are Fault, Attacks, Cases, Config, Judge"
+    )]
     Key { number: usize, key: String },
     #[error("no line starts with `diff --git`")]
     NoDiff,
@@ -64,6 +73,8 @@ enum Problem {
     Attacks(String),
     #[error("Cases: {0}")]
     Cases(String),
+    #[error("Judge: there is none of the name {0:?}, but containment")]
+    Judge(String),
     #[error("Config: images/kernel has neither {0}.config nor {0}.toml")]
     Config(String),
 }
@@ -113,7 +124,12 @@ impl Mutant {
             }
             last = Some(index);
         }
-        let [fault, attacks, cases, config] = values;
+        let [fault, attacks, cases, config, judge] = values;
+        let contain = match judge.as_deref() {
+            None => false,
+            Some(CONTAINMENT) => true,
+            Some(other) => return Err(Problem::Judge(other.to_owned())),
+        };
         let words = |value: Option<String>| -> Vec<String> {
             value.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
         };
@@ -126,6 +142,7 @@ impl Mutant {
             attacks: stated(attacks, ATTACKS)?,
             cases: words(cases),
             config: words(config),
+            contain,
             header: header.to_owned(),
             diff: diff.to_owned(),
         })
@@ -143,7 +160,8 @@ impl Mutant {
         fragments: &Path,
     ) -> Result<(), BadHeader> {
         let bad = |problem| Err(BadHeader { mutant: self.name.clone(), problem });
-        if !series.patches.iter().any(|patch| patch.subject() == self.attacks) {
+        let known = |attacks| series.patches.iter().any(|patch| patch.subject() == attacks);
+        if self.attacks != MAINLINE && !known(self.attacks.as_str()) {
             return bad(Problem::Attacks(self.attacks.clone()));
         }
         for filter in &self.cases {

@@ -1,11 +1,14 @@
 //! Cases as tests of a session: which kernel they are run on, what the model says of them, and who
 //! judges the kernel's answer.
 
+use std::sync::OnceLock;
+
 use anyhow::Result;
 use bpf_case::{Case, Feature};
 use bpf_object::LoadPlan;
 use bpf_wire::{Mode, Response};
 
+use super::contain::{self, Contain};
 use super::explore::Explorer;
 use super::jit_image::{self, Emission};
 use super::judge::judge;
@@ -45,6 +48,8 @@ pub struct Rules {
     pub too_strict: bool,
     /// What the JIT has to emit.
     pub emission: Emission,
+    /// Whether to look at each instruction, and how.
+    pub contain: Option<Contain>,
 }
 
 impl Rules {
@@ -62,6 +67,7 @@ impl Rules {
             probe: true,
             too_strict: false,
             emission: Emission::of(guest, built)?,
+            contain: None,
         })
     }
 }
@@ -102,8 +108,9 @@ pub fn run(
         true => Support::probe(executor, &rules.modes, &features)?,
         false => Support::default(),
     };
-    let tests: Vec<CaseTest<'_>> =
-        cases.iter().map(|prepared| CaseTest { prepared, rules, support: &support }).collect();
+    let test =
+        |prepared| CaseTest { prepared, rules, support: &support, verified: OnceLock::new() };
+    let tests: Vec<CaseTest<'_>> = cases.iter().map(test).collect();
     let tests: Vec<&dyn Test> = tests.iter().map(|test| test as &dyn Test).collect();
     let how = session::Rules { modes: rules.modes.clone(), fail_fast: rules.fail_fast };
     session::run(Part { name, total: None }, &tests, &how, executor, crew, stream)
@@ -138,6 +145,8 @@ struct CaseTest<'a> {
     prepared: &'a Prepared,
     rules: &'a Rules,
     support: &'a Support,
+    /// Instructions that the verifier went through for it, as the first answer has shown.
+    verified: OnceLock<u64>,
 }
 
 impl Test for CaseTest<'_> {
@@ -162,7 +171,21 @@ impl Test for CaseTest<'_> {
     fn plan(&self, mode: Mode) -> Result<Plan, String> {
         let Prepared { case, plan } = self.prepared;
         let plan = plan.as_ref().map_err(|error| format!("the case does not compile: {error}"))?;
-        Ok(Plan::batch(&case.name, mode, lower(case, plan)))
+        let mut lowered = lower(case, plan);
+        if let Some(Contain { tally, .. }) = &self.rules.contain
+            && self.rules.modes.last() == Some(&mode)
+        {
+            tally.ask(case, &mut lowered, self.verified.get().copied());
+        }
+        Ok(Plan::batch(&case.name, mode, lowered))
+    }
+
+    fn answered(&self, seen: &[Response]) {
+        if self.rules.contain.is_some()
+            && let Some(verified) = contain::verified(seen)
+        {
+            self.verified.get_or_init(|| verified);
+        }
     }
 
     fn judge(&self) -> Box<dyn Judge + '_> {
@@ -200,9 +223,16 @@ impl Judge for CaseJudge<'_> {
         found.push(FailureClass::Result, refused);
         let roles = &asked.roles;
         let subject = Subject { case, plan, mode, roles, report, expected: &*expected };
-        let problems = judge(&subject, explorer);
+        let contain = rules.contain.as_ref();
+        let alone = contain.is_some_and(|contain| contain.alone);
+        let mut problems = if alone { Vec::new() } else { judge(&subject, explorer) };
+        problems.extend(contain.into_iter().flat_map(|it| contain::contained(&subject, &it.tally)));
         found.record.trace = traces.of(case, plan, &problems);
         problems.into_iter().for_each(|problem| problem.tell(found));
+        if alone {
+            found.splats = false;
+            return;
+        }
         let emission = &rules.emission;
         found.push(FailureClass::Code, jit_image::judge(case, plan, roles, report, emission));
         found.push(FailureClass::Code, xlated::judge(case, plan, mode, roles, report, emission));

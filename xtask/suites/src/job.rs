@@ -13,6 +13,7 @@ use bpf_case::Suite;
 use bpf_wire::Mode;
 
 use crate::cases::{self, Prepared, Rules};
+use crate::contain::{Contain, Tally};
 use crate::inputs;
 use crate::partition::Partition;
 use crate::recorded::MadeWith;
@@ -47,6 +48,8 @@ pub struct Job {
     pub jobs: Option<usize>,
     /// Whether to stop at the first failure.
     pub fail_fast: bool,
+    /// Whether to compare the model with what the verifier knows before each instruction.
+    pub contain: bool,
     /// Whether to record what the kernel's own suites give as that of the base.
     pub bless: bool,
     /// The kernel, and how its guests are started.
@@ -63,6 +66,7 @@ impl Job {
             partition: None,
             jobs: None,
             fail_fast: false,
+            contain: false,
             bless: false,
             on,
         }
@@ -179,6 +183,9 @@ impl Parts<'_, '_> {
         let job = self.job;
         let rules = self.rules()?;
         cases::run("cases", cases, &rules, self.guest, helpers, self.stream)?;
+        if let Some(Contain { tally, .. }) = &rules.contain {
+            self.stream.tell(&Event::Note(&tally.to_string()));
+        }
         if selected.test_bpf && !self.stops() {
             self.test_bpf(console)?;
         }
@@ -245,6 +252,7 @@ impl Parts<'_, '_> {
             too_strict: true,
             declared: !linux && built.series == Selection::All && built.patches_applied > 0,
             patches: if linux { None } else { Some(build::subjects(built)?) },
+            contain: job.contain.then(|| Contain { tally: Tally::default(), alone: false }),
             ..Rules::on(self.guest, built, job.modes(&Mode::ALL))?
         })
     }

@@ -3,6 +3,7 @@
 
 pub mod cases;
 pub mod checks;
+pub mod contain;
 pub mod explore;
 pub mod inputs;
 pub mod jit_image;

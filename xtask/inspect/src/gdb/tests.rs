@@ -66,6 +66,7 @@ fn a_real_guest_stops_in_gdb() {
         probe: false,
         too_strict: false,
         emission,
+        contain: None,
     };
 
     let over = AtomicBool::new(false);

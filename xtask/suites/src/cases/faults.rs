@@ -272,6 +272,7 @@ fn a_real_guest_that_fails_costs_the_case_it_fails_under_and_no_other() {
         probe: true,
         too_strict: true,
         emission,
+        contain: None,
     };
     let mut stream = Stream::new(Vec::new());
     let records = run("cases", &cases, &rules, &mut faulty, &Alone, &mut stream).unwrap();
@@ -351,6 +352,7 @@ fn two_real_guests_come_to_the_same_as_one() {
         probe: true,
         too_strict: true,
         emission,
+        contain: None,
     };
     let mut run = |jobs| {
         let helpers = Helpers::new(&guest, jobs);

@@ -166,6 +166,7 @@ fn rules(modes: &[Mode]) -> Rules {
         probe: true,
         too_strict: true,
         emission: Emission::default(),
+        contain: None,
     }
 }
 
