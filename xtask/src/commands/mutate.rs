@@ -144,7 +144,7 @@ impl Mutate {
             consoles: consoles::folder()?,
             built: BTreeMap::new(),
             contain: if self.no_contain { Some(false) } else { self.contain.then_some(true) },
-            contains: !self.no_contain && (self.contain || mutants.iter().any(|m| m.contain)),
+            contains: self.contain,
         };
         let start = Instant::now();
         let prepared: Vec<Prepared> = cases.into_iter().map(cases::prepare).collect();
