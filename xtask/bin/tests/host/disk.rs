@@ -57,7 +57,7 @@ fn full_disk_while_a_build_is_stored() {
 #[ignore = "needs a mount namespace and the kernel of the cache; cargo xtask check runs it"]
 fn full_disk_under_the_console() {
     let world = World::new();
-    let consoles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/consoles");
+    let consoles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/consoles");
     fs::create_dir_all(&consoles).unwrap();
     let test = test_command(&world);
     let mut command = world.command("unshare");

@@ -92,6 +92,30 @@ pub(super) fn cases() -> Vec<Case> {
             .into()
         }),
     );
+    // A state is kept where both ways meet, of a stride of 72 that holds.
+    cases.extend(
+        [
+            ("longer_first", "if r6 > 21 goto out\nr6 *= 24"),
+            ("other_remainder_first", "if r6 > 6 goto out\nr6 *= 72\nr6 += 24"),
+        ]
+        .map(|(name, other)| {
+            rejects(
+                format!("callx/stride_{name}"),
+                "a stride that holds on the first way does not hold on the second",
+                selected(
+                    &format!(
+                        "r9 = 0\nr9 += 1\nr9 += 1\nr8 = *(u64 *)(r1 +8)\nif r8 == 0 goto other\n\
+                         if r6 > 7 goto out\nr6 *= 72\ngoto both\nother:\n{other}\nboth:\n\
+                         r7 = T ll\nr7 += r6"
+                    ),
+                    "r7 +8",
+                ) + &elements(72, 8, 8),
+            )
+            .errno(errno::EACCES)
+            .log("R1 invalid mem access 'scalar'")
+            .into()
+        }),
+    );
     cases.push(
         rejects(
             "callx/stride_12_misaligned",
