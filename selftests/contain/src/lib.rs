@@ -9,7 +9,9 @@
 
 pub mod check;
 pub mod claim;
+mod frame;
 pub mod graph;
+mod holds;
 mod taint;
 
 pub use check::{Checker, Counts, Violation};

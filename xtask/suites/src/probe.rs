@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use bpf_case::{Blinding, Case, Expect, Feature, LoadOptions, Run, Source};
-use bpf_object::BtfUse;
+use bpf_case::builder::accepts;
+use bpf_case::{Case, Feature, Run};
 use bpf_wire::{Mode, Output};
 
 use super::lower::{Role, lower};
@@ -83,22 +83,9 @@ fn probe_case(what: &str, source: &str) -> Case {
         ctx_after: None,
         packet_after: None,
     };
-    Case {
-        name: format!("probe/{what}"),
-        about: format!("whether the kernel supports {what}"),
-        source: Source::Assembly(source.to_owned()),
-        needs: Vec::new(),
-        btf: BtfUse::Auto,
-        adjust: None,
-        load: LoadOptions::default(),
-        fixed_by: None,
-        blinding: Blinding::Works,
-        interp_refuses: None,
-        xlated: Vec::new(),
-        xlated_mitigated: Vec::new(),
-        checks: Vec::new(),
-        expect: Expect::Accepted(vec![run]),
-    }
+    accepts(format!("probe/{what}"), format!("whether the kernel supports {what}"), source)
+        .run_giving(run)
+        .into()
 }
 
 /// Tries a probe; the reason why it does not work, if it does not.
