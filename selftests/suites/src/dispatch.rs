@@ -4,6 +4,7 @@
 //! Their point is the cost of verification. [`program`] also generates them for benchmarks.
 
 mod attacks_cost;
+mod compiled;
 mod machines;
 
 use std::fmt::Write as _;
@@ -237,6 +238,7 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     cases.extend(attacks_cost::cases());
     cases.extend(machines::cases());
+    cases.extend(compiled::cases());
     cases
 }
 

@@ -89,8 +89,6 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Machine { states: 8, rounds: 24, ranges: true }
             .case("dispatch/machine_8_24", "8 states, of which some are followed by a range"),
-        Machine { states: 48, rounds: 40, ranges: false }
-            .case("dispatch/machine_48_40", "48 states, each followed by one of two others"),
         Machine { states: 48, rounds: 40, ranges: true }.case(
             "dispatch/machine_48_40_ranges",
             "48 states, of which some are followed by a range",
