@@ -22,6 +22,8 @@ pub(super) fn cases() -> Vec<Case> {
             ("remainder", "if r6 > 2 goto out\nr6 *= 24\nr6 += 8\nr7 = T ll\nr7 += r6", "r7 +0"),
             ("pointer_added", "if r6 > 2 goto out\nr6 *= 24\nr7 = T ll\nr6 += r7\nr7 = r6", "r7 +8"),
             ("in_steps", "if r6 > 2 goto out\nr6 *= 3\nr6 <<= 3\nr7 = T ll\nr7 += r6", "r7 +8"),
+            ("remainder_scaled", "if r6 > 2 goto out\nr6 *= 3\nr6 += 1\nr6 <<= 3\nr7 = T ll\nr7 += r6", "r7 +0"),
+            ("subtracted", "if r6 > 2 goto out\nr6 += 1\nr6 *= 24\nr6 -= 16\nr7 = T ll\nr7 += r6", "r7 +0"),
             ("added_twice", "if r6 > 1 goto out\nr6 *= 24\nr7 = T ll\nr7 += r6\nr7 += -8\nr7 += 16", "r7 +0"),
             ("in_32_bits", "if w6 > 2 goto out\nw6 *= 24\nr7 = T ll\nr7 += r6", "r7 +8"),
             (
@@ -96,6 +98,33 @@ pub(super) fn cases() -> Vec<Case> {
             ",
         )
         .runs(&[(0, 7), (1, 107)])
+        .into(),
+        accepts(
+            "callx/stride_above_a_bound",
+            "the lowest offset that the bounds allow is no multiple of the element's size",
+            selected(
+                "w6 = w6\nr6 *= 24\nif r6 > 55 goto out\nif r6 < 5 goto out\nr7 = T ll\nr7 += r6",
+                "r7 +8",
+            ) + &elements(24, 8, 3),
+        )
+        .runs(&[(0, 0), (1, 107), (2, 207)])
+        .into(),
+        accepts(
+            "callx/stride_and_known_bits",
+            "the second element is not selected: the bits of its offset are known to be clear",
+            selected("if r6 > 3 goto out\nr6 &= 2\nr6 *= 24\nr7 = T ll\nr7 += r6", "r7 +8")
+                + "
+                .func good0
+                    r0 = r1
+                    exit
+                .func good1
+                    r0 = r1
+                    r0 += 100
+                    exit
+                .data T .rodata: u64 1, good0, u64 2, u64 3, u64 4, u64 5, u64 6, good1, u64 7
+            ",
+        )
+        .runs(&[(0, 7), (1, 7), (2, 107), (3, 107), (4, 0)])
         .into(),
         accepts(
             "callx/stride_of_4080_bytes",

@@ -93,20 +93,24 @@ pub(super) fn cases() -> Vec<Case> {
         }),
     );
     // A state is kept where both ways meet, of a stride of 72 that holds.
+    let added = "r7 = T ll\nr7 += r6";
+    let pointer_first = format!("if r6 > 7 goto out\nr6 <<= 3\n{added}");
     cases.extend(
         [
-            ("longer_first", "if r6 > 21 goto out\nr6 *= 24"),
-            ("other_remainder_first", "if r6 > 6 goto out\nr6 *= 72\nr6 += 24"),
+            ("longer_first", "", "if r6 > 21 goto out\nr6 *= 24", added),
+            ("other_remainder_first", "", "if r6 > 6 goto out\nr6 *= 72\nr6 += 24", added),
+            ("constant_second", "", "r6 = 8", added),
+            ("pointer_first", added, &pointer_first, ""),
         ]
-        .map(|(name, other)| {
+        .map(|(name, first, other, both)| {
             rejects(
                 format!("callx/stride_{name}"),
                 "a stride that holds on the first way does not hold on the second",
                 selected(
                     &format!(
                         "r9 = 0\nr9 += 1\nr9 += 1\nr8 = *(u64 *)(r1 +8)\nif r8 == 0 goto other\n\
-                         if r6 > 7 goto out\nr6 *= 72\ngoto both\nother:\n{other}\nboth:\n\
-                         r7 = T ll\nr7 += r6"
+                         if r6 > 7 goto out\nr6 *= 72\n{first}\ngoto both\nother:\n{other}\nboth:\n\
+                         {both}"
                     ),
                     "r7 +8",
                 ) + &elements(72, 8, 8),
