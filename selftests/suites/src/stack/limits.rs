@@ -320,6 +320,32 @@ fn tail_call(frames: u32) -> String {
 fn tail_calls() -> Vec<Case> {
     vec![
         accepts(
+            "stack/tail_call_of_a_deeper_program",
+            "the interpreter runs whoever is called in the frame of the caller",
+            "
+            .prog main syscall
+                r2 = map progs ll
+                r3 = 0
+                call bpf_tail_call
+                r0 = 0
+                exit
+            .prog deeper syscall
+                r1 = *(u64 *)(r1 +0)
+                *(u64 *)(r10 -512) = r1
+                *(u64 *)(r10 -256) = r1
+                *(u64 *)(r10 -64) = r1
+                *(u64 *)(r10 -56) = r1
+                *(u64 *)(r10 -48) = r1
+                *(u64 *)(r10 -40) = r1
+                r0 = *(u64 *)(r10 -512)
+                exit
+            .map progs prog_array key=4 value=4 entries=1: deeper
+            ",
+        )
+        .runs(&[(7, 7), (0x1234, 0x1234)])
+        .fixed_by("bpf: Run tail calls in the interpreter in a frame of the largest size")
+        .into(),
+        accepts(
             "stack/tail_call_behind_frames",
             "three frames without BPF stack are left behind by a tail call",
             tail_call(4),

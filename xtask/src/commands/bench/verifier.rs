@@ -4,8 +4,8 @@
 //! the time is the verifier's own. Programs are loaded, not run.
 
 use anyhow::{Context, Result};
-use bpf_case::{Case, Feature};
-use bpf_wire::{BatchReport, Mode, Output, Step};
+use bpf_case::Feature;
+use bpf_wire::{BatchReport, Mode, Output, Request, Step};
 use clap::Args;
 use serde::Serialize;
 
@@ -15,17 +15,18 @@ use harness_host::exit::{Status, Stop};
 use harness_host::interrupt;
 use harness_host::ui::{Progress, out};
 use harness_kernel::series::Selection;
-use harness_session::guest::Guest;
 use harness_session::start::start;
-use harness_session::{Answer, Executor};
+use harness_session::{Answer, Executor, Test};
 use harness_suites::lower::lower;
 use harness_suites::select::{candidates, select};
+use harness_suites::verifier::suite::{self, Reference};
+use harness_suites::verifier::{compile, run};
 
 /// `BPF_LOG_STATS` (`include/linux/bpf_verifier.h`): the numbers alone.
 const LOG_STATS: u32 = 4;
 
 /// What is measured if nothing is named.
-const DEFAULT: [&str; 4] = ["^dispatch/", "^programs/", "^gotox/", "^callx/"];
+const DEFAULT: [&str; 5] = ["^dispatch/", "^programs/", "^gotox/", "^callx/", suite::NAME];
 
 /// Factor on the deadline of a case: the costliest programs take the verifier a million instructions.
 const PATIENCE: u32 = 5;
@@ -34,7 +35,7 @@ const PATIENCE: u32 = 5;
 #[derive(Debug, Args)]
 pub(crate) struct Verifier {
     /// Regular expressions over names of cases; without any, loops that dispatch, the programs in Rust,
-    /// and the cases of both opcodes.
+    /// the cases of both opcodes, and the kernel's own tests of the verifier.
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
     /// List every program, not only those that cost less or more than on the base.
@@ -60,6 +61,17 @@ struct Cost {
     peak_states: u64,
     /// Microseconds.
     time: u64,
+}
+
+/// A case, or one of the kernel's own tests of the verifier.
+struct Measured {
+    name: String,
+    /// Whether it needs an opcode that the base lacks.
+    callx: bool,
+    /// Whether the base gets it wrong, which may crash it.
+    base_fails: bool,
+    /// What it takes to load its programs.
+    loads: Vec<Step>,
 }
 
 /// A case on both kernels; `None` where it was not tried or the guest died of it.
@@ -92,57 +104,80 @@ impl Row {
 impl Verifier {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
-        let cases = self.cases()?;
-        let base = self.measure(&cases, Selection::None)?;
-        let series = self.measure(&cases, Selection::All)?;
-        let rows: Vec<Row> = cases
-            .iter()
+        let programs = self.programs()?;
+        let base = self.measure(&programs, Selection::None)?;
+        let series = self.measure(&programs, Selection::All)?;
+        let rows: Vec<Row> = programs
+            .into_iter()
             .zip(base.into_iter().zip(series))
-            .map(|(case, (base, series))| Row {
-                name: case.name.clone(),
-                callx: case.needs.contains(&Feature::Callx),
-                base,
-                series,
-            })
+            .map(|(Measured { name, callx, .. }, (base, series))| Row { name, callx, base, series })
             .collect();
         out!("{}", table(&rows, self.all));
         store(&rows, self.json.as_deref())?;
         Ok(if rows.iter().any(Row::is_dearer) { Status::CaseFailed } else { Status::Passed })
     }
 
-    fn cases(&self) -> Result<Vec<Case>> {
+    fn programs(&self) -> Result<Vec<Measured>> {
+        let all = || candidates(crate::suites(), &self.filters);
+        // Not every default is in every tree.
+        let known = |filter: &String| select(all(), std::slice::from_ref(filter)).is_ok();
         let filters = match &self.filters[..] {
-            [] => DEFAULT.map(str::to_owned).to_vec(),
+            [] => DEFAULT.map(str::to_owned).into_iter().filter(known).collect(),
             named => named.to_vec(),
         };
-        let all = candidates(crate::suites(), &[]);
-        // Not every default is in every tree.
-        let known = |filter: &String| select(all.clone(), std::slice::from_ref(filter)).is_ok();
-        let filters = match &self.filters[..] {
-            [] => filters.into_iter().filter(known).collect(),
-            _ => filters,
-        };
-        let cases = select(all.clone(), &filters)?.cases;
-        if cases.is_empty() {
+        let selected = select(all(), &filters)?;
+        let mut programs = Vec::new();
+        for case in &selected.cases {
+            let plan = case.plan().with_context(|| format!("failed to compile {}", case.name))?;
+            programs.push(Measured {
+                name: case.name.clone(),
+                callx: case.needs.contains(&Feature::Callx),
+                base_fails: case.fixed_by.is_some(),
+                loads: loads(lower(case, &plan).steps),
+            });
+        }
+        if let Some(wanted) = &selected.verifier {
+            compile::ensure()?;
+            let files = run::files(&self.on.on().kernel)?;
+            for test in suite::tests(&files, wanted, &Reference::None) {
+                // What cannot be read or linked has no plan: the suite itself tells of it.
+                let Ok(plan) = test.plan(Mode::Jit) else { continue };
+                let steps = plan.requests.into_iter().filter_map(|request| match request {
+                    Request::Batch(batch) => Some(batch.steps),
+                    _ => None,
+                });
+                programs.push(Measured {
+                    name: test.name().to_owned(),
+                    callx: false,
+                    base_fails: false,
+                    loads: loads(steps.flatten().collect()),
+                });
+            }
+        }
+        if programs.is_empty() {
             return Err(Stop::Usage("no case has such a name".to_owned()).into());
         }
-        Ok(cases)
+        Ok(programs)
     }
 
-    /// What each case takes on the kernel with so much of the series.
-    fn measure(&self, cases: &[Case], series: Selection) -> Result<Vec<Option<Cost>>> {
+    /// What each program takes on the kernel with so much of the series.
+    fn measure(&self, programs: &[Measured], series: Selection) -> Result<Vec<Option<Cost>>> {
         let is_base = matches!(series, Selection::None);
         let mut on = self.on.on();
         on.kernel.selection = Some(series);
         let mut guest = start(&on)?.guest;
         guest.wait_longer(PATIENCE);
-        let progress = Progress::count(cases.len() as u64, "cases");
+        let progress = Progress::count(programs.len() as u64, "programs");
         let mut costs = Vec::new();
-        for case in cases {
+        for Measured { name, base_fails, loads, .. } in programs {
             interrupt::check()?;
-            // What the base gets wrong may crash it.
-            let tried = !is_base || case.fixed_by.is_none();
-            costs.push(if tried { cost(case, &mut guest)? } else { None });
+            costs.push(match is_base && *base_fails {
+                true => None,
+                false => match guest.execute(name, Mode::Jit, loads.clone())? {
+                    Answer::Dead(_) => None,
+                    answer => sum(&answer.into_report()?.0),
+                },
+            });
             progress.inc(1);
         }
         progress.finish();
@@ -151,10 +186,9 @@ impl Verifier {
     }
 }
 
-/// Loads the programs of a case.
-fn cost(case: &Case, guest: &mut Guest) -> Result<Option<Cost>> {
-    let plan = case.plan().with_context(|| format!("failed to compile {}", case.name))?;
-    let loads = lower(case, &plan).steps.into_iter().filter_map(|step| match step {
+/// The steps without those that run, with nothing in the log but the numbers.
+fn loads(steps: Vec<Step>) -> Vec<Step> {
+    let only = |step| match step {
         Step::LoadProgram(load) => {
             let load = bpf_wire::ProgramLoad { log_level: LOG_STATS, dump: false, ..*load };
             Some(Step::LoadProgram(Box::new(load)))
@@ -164,11 +198,8 @@ fn cost(case: &Case, guest: &mut Guest) -> Result<Option<Cost>> {
         | Step::UpdateElem { .. }
         | Step::Freeze { .. } => Some(step),
         _ => None,
-    });
-    Ok(match guest.execute(&case.name, Mode::Jit, loads.collect())? {
-        Answer::Dead(_) => None,
-        answer => sum(&answer.into_report()?.0),
-    })
+    };
+    steps.into_iter().filter_map(only).collect()
 }
 
 /// The costs of all programs that were tried, if the verifier came to its end with each.

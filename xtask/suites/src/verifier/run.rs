@@ -6,7 +6,7 @@ use bpf_wire::Mode;
 use crate::recorded::MadeWith;
 use crate::verifier::compile;
 use crate::verifier::recorded::{Changes, Recorded};
-use crate::verifier::suite::{self, Reference, Wanted};
+use crate::verifier::suite::{self, File, Reference, Wanted};
 use harness_host::exit::Stop;
 use harness_host::ui::Progress;
 use harness_kernel::build::{BuiltKernel, KernelRequest};
@@ -14,6 +14,19 @@ use harness_kernel::selftests;
 use harness_results::event::{Event, Finished, Sort, Stream};
 use harness_results::record::{Record, Verdict};
 use harness_session::{self as session, Crew, Executor, Part, Rules, Test};
+
+/// Compiles the files of the suite, as they are in the tree of the kernel that is asked for.
+///
+/// # Errors
+///
+/// When there is no such tree, or the host has no compiler.
+pub fn files(kernel: &KernelRequest) -> Result<Vec<File>> {
+    let tree = selftests::of(kernel.linux.as_deref(), &kernel.base)?;
+    let progress = Progress::spinner("compiling progs/verifier_*.c");
+    let compiled = compile::compile(&tree)?;
+    progress.finish();
+    Ok(suite::files(compiled, |name| compile::without_sys_admin(&tree, name)))
+}
 
 /// A run of the suite.
 #[derive(Debug)]
@@ -46,11 +59,7 @@ impl Suite<'_> {
         stream: &mut Stream<'_>,
     ) -> Result<()> {
         let reference = self.reference()?;
-        let tree = selftests::of(self.kernel.linux.as_deref(), &self.kernel.base)?;
-        let progress = Progress::spinner("compiling progs/verifier_*.c");
-        let compiled = compile::compile(&tree)?;
-        progress.finish();
-        let files = suite::files(compiled, |name| compile::without_sys_admin(&tree, name));
+        let files = files(self.kernel)?;
         let tests = suite::tests(&files, self.wanted, &reference);
         if tests.is_empty() && !self.wanted.is_all() {
             return Err(Stop::Usage(format!("no test of {} has such a name", suite::NAME)).into());

@@ -235,7 +235,56 @@ fn tail_calls() -> Vec<Case> {
         .run(ctx_u64s(&[0, 0]), 34)
         .run(ctx_u64s(&[1, 0]), 7)
         .into(),
+        accepts(
+            "gotox/stack_read_before_a_tail_call",
+            "a tail call goes on elsewhere than the jump: what is read between them is alive",
+            tail_call_behind_jump(
+                "r0 = *(u64 *)(r10 -8)\n*(u64 *)(r10 -16) = r0",
+                "r0 = *(u64 *)(r10 -16)",
+            ),
+        )
+        .runs(&[(0, 10), (1, 11)])
+        .into(),
+        accepts(
+            "gotox/stack_read_behind_a_tail_call",
+            "a pointer to the stack, made before the jump, is used behind the tail call",
+            tail_call_behind_jump("", "r0 = *(u64 *)(r7 +0)"),
+        )
+        .runs(&[(0, 10), (1, 11)])
+        .into(),
     ]
+}
+
+/// A jump, then a tail call that fails: what is done between them, and behind both.
+fn tail_call_behind_jump(between: &str, behind: &str) -> String {
+    format!(
+        "
+        .prog main syscall
+            r6 = r1
+            r1 = *(u64 *)(r1 +0)
+            r2 = r1
+            r2 += 10
+            *(u64 *)(r10 -8) = r2
+            r7 = r10
+            r7 += -8
+            {PICK}
+        a:
+            r8 = 0
+            goto call
+        b:
+            r8 = 1
+        call:
+            {between}
+            r1 = r6
+            r2 = map progs ll
+            r3 = 0
+            call bpf_tail_call
+            {behind}
+            exit
+        .jumptable JT: a, b
+        .map progs prog_array key=4 value=4 entries=1
+        "
+    )
 }
 
 fn spin_locks() -> Vec<Case> {
