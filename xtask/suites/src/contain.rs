@@ -134,7 +134,8 @@ impl Tally {
     }
 }
 
-fn ask(lowered: &mut Lowered) {
+/// Has every program loaded with a log.
+pub(super) fn ask(lowered: &mut Lowered) {
     for step in &mut lowered.steps {
         if let Step::LoadProgram(load) = step {
             load.log_level = LOG_LEVEL;
