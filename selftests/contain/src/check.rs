@@ -429,6 +429,7 @@ impl Walk<'_> {
         };
         let mut differing = Vec::new();
         let mut same = 0;
+        let mut chooses = false;
         for older in self.same(number, node).into_iter().rev() {
             let Some(old) = self.log.nodes.get(older) else { continue };
             self.looked_at.set(self.looked_at.get() + 1);
@@ -437,14 +438,16 @@ impl Walk<'_> {
             if tainted == 0 {
                 next.push(Active { node: older, frames });
                 same += 1;
-                if same == OLDER || !self.chooses(old) {
+                chooses = self.chooses(old);
+                if same == OLDER || !chooses {
                     return;
                 }
                 continue;
             }
             differing.push((tainted, Active { node: older, frames }));
         }
-        if same > 0 {
+        // Those that hold everything may go another way than the execution.
+        if same > 0 && !chooses {
             return;
         }
         differing.sort_by_key(|(tainted, _)| *tainted);

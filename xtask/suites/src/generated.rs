@@ -39,7 +39,8 @@ const BUDGET: u64 = 1 << 18;
 const OWN_FAULTS: [&str; 3] = ["verifier bug", "BUG", "REG INVARIANTS VIOLATION"];
 
 /// What the verifier says of programs that only the JIT can run.
-const NEEDS_JIT: [&str; 2] = ["non-JITed programs", "Too large"];
+const NEEDS_JIT: [&str; 3] =
+    ["non-JITed programs", "Too large", "mixing of tail_calls and bpf-to-bpf calls"];
 
 /// Instructions that the verifier may go through for each one of a program, and for a program of any
 /// length.
@@ -223,7 +224,8 @@ impl Judge for GeneratedJudge<'_> {
         });
         let outcome = match failed {
             Some((failure, Role::Load(_))) => {
-                Seen::Rejected { reason: reason(case, &failure.log).to_owned(), errno: failure.errno }
+                let log = before_diagnosis(&failure.log);
+                Seen::Rejected { reason: reason(case, log).to_owned(), errno: failure.errno }
             }
             Some((failure, role)) => Seen::Rejected {
                 reason: super::judge::describe(role),
@@ -239,10 +241,10 @@ impl Judge for GeneratedJudge<'_> {
                 let log = failed.map_or("", |(failure, _)| failure.log.as_str());
                 if let Some(line) = own_fault(log) {
                     found.push(FailureClass::Verifier, [format!("the verifier's own fault: {line}")]);
-                    found.record.log = log.to_owned();
                 } else {
                     found.record.notes.push(reason);
                 }
+                found.record.log = log.to_owned();
             }
             Seen::Accepted { verified } => {
                 let roles = &asked.roles;
@@ -282,6 +284,11 @@ fn cost(verified: u64, slots: u64) -> Option<Problem> {
     })
 }
 
+/// A log up to what the verifier has to explain: its message comes last then.
+fn before_diagnosis(log: &str) -> &str {
+    log.split_once("\nVerification failed: ").map_or(log, |(before, _)| before)
+}
+
 /// The line of a log in which the verifier accuses itself.
 fn own_fault(log: &str) -> Option<&str> {
     log.lines().find(|line| OWN_FAULTS.iter().any(|piece| line.contains(piece)))
@@ -318,6 +325,13 @@ mod tests {
     fn the_verifiers_own_faults_are_found_in_the_log() {
         assert_eq!(own_fault("a\nverifier bug: x(1)\nb"), Some("verifier bug: x(1)"));
         assert_eq!(own_fault("R1 !read_ok"), None);
+    }
+
+    #[test]
+    fn the_reason_comes_before_its_explanation() {
+        let log = "1: (95) exit\nR0 !read_ok\n\nVerification failed: X: Y\n\nReason:\n  z\n";
+        assert_eq!(before_diagnosis(log), "1: (95) exit\nR0 !read_ok\n");
+        assert_eq!(before_diagnosis("R0 !read_ok"), "R0 !read_ok");
     }
 
     #[test]

@@ -159,9 +159,9 @@ impl Kernel {
         let finds: Vec<Find> = records.iter().filter_map(Find::of).collect();
         for find in &finds {
             outln!("{}: {}", find.mode, find.problems.join("\n"));
-            if !find.log.is_empty() {
-                outln!("{}", find.log);
-            }
+        }
+        if let Some(record) = records.iter().find(|record| !record.log.is_empty()) {
+            outln!("{}", record.log);
         }
         Ok(if finds.is_empty() { Status::Passed } else { Status::CaseFailed })
     }
