@@ -25,6 +25,9 @@ const ROUND: u64 = 64;
 /// Runs that minimising a find may take; fewer if each ends a guest.
 const SHRINKING: (usize, usize) = (600, 60);
 
+/// How long minimising a find may take.
+const SHRINKING_TIME: Duration = Duration::from_secs(120);
+
 /// What one variant may take of the verifier in instructions for one of the other, and how many any
 /// may take.
 const RATIO: (u64, u64) = (10, 5_000);
@@ -190,7 +193,7 @@ impl<'a> Campaign<'a> {
     /// Writes a find, minimises it and writes it again.
     fn keep(
         &mut self,
-        mut find: Find,
+        find: Find,
         program: &Program,
         guests: &mut Guests<'_>,
         tell: &mut dyn FnMut(&str),
@@ -208,35 +211,57 @@ impl<'a> Campaign<'a> {
         if find.cause.starts_with(VARIANTS) {
             return Ok(());
         }
-        let most = if find.deadly { SHRINKING.1 } else { SHRINKING.0 };
-        let (cause, contain) = (find.cause.clone(), self.contain.clone());
-        let mut interesting = |sample: &Sample| -> Result<Option<bool>> {
-            interrupt::check()?;
-            let Ok(test) = prepare("fuzz/smaller", sample, contain.clone()) else {
-                return Ok(None);
-            };
-            let program = Program { number: 0, origin: Origin::File, sample: sample.clone() };
-            let mut ran = vec![Ran { program, test, records: Vec::new() }];
-            execute(&mut ran, guests)?;
-            let mut again = ran.iter().flat_map(|ran| &ran.records).filter_map(Find::of);
-            let same = again.find(|again| again.cause == cause);
-            Ok(Some(same.map(|same| find = same).is_some()))
-        };
-        let first = interesting(&program.sample)?;
-        if first != Some(true) {
-            let about = format!("{about}\nDID NOT COME AGAIN when it was run by itself");
-            self.finds.write(&find, &program.sample, &about)?;
-            tell("  did not come again when it was run by itself");
-            return Ok(());
+        match minimise(&find, &program.sample, self.contain.clone(), guests)? {
+            None => {
+                let about = format!("{about}\nDID NOT COME AGAIN when it was run by itself");
+                self.finds.write(&find, &program.sample, &about)?;
+                tell("  did not come again when it was run by itself");
+            }
+            Some((find, small)) => {
+                self.finds.write(&find, &small, &about)?;
+                let (before, after) = (lines(&program.sample), lines(&small));
+                tell(&format!("  minimised from {before} lines to {after}"));
+            }
         }
-        let small = shrink::shrink(&program.sample, most, &mut interesting)?;
-        let (before, after) = (lines(&program.sample), lines(&small));
-        // What was found of the last candidate need not be of the smallest.
-        interesting(&small)?;
-        self.finds.write(&find, &small, &about)?;
-        tell(&format!("  minimised from {before} lines to {after}"));
         Ok(())
     }
+}
+
+/// Makes a program smaller as long as it shows a find of the same cause. None if it does not show it
+/// when it is run by itself.
+///
+/// # Errors
+///
+/// When no guest can be started, or the user stops it.
+pub fn minimise(
+    find: &Find,
+    sample: &Sample,
+    contain: Option<contain::Tally>,
+    guests: &mut Guests<'_>,
+) -> Result<Option<(Find, Sample)>> {
+    let most = if find.deadly { SHRINKING.1 } else { SHRINKING.0 };
+    let started = Instant::now();
+    let mut last = None;
+    let mut interesting = |sample: &Sample| -> Result<Option<bool>> {
+        interrupt::check()?;
+        if started.elapsed() > SHRINKING_TIME {
+            return Ok(Some(false));
+        }
+        let Ok(test) = prepare("fuzz/smaller", sample, contain.clone()) else {
+            return Ok(None);
+        };
+        let program = Program { number: 0, origin: Origin::File, sample: sample.clone() };
+        let mut ran = vec![Ran { program, test, records: Vec::new() }];
+        execute(&mut ran, guests)?;
+        let mut again = ran.iter().flat_map(|ran| &ran.records).filter_map(Find::of);
+        let same = again.find(|again| again.cause == find.cause);
+        Ok(Some(same.map(|same| last = Some((same, sample.clone()))).is_some()))
+    };
+    if interesting(sample)? == Some(true) {
+        shrink::shrink(sample, most, &mut interesting)?;
+    }
+    // The last that was interesting is the smallest.
+    Ok(last)
 }
 
 fn lines(sample: &Sample) -> usize {

@@ -11,10 +11,11 @@ use clap::Args;
 
 use super::mutants;
 use crate::cli::GuestArgs;
-use harness_fuzz::campaign::{Campaign, Guests, Rules, replay};
+use harness_fuzz::campaign::{Campaign, Guests, Rules, minimise, replay};
 use harness_fuzz::finds::{Find, Finds};
 use harness_fuzz::programs::Programs;
 use harness_host::exit::{Status, Stop};
+use harness_host::files::write_whole;
 use harness_host::paths;
 use harness_host::ui::{errln, out, outln};
 use harness_session::helpers::{self, Helpers};
@@ -60,6 +61,9 @@ pub(crate) struct Kernel {
     /// Run this program alone, on the inputs that it is kept with.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "jobs", "seed", "on_mutants"])]
     replay: Option<PathBuf>,
+    /// Make the program smaller as long as it shows the same, and write it beside the file.
+    #[arg(long, requires = "replay")]
+    minimise: bool,
     /// Run on each mutant whose name matches, of all without a filter, up to what is found first.
     #[arg(long, value_name = "FILTER", num_args = 0.., conflicts_with_all = ["series", "linux"])]
     on_mutants: Option<Vec<String>>,
@@ -144,7 +148,7 @@ impl Kernel {
         let name = format!("fuzz/{}", name.unwrap_or_default());
         let contain = (!self.no_contain).then(Tally::default);
         let mut guests = Guests { first: &mut guest, crew: &Alone };
-        let (seen, records) = replay(&name, &sample, contain, &mut guests)?;
+        let (seen, records) = replay(&name, &sample, contain.clone(), &mut guests)?;
         for (mode, seen) in &seen {
             match seen {
                 Seen::Accepted { verified } => {
@@ -162,6 +166,14 @@ impl Kernel {
         }
         if let Some(record) = records.iter().find(|record| !record.log.is_empty()) {
             outln!("{}", record.log);
+        }
+        if self.minimise
+            && let Some(find) = finds.first()
+            && let Some((_, small)) = minimise(find, &sample, contain, &mut guests)?
+        {
+            let path = path.with_extension("small.bpf");
+            write_whole(&path, small.to_text().as_bytes())?;
+            outln!("{} lines in {}", small.source.lines().count(), path.display());
         }
         Ok(if finds.is_empty() { Status::Passed } else { Status::CaseFailed })
     }
