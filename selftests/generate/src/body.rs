@@ -441,8 +441,7 @@ mod tests {
                 let mut machine = Machine::new(&plan).unwrap();
                 let mut results = Vec::new();
                 for input in &inputs {
-                    let input =
-                        Input { ctx: input.context.clone(), packet: input.packet.clone() };
+                    let input = Input { ctx: input.context.clone(), packet: input.packet.clone() };
                     match machine.run(0, &input, 1 << 20) {
                         Ok(outcome) => {
                             assert!(!outcome.address_leaked, "seed {seed}\n{source}");
@@ -466,11 +465,25 @@ mod tests {
 
     #[test]
     fn everything_the_grammar_knows_is_generated() {
-        let all: String =
-            (0..400).map(|seed| generate(&mut Rng::with_seed(seed)).render(Style::default())).collect();
+        let all: String = (0..400)
+            .map(|seed| generate(&mut Rng::with_seed(seed)).render(Style::default()))
+            .collect();
         for piece in [
-            "callx", "gotox", "may_goto", "bpf_loop", ".global", "bpf_tail_call", "lock ", "fetch_",
-            "bpf_map_lookup_elem", "bpf_map_update_elem", "load_acquire", "(s8)", "be16", "xdp", "tc",
+            "callx",
+            "gotox",
+            "may_goto",
+            "bpf_loop",
+            ".global",
+            "bpf_tail_call",
+            "lock ",
+            "fetch_",
+            "bpf_map_lookup_elem",
+            "bpf_map_update_elem",
+            "load_acquire",
+            "(s8)",
+            "be16",
+            "xdp",
+            "tc",
         ] {
             assert!(all.contains(piece), "{piece}");
         }

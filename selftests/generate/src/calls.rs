@@ -92,7 +92,9 @@ impl Generator<'_> {
             vec![Type::ANY]
         } else {
             let value = Type::Memory { region: Region::Value, size: COUNTERS_SIZE };
-            (0..self.rng.u8(..4)).map(|_| self.pick(&[Type::ANY, Type::ANY, buffer, value]).unwrap_or(Type::ANY)).collect()
+            (0..self.rng.u8(..4))
+                .map(|_| self.pick(&[Type::ANY, Type::ANY, buffer, value]).unwrap_or(Type::ANY))
+                .collect()
         };
         let count = if callback { 1 } else { self.rng.u32(1..5) };
         let letter = if global { 'g' } else { 'f' };
@@ -118,7 +120,9 @@ impl Generator<'_> {
     fn table(&mut self, class: usize) {
         let words = self.pick(&[1, 1, 2, 2, 3, 3, 4, 5]).unwrap_or(1);
         let mut layout: Vec<Word> = (0..words)
-            .map(|_| self.pick(&[Word::Function, Word::Number, Word::Halves]).unwrap_or(Word::Number))
+            .map(|_| {
+                self.pick(&[Word::Function, Word::Number, Word::Halves]).unwrap_or(Word::Number)
+            })
             .collect();
         let at = self.rng.usize(..words);
         layout[at] = Word::Function;
@@ -279,8 +283,7 @@ impl Generator<'_> {
             (Some(twin), Some((reg, _))) if reg != pointer => {
                 let limit = self.immediate();
                 let test = format!("r{reg} s> {limit}");
-                let (then, other) =
-                    (vec![load(&self.tables[twin].name)], vec![load(&table.name)]);
+                let (then, other) = (vec![load(&self.tables[twin].name)], vec![load(&table.name)]);
                 self.out.push(Node::If { test, then, other });
             }
             _ => self.out.push(load(&table.name)),
@@ -288,7 +291,8 @@ impl Generator<'_> {
         self.line(format!("r{pointer} += r{index}"));
         self.is_number(index, u64::MAX);
         let size = table.stride();
-        self.state.regs[usize::from(pointer)] = Type::Memory { region: Region::Table(number), size };
+        self.state.regs[usize::from(pointer)] =
+            Type::Memory { region: Region::Table(number), size };
         Some(())
     }
 

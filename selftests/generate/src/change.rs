@@ -72,8 +72,7 @@ fn is_plain(line: &str) -> bool {
 
 /// A place inside of some function.
 fn body(lines: &[String], rng: &mut Rng) -> Option<usize> {
-    let places: Vec<usize> =
-        (0..lines.len()).filter(|at| is_plain(&lines[*at])).collect();
+    let places: Vec<usize> = (0..lines.len()).filter(|at| is_plain(&lines[*at])).collect();
     places.get(rng.usize(..places.len().max(1))).copied()
 }
 

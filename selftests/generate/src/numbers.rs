@@ -5,22 +5,8 @@ use crate::state::{Lock, REGS, SLOTS, Type};
 use crate::tree::Node;
 
 /// Constants where formats and bounds end.
-const EDGES: [i64; 14] = [
-    0,
-    1,
-    -1,
-    2,
-    7,
-    8,
-    0x7f,
-    -0x80,
-    0xff,
-    0x7fff,
-    0xffff,
-    0x7fff_ffff,
-    -0x8000_0000,
-    0x8000,
-];
+const EDGES: [i64; 14] =
+    [0, 1, -1, 2, 7, 8, 0x7f, -0x80, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, -0x8000_0000, 0x8000];
 
 impl Generator<'_> {
     /// A constant that fits an immediate.
@@ -357,7 +343,7 @@ impl Generator<'_> {
                 self.line(format!("{r}{reg} *= {odd}"));
                 self.line(format!("{r}{reg} <<= {power}"));
             }
-            2 if odd == 3 => {
+            2 if odd == 3 && self.one_in(4) => {
                 let Some(other) = self.number_target(&[avoid, &[reg]].concat()) else {
                     return self.line(format!("r{reg} *= {stride}"));
                 };

@@ -121,7 +121,8 @@ fn simpler(line: &str) -> Vec<String> {
     {
         return vec![format!("    goto {label}")];
     }
-    if let Some((name, items)) = text.strip_prefix(".data ").and_then(|rest| rest.split_once(": ")) {
+    if let Some((name, items)) = text.strip_prefix(".data ").and_then(|rest| rest.split_once(": "))
+    {
         let items: Vec<&str> = items.split(", ").collect();
         let shorter = |kept: &[&str]| format!(".data {name}: {}", kept.join(", "));
         return (1..items.len()).map(|count| shorter(&items[..count])).collect();

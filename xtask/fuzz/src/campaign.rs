@@ -37,12 +37,8 @@ const RATIO: (u64, u64) = (10, 5_000);
 /// - A loop or branch that is explored until the limit, in one order and not in another.
 /// - Functions that are called through a register may not make tail calls.
 /// - What was learnt of a number that is compared with each arm is more than what a table says.
-const EXCUSES: [&str; 4] = [
-    "too large",
-    "tail_calls are not allowed",
-    "sequence of",
-    "infinite loop detected",
-];
+const EXCUSES: [&str; 4] =
+    ["too large", "tail_calls are not allowed", "sequence of", "infinite loop detected"];
 
 /// How a campaign is run.
 #[derive(Clone, Debug)]
@@ -53,7 +49,7 @@ pub struct Rules {
     pub time: Duration,
     /// Whether the model is compared with what the verifier knows before each instruction.
     pub contain: bool,
-    /// Whether it ends with the first find, which is not minimised.
+    /// Whether it ends with the first round that finds something, and nothing is minimised or kept.
     pub first: bool,
 }
 
@@ -102,6 +98,11 @@ impl<'a> Campaign<'a> {
         }
     }
 
+    /// Runs so much longer.
+    pub fn prolong(&mut self, time: Duration) {
+        self.rules.time += time;
+    }
+
     /// How long it runs.
     pub fn took(&self) -> Duration {
         self.started.elapsed()
@@ -112,7 +113,8 @@ impl<'a> Campaign<'a> {
         self.contain.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Runs rounds until the time is over, telling `tell` of each find and `round` of each round.
+    /// Runs rounds until the time is over, telling `tell` of each find and `round` of each round. Gives
+    /// the finds of the last round, if it ends with the first.
     ///
     /// # Errors
     ///
@@ -122,7 +124,7 @@ impl<'a> Campaign<'a> {
         guests: &mut Guests<'_>,
         tell: &mut dyn FnMut(&str),
         round: &mut dyn FnMut(&Self),
-    ) -> Result<Option<(Find, Sample)>> {
+    ) -> Result<Vec<(Find, Sample)>> {
         while self.took() < self.rules.time {
             interrupt::check()?;
             let jobs = 1 + guests.crew.helpers() as u64;
@@ -131,17 +133,20 @@ impl<'a> Campaign<'a> {
             let ran = self.round(self.next..self.next + count, guests)?;
             self.next += count;
             round(self);
-            for (find, program) in self.found(&ran) {
-                if !self.finds.is_new(&find) {
-                    continue;
+            let mut found = self.found(&ran);
+            found.retain(|(find, _)| self.finds.is_new(find));
+            if self.rules.first {
+                // What two programs show together cannot be tried on another kernel.
+                found.retain(|(find, _)| !find.cause.starts_with(VARIANTS));
+                if !found.is_empty() {
+                    return Ok(found.into_iter().map(|(find, it)| (find, it.sample)).collect());
                 }
-                if self.rules.first {
-                    return Ok(Some((find, program.sample)));
-                }
+            }
+            for (find, program) in found {
                 self.keep(find, &program, guests, tell)?;
             }
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     fn round(&mut self, numbers: Range<u64>, guests: &mut Guests<'_>) -> Result<Vec<Ran>> {
@@ -154,7 +159,10 @@ impl<'a> Campaign<'a> {
         }
         execute(&mut ran, guests)?;
         for Ran { program, test, .. } in &ran {
-            self.tally.count(program.origin, test.first().as_ref());
+            let example = self.tally.count(program.origin, test.first().as_ref());
+            if let Some(reason) = example.filter(|_| !self.rules.first) {
+                self.finds.write_rejected(&reason, &program.sample)?;
+            }
             self.tally.loads += test.seen().len() as u64;
         }
         Ok(ran)
@@ -283,6 +291,15 @@ pub fn prepare(
     Generated::new(name, &sample.source, &inputs, contain)
 }
 
+/// What came of one program.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    /// What the kernel made of it, mode by mode.
+    pub seen: Vec<(Mode, Seen)>,
+    /// The records of the modes.
+    pub records: Vec<Record>,
+}
+
 /// Runs one sample in every mode; what is wrong with it.
 ///
 /// # Errors
@@ -293,14 +310,16 @@ pub fn replay(
     sample: &Sample,
     contain: Option<contain::Tally>,
     guests: &mut Guests<'_>,
-) -> Result<(Vec<(Mode, Seen)>, Vec<Record>)> {
-    let test = prepare(name, sample, contain)
-        .map_err(|error| harness_host::exit::Stop::Usage(format!("{name} is no program: {error}")))?;
+) -> Result<Replayed> {
+    let test = prepare(name, sample, contain).map_err(|error| {
+        harness_host::exit::Stop::Usage(format!("{name} is no program: {error}"))
+    })?;
     let program = Program { number: 0, origin: Origin::File, sample: sample.clone() };
     let mut ran = vec![Ran { program, test, records: Vec::new() }];
     execute(&mut ran, guests)?;
     let all = ran.into_iter().next();
-    Ok(all.map(|ran| (ran.test.seen(), ran.records)).unwrap_or_default())
+    let replayed = |ran: Ran| Replayed { seen: ran.test.seen(), records: ran.records };
+    Ok(all.map(replayed).unwrap_or_default())
 }
 
 /// Runs programs in the first mode, and those that are accepted in the others.

@@ -47,7 +47,10 @@ impl Find {
 
     /// The first problem.
     pub fn title(&self) -> &str {
-        self.problems.first().and_then(|problem| problem.lines().next()).unwrap_or("no reason given")
+        self.problems
+            .first()
+            .and_then(|problem| problem.lines().next())
+            .unwrap_or("no reason given")
     }
 }
 
@@ -73,11 +76,15 @@ fn cause(record: &Record) -> String {
     } else {
         first.to_owned()
     };
-    let class = match record.failure {
-        Some(FailureClass::Guest) => "guest: ",
-        _ => "",
-    };
-    format!("{class}{}", kind_of(&text))
+    match record.failure {
+        // Where a kernel comes to grief says little about what led it there.
+        Some(FailureClass::Guest) => {
+            let what = text.split(", while running").next().unwrap_or_default();
+            let words: Vec<&str> = what.split_whitespace().take(4).collect();
+            format!("guest: {} in {}", words.join(" "), record.mode)
+        }
+        _ => kind_of(&text),
+    }
 }
 
 /// A trap without the place: `slot 3 \`insn\`: why (registers)`.
@@ -126,6 +133,19 @@ impl Finds {
         Ok(folder)
     }
 
+    /// Writes a program that was meant to be accepted, as an example of why it was not.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write_rejected(&self, reason: &str, sample: &Sample) -> Result<()> {
+        let folder = self.folder.join("rejected");
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("failed to create {}", folder.display()))?;
+        let path = folder.join(file_name(reason)).with_extension("bpf");
+        write_whole(&path, sample.to_text().as_bytes())
+    }
+
     /// Writes the program as it was found.
     ///
     /// # Errors
@@ -142,7 +162,8 @@ fn report(find: &Find, sample: &Sample, about: &str) -> String {
         let _ = writeln!(text, "{problem}");
     }
     let _ = writeln!(text, "\n{}", sample.to_text());
-    for (what, lines) in [("verifier log", find.log.clone()), ("console", find.console.join("\n"))] {
+    for (what, lines) in [("verifier log", find.log.clone()), ("console", find.console.join("\n"))]
+    {
         if !lines.is_empty() {
             let _ = writeln!(text, "{what}:\n{lines}\n");
         }

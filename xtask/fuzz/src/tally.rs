@@ -37,8 +37,9 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts what the kernel made of a program in the first mode.
-    pub fn count(&mut self, origin: Origin, seen: Option<&Seen>) {
+    /// Counts what the kernel made of a program in the first mode. Gives the reason why one that was
+    /// meant to be accepted was not, if it is the first with this reason.
+    pub fn count(&mut self, origin: Origin, seen: Option<&Seen>) -> Option<String> {
         self.programs += 1;
         let accepted = matches!(seen, Some(Seen::Accepted { .. }));
         self.accepted += u64::from(accepted);
@@ -49,8 +50,12 @@ impl Tally {
         if let Some(Seen::Rejected { reason, errno }) = seen {
             let reasons =
                 if origin.is_meant() { &mut self.reasons } else { &mut self.other_reasons };
-            *reasons.entry(format!("{} ({errno})", kind_of(reason))).or_default() += 1;
+            let reason = format!("{} ({errno})", kind_of(reason));
+            let count = reasons.entry(reason.clone()).or_default();
+            *count += 1;
+            return (origin.is_meant() && *count == 1).then_some(reason);
         }
+        None
     }
 
     /// Percent of those that were meant to be accepted.
@@ -143,7 +148,9 @@ mod tests {
         tally.count(Origin::Generated, Some(&rejected));
         tally.count(Origin::Changed, Some(&rejected));
         assert_eq!(tally.share(), 50.0);
-        assert!(tally.line(Duration::from_secs(2), 1).starts_with("3 programs (1.5/s), 1 accepted"));
+        assert!(
+            tally.line(Duration::from_secs(2), 1).starts_with("3 programs (1.5/s), 1 accepted")
+        );
         assert!(tally.table().contains("      1  RN !read_ok (13)"), "{}", tally.table());
     }
 }

@@ -14,7 +14,7 @@ use bpf_object::LoadPlan;
 use bpf_wire::{BatchReport, Mode, Output, Response, Step};
 
 use super::contain::{self, Tally};
-use super::explore::Explorer;
+use super::explore::{Explorer, longer_context};
 use super::judge::judge;
 use super::lower::{Role, is_data, lower};
 use super::model::{Expected, is_the_kernels_choice};
@@ -92,8 +92,17 @@ impl Generated {
         let plan = blank.plan().map_err(|error| error.to_string())?;
         let mut runs: Vec<Result<Outcome, Box<Trap>>> = Vec::new();
         let mut machine = Machine::new(&plan).map_err(|error| error.to_string())?;
+        let prog_type = plan.programs.first().map_or(0, |program| program.prog_type);
+        let mut cut = false;
         for input in inputs {
             let ran = machine.run(0, input, BUDGET);
+            // What lies behind a short context the kernel does not run on it.
+            let too_short =
+                |trap: &Trap| longer_context(&trap.kind, prog_type, input.ctx.len()).is_some();
+            if ran.as_ref().is_err_and(|trap| too_short(trap)) {
+                cut = true;
+                break;
+            }
             let goes_on = ran.as_ref().is_ok_and(|outcome| !is_the_kernels_choice(outcome));
             runs.push(ran);
             if !goes_on {
@@ -101,8 +110,7 @@ impl Generated {
             }
         }
         // What the kernel is given: the runs whose results are known.
-        let known =
-            |ran: &&Result<Outcome, _>| matches!(ran, Ok(outcome) if !is_the_kernels_choice(outcome));
+        let known = |ran: &&Result<Outcome, _>| matches!(ran, Ok(outcome) if !is_the_kernels_choice(outcome));
         let stated: Vec<Run> = runs
             .iter()
             .take_while(known)
@@ -117,7 +125,7 @@ impl Generated {
                 })
             })
             .collect();
-        if stated.len() < runs.len() {
+        if cut || stated.len() < runs.len() {
             // Without what the last run has left in the maps.
             runs.retain(Result::is_err);
             machine = Machine::new(&plan).map_err(|error| error.to_string())?;
@@ -220,18 +228,19 @@ impl Judge for GeneratedJudge<'_> {
     fn judge(&mut self, mode: Mode, asked: &Plan, seen: &[Response], found: &mut Found<'_>) {
         let [Response::Batch(report)] = seen else { return };
         let Generated { case, plan, expected, tally, .. } = self.test;
-        let failed = report.steps.iter().zip(&asked.roles).find_map(|(step, role)| {
-            Some((step.as_ref().err()?, *role))
-        });
+        let failed = report
+            .steps
+            .iter()
+            .zip(&asked.roles)
+            .find_map(|(step, role)| Some((step.as_ref().err()?, *role)));
         let outcome = match failed {
             Some((failure, Role::Load(_))) => {
                 let log = before_diagnosis(&failure.log);
                 Seen::Rejected { reason: reason(case, log).to_owned(), errno: failure.errno }
             }
-            Some((failure, role)) => Seen::Rejected {
-                reason: super::judge::describe(role),
-                errno: failure.errno,
-            },
+            Some((failure, role)) => {
+                Seen::Rejected { reason: super::judge::describe(role), errno: failure.errno }
+            }
             None => Seen::Accepted { verified: verified(report) },
         };
         if let Some(disagree) = self.note(mode, outcome.clone()) {
@@ -241,7 +250,10 @@ impl Judge for GeneratedJudge<'_> {
             Seen::Rejected { reason, .. } => {
                 let log = failed.map_or("", |(failure, _)| failure.log.as_str());
                 if let Some(line) = own_fault(log) {
-                    found.push(FailureClass::Verifier, [format!("the verifier's own fault: {line}")]);
+                    found.push(
+                        FailureClass::Verifier,
+                        [format!("the verifier's own fault: {line}")],
+                    );
                 } else {
                     found.record.notes.push(reason);
                 }
@@ -315,6 +327,11 @@ mod tests {
         let source = "r2 = *(u64 *)(r1 +0)\nif r2 == 7 goto +1\nr0 = 0\nexit";
         assert_eq!(stated(source, &[1, 2]), (2, vec![true, true]));
         assert_eq!(stated(source, &[1, 7, 2]), (1, vec![true, false]));
+    }
+
+    #[test]
+    fn nor_what_needs_a_longer_context() {
+        assert_eq!(stated("r0 = *(u64 *)(r1 +8)\nexit", &[1, 2]), (0, vec![]));
     }
 
     #[test]

@@ -11,16 +11,16 @@ use clap::Args;
 
 use super::mutants;
 use crate::cli::GuestArgs;
-use harness_fuzz::campaign::{Campaign, Guests, Rules, minimise, replay};
+use harness_fuzz::campaign::{Campaign, Guests, Replayed, Rules, minimise, replay};
 use harness_fuzz::finds::{Find, Finds};
 use harness_fuzz::programs::Programs;
 use harness_host::exit::{Status, Stop};
 use harness_host::files::write_whole;
 use harness_host::paths;
 use harness_host::ui::{errln, out, outln};
+use harness_session::Alone;
 use harness_session::helpers::{self, Helpers};
 use harness_session::start::{Started, start};
-use harness_session::Alone;
 use harness_suites::contain::Tally;
 use harness_suites::generated::Seen;
 
@@ -130,7 +130,8 @@ impl Kernel {
     }
 
     fn seed(&self) -> u64 {
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now =
+            || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         self.seed.unwrap_or_else(now)
     }
 
@@ -148,7 +149,7 @@ impl Kernel {
         let name = format!("fuzz/{}", name.unwrap_or_default());
         let contain = (!self.no_contain).then(Tally::default);
         let mut guests = Guests { first: &mut guest, crew: &Alone };
-        let (seen, records) = replay(&name, &sample, contain.clone(), &mut guests)?;
+        let Replayed { seen, records } = replay(&name, &sample, contain.clone(), &mut guests)?;
         for (mode, seen) in &seen {
             match seen {
                 Seen::Accepted { verified } => {

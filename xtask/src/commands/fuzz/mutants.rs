@@ -120,18 +120,24 @@ impl Lab {
         loop {
             let mut guests = Guests { first: &mut guest, crew: &Alone };
             let ran = campaign.run(&mut guests, &mut |_| {}, &mut |_| {});
-            let (find, sample) = match ran {
-                Ok(Some(found)) => found,
-                Ok(None) => return Ok(Outcome::Survived(campaign.tally.programs)),
+            let found = match ran {
+                Ok(found) if found.is_empty() => {
+                    return Ok(Outcome::Survived(campaign.tally.programs));
+                }
+                Ok(found) => found,
                 Err(error) if is_kernels(&error) => return Ok(Outcome::Dead(format!("{error:#}"))),
                 Err(error) => return Err(error),
             };
             let after = campaign.took().saturating_sub(doubts);
             let began = Instant::now();
-            if !self.is_there_without(&find, &sample)? {
-                return Ok(Outcome::Found(after, campaign.tally.programs, find));
+            for (find, sample) in found {
+                if !self.is_there_without(&find, &sample)? {
+                    return Ok(Outcome::Found(after, campaign.tally.programs, find));
+                }
             }
-            doubts += began.elapsed();
+            let doubted = began.elapsed();
+            doubts += doubted;
+            campaign.prolong(doubted);
         }
     }
 
@@ -140,12 +146,11 @@ impl Lab {
         let built = self.build(None)?;
         let mut guest = self.guest(&built, "fuzz-without-a-mutant");
         let mut guests = Guests { first: &mut guest, crew: &Alone };
-        let (_, records) = replay("fuzz/doubt", sample, Some(Tally::default()), &mut guests)?;
-        Ok(records.iter().filter_map(Find::of).any(|again| again.cause == find.cause))
+        let again = replay("fuzz/doubt", sample, Some(Tally::default()), &mut guests)?;
+        Ok(again.records.iter().filter_map(Find::of).any(|again| again.cause == find.cause))
     }
 }
 
 fn is_kernels(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(Stop::CaseFailed(_))))
 }
-
