@@ -1,9 +1,13 @@
 //! Memory: loads and stores at fixed and at variable offsets, atomics, maps.
 
 use crate::body::{COUNTERS, COUNTERS_SIZE, Generator};
-use crate::state::{BUFFER, BUFFER_AT, Region, Type};
+use crate::state::{BUFFER, BUFFER_AT, Lock, Region, SLOTS, Type};
 use crate::tree::Node;
 
+/// Bytes below r10 where the slots that are spilled to begin.
+const SLOTS_AT: i16 = -8 * SLOTS as i16;
+
+const LOCKED: &str = ".map locked array key=4 value=16 entries=1 lock=8";
 const HASH: &str = ".map hash hash key=8 value=16 entries=8";
 const ARRAY: &str = ".map array array key=4 value=32 entries=4";
 
@@ -13,6 +17,10 @@ impl Generator<'_> {
     fn memory(&mut self) -> Option<(String, i16, u32, bool)> {
         if self.buffer && self.one_in(4) {
             return Some(("r10".to_owned(), BUFFER_AT, BUFFER, true));
+        }
+        let numbers = |slot: &Type| matches!(slot, Type::Number { .. });
+        if self.state.slots.iter().all(numbers) && self.one_in(3) {
+            return Some(("r10".to_owned(), SLOTS_AT, 8 * SLOTS as u32, true));
         }
         if self.one_in(3) {
             let reg = self.target(&[])?;
@@ -28,6 +36,13 @@ impl Generator<'_> {
         let reg = self.find(numbers)?;
         let Type::Memory { size, .. } = self.state.regs[usize::from(reg)] else { return None };
         Some((format!("r{reg}"), 0, size, true))
+    }
+
+    /// Memory from this offset on was written. The slots are any numbers then.
+    fn written(&mut self, first: i16) {
+        if first == SLOTS_AT {
+            self.state.slots = [Type::ANY; SLOTS];
+        }
     }
 
     fn size(&mut self, within: u32) -> Option<(u32, &'static str)> {
@@ -57,6 +72,7 @@ impl Generator<'_> {
         if !writable {
             return None;
         }
+        self.written(first);
         let (size, name) = self.size(len)?;
         let at = i64::from(first) + i64::from(self.rng.u32(..=(len - size) / size) * size);
         match self.number() {
@@ -119,7 +135,7 @@ impl Generator<'_> {
             self.line(format!("r{pointer} += r{index}"));
             pointer
         } else {
-            if self.state.reg_locks[usize::from(index)] != crate::state::Lock::Free {
+            if self.state.reg_locks[usize::from(index)] != Lock::Free {
                 return Some(());
             }
             self.line(format!("r{index} += {base}"));
@@ -133,6 +149,7 @@ impl Generator<'_> {
             self.is_number(index, u64::MAX);
         }
         if writable && self.one_in(3) {
+            self.written(first);
             match self.number() {
                 Some((reg, _)) => {
                     self.line(format!("*({name} *)(r{pointer} {first:+}) = r{reg}"));
@@ -172,6 +189,42 @@ impl Generator<'_> {
         let statements = self.rng.u32(1..4);
         let then = self.nested(statements, depth);
         self.state.join(&before);
+        self.out.push(Node::If { test: "r0 != 0".to_owned(), then, other: Vec::new() });
+        Some(())
+    }
+
+    /// A number under a spin lock.
+    pub(crate) fn lock(&mut self) -> Option<()> {
+        if !self.buffer {
+            return None;
+        }
+        self.use_map("locked", LOCKED);
+        let keep = self.target(&[0, 1, 2, 3, 4, 5])?;
+        for line in [
+            format!("*(u32 *)(r10 {BUFFER_AT:+}) = 0"),
+            "r1 = map locked ll".to_owned(),
+            "r2 = r10".to_owned(),
+            format!("r2 += {BUFFER_AT}"),
+            "call bpf_map_lookup_elem".to_owned(),
+        ] {
+            self.line(line);
+        }
+        self.state.clobber();
+        let value = self.immediate();
+        let lines = [
+            format!("r{keep} = r0"),
+            format!("r1 = r{keep}"),
+            "r1 += 8".to_owned(),
+            "call bpf_spin_lock".to_owned(),
+            format!("r1 = *(u64 *)(r{keep} +0)"),
+            format!("r1 += {value}"),
+            format!("*(u64 *)(r{keep} +0) = r1"),
+            format!("r1 = r{keep}"),
+            "r1 += 8".to_owned(),
+            "call bpf_spin_unlock".to_owned(),
+        ];
+        let then = lines.into_iter().map(Node::Line).collect();
+        self.state.regs[usize::from(keep)] = Type::Uninit;
         self.out.push(Node::If { test: "r0 != 0".to_owned(), then, other: Vec::new() });
         Some(())
     }

@@ -253,10 +253,13 @@ impl Generator<'_> {
             self.is_number(reg, value);
             return Some(reg);
         };
+        let most = count - 1;
+        if from != reg && max > most && self.one_in(4) {
+            return self.linked(reg, from, most);
+        }
         if from != reg {
             self.line(format!("r{reg} = r{from}"));
         }
-        let most = count - 1;
         if max > most || self.one_in(3) {
             self.bound(reg, most);
         } else {
@@ -265,6 +268,40 @@ impl Generator<'_> {
         if self.one_in(8) {
             self.through_stack(reg);
         }
+        Some(reg)
+    }
+
+    /// A number at most `most`, of which another one with which it is linked was compared.
+    fn linked(&mut self, reg: u8, from: u8, most: u64) -> Option<u8> {
+        let other = self.rng.u64(..=most);
+        let free = (0..SLOTS).find(|slot| self.state.slot_locks[*slot] == Lock::Free);
+        let line = |text: String| Node::Line(text);
+        let test = format!("r{from} <= {most}");
+        match (self.rng.u8(..3), free) {
+            (0, Some(slot)) => {
+                let at = 8 * (slot + 1);
+                self.line(format!("*(u64 *)(r10 -{at}) = r{from}"));
+                let then = vec![line(format!("r{reg} = *(u64 *)(r10 -{at})"))];
+                let other = vec![line(format!("r{reg} = {other}"))];
+                self.out.push(Node::If { test, then, other });
+                self.state.slots[slot] = Type::ANY;
+            }
+            (1, _) => {
+                // Without a carry: what is added is little.
+                let delta = self.rng.u64(1..9);
+                self.line(format!("r{reg} = r{from}"));
+                self.line(format!("r{reg} += {delta}"));
+                let then = vec![line(format!("r{reg} -= {delta}"))];
+                let other = vec![line(format!("r{reg} = {other}"))];
+                self.out.push(Node::If { test, then, other });
+            }
+            _ => {
+                self.line(format!("r{reg} = r{from}"));
+                let other = vec![line(format!("r{reg} = {other}"))];
+                self.out.push(Node::If { test, then: Vec::new(), other });
+            }
+        }
+        self.is_number(reg, most);
         Some(reg)
     }
 

@@ -22,10 +22,19 @@ pub struct Sample {
     pub source: String,
     /// What it is run on, one after the other on the same maps.
     pub inputs: Vec<Bytes>,
+    /// `BPF_F_*` flags of `BPF_PROG_LOAD`.
+    pub flags: u32,
 }
 
 const CONTEXT: &str = "; context ";
 const PACKET: &str = "; packet ";
+const FLAGS: &str = "; flags ";
+
+/// `BPF_F_TEST_RND_HI32`: what the verifier takes for unused in the upper half of a register is
+/// overwritten.
+const TEST_RND_HI32: u32 = 1 << 2;
+/// `BPF_F_TEST_STATE_FREQ`: a state is kept wherever one may be.
+const TEST_STATE_FREQ: u32 = 1 << 3;
 
 /// Numbers where formats and bounds end.
 const LIMITS: [u64; 10] = [
@@ -45,6 +54,9 @@ impl Sample {
     /// The file: a comment line for each input, then the program.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
+        if self.flags != 0 {
+            let _ = writeln!(text, "{FLAGS}{}", self.flags);
+        }
         for input in &self.inputs {
             let (what, bytes) = match input.packet.len() {
                 0 => (CONTEXT, &input.context),
@@ -60,7 +72,7 @@ impl Sample {
     ///
     /// # Errors
     ///
-    /// The line whose input is not hexadecimal.
+    /// The line whose input is not hexadecimal, or whose flags are no number.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut sample = Self::default();
         for line in text.lines() {
@@ -68,6 +80,9 @@ impl Sample {
                 sample.inputs.push(Bytes { context: bytes(hex, line)?, packet: Vec::new() });
             } else if let Some(hex) = line.strip_prefix(PACKET) {
                 sample.inputs.push(Bytes { context: Vec::new(), packet: bytes(hex, line)? });
+            } else if let Some(flags) = line.strip_prefix(FLAGS) {
+                let bad = |_| format!("not a number: `{line}`");
+                sample.flags = flags.trim().parse().map_err(bad)?;
             } else {
                 sample.source.push_str(line);
                 sample.source.push('\n');
@@ -90,6 +105,16 @@ fn bytes(hex: &str, line: &str) -> Result<Vec<u8>, String> {
         return Err(bad());
     }
     Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}
+
+/// Flags to load a program with: none, most often.
+pub fn flags(rng: &mut Rng) -> u32 {
+    match rng.u8(..8) {
+        0 | 1 => TEST_STATE_FREQ,
+        2 => TEST_RND_HI32,
+        3 => TEST_STATE_FREQ | TEST_RND_HI32,
+        _ => 0,
+    }
 }
 
 /// Inputs for a program of this kind.
@@ -124,8 +149,10 @@ mod tests {
     #[test]
     fn a_sample_is_read_as_it_was_written() {
         let inputs = inputs(Kind::Syscall, 3, &mut Rng::with_seed(1));
-        let sample = Sample { source: ".prog main syscall\n    exit\n".into(), inputs };
+        let source = ".prog main syscall\n    exit\n".into();
+        let sample = Sample { source, inputs, flags: 8 };
         assert_eq!(Sample::parse(&sample.to_text()), Ok(sample));
         assert!(Sample::parse("; context 1\n").is_err());
+        assert!(Sample::parse("; flags x\n").is_err());
     }
 }

@@ -47,6 +47,7 @@ impl<E> Shrinker<'_, E> {
     }
 
     fn inputs(&mut self) -> Result<(), E> {
+        self.attempt(Sample { flags: 0, ..self.best.clone() })?;
         for at in 0..self.best.inputs.len() {
             let one = vec![self.best.inputs[at].clone()];
             if self.best.inputs.len() > 1
@@ -106,7 +107,7 @@ impl<E> Shrinker<'_, E> {
 
     fn with(&self, lines: &[String]) -> Sample {
         let source = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-        Sample { source, inputs: self.best.inputs.clone() }
+        Sample { source, ..self.best.clone() }
     }
 }
 
@@ -144,7 +145,8 @@ mod tests {
     fn what_matters_is_left() {
         let source = "a\nb\n    call f\nc\nd\n    r1 = 77\ne\n";
         let input = |byte| Bytes { context: vec![byte], packet: Vec::new() };
-        let sample = Sample { source: source.into(), inputs: vec![input(1), input(2), input(3)] };
+        let inputs = vec![input(1), input(2), input(3)];
+        let sample = Sample { source: source.into(), inputs, flags: 8 };
         let mut asked = 0;
         let mut interesting = |sample: &Sample| -> Result<Option<bool>, ()> {
             asked += 1;
@@ -155,12 +157,13 @@ mod tests {
         let small = shrink(&sample, 1000, &mut interesting).unwrap();
         assert_eq!(small.source, "b\nc\n    r1 = 0\n");
         assert_eq!(small.inputs, [input(2)]);
+        assert_eq!(small.flags, 0);
         assert!(asked < 60, "{asked}");
     }
 
     #[test]
     fn the_budget_is_kept() {
-        let sample = Sample { source: "a\n".repeat(100), inputs: Vec::new() };
+        let sample = Sample { source: "a\n".repeat(100), ..Sample::default() };
         let mut asked = 0;
         let mut never = |_: &Sample| -> Result<Option<bool>, ()> {
             asked += 1;

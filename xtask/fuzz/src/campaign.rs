@@ -288,7 +288,7 @@ pub fn prepare(
 ) -> Result<Generated, String> {
     let input = |bytes: &Bytes| Input { ctx: bytes.context.clone(), packet: bytes.packet.clone() };
     let inputs: Vec<Input> = sample.inputs.iter().map(input).collect();
-    Generated::new(name, &sample.source, &inputs, contain)
+    Generated::new(name, &sample.source, sample.flags, &inputs, contain)
 }
 
 /// What came of one program.

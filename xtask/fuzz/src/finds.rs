@@ -226,7 +226,7 @@ mod tests {
     fn a_find_is_written_with_its_program() {
         let folder = tempfile::tempdir().unwrap();
         let finds = Finds::new(folder.path().to_owned());
-        let sample = Sample { source: "exit\n".into(), inputs: Vec::new() };
+        let sample = Sample { source: "exit\n".into(), ..Sample::default() };
         let find = Find::of(&record("run 0: returned 0x1, the model computes 0x2")).unwrap();
         let at = finds.write(&find, &sample, "seed 1, program 2").unwrap();
         assert_eq!(Sample::parse(&fs::read_to_string(at.join(PROGRAM)).unwrap()), Ok(sample));

@@ -2,7 +2,7 @@
 //! cases.
 
 use bpf_case::{Case, Expect, Source};
-use bpf_generate::sample::inputs;
+use bpf_generate::sample::{flags, inputs};
 use bpf_generate::{Bytes, Calls, Kind, Sample, Style, Tree, change, generate};
 use fastrand::Rng;
 
@@ -107,7 +107,8 @@ fn pick<'a, T>(all: &'a [T], rng: &mut Rng) -> Option<&'a T> {
 }
 
 fn render(tree: &Tree, style: Style, rng: &mut Rng) -> Sample {
-    Sample { source: tree.render(style), inputs: inputs(tree.kind, INPUTS, rng) }
+    let inputs = inputs(tree.kind, INPUTS, rng);
+    Sample { source: tree.render(style), inputs, flags: flags(rng) }
 }
 
 fn style(rng: &mut Rng) -> Style {
@@ -146,7 +147,7 @@ fn sample_of(case: &Case) -> Option<Sample> {
         };
         stated = inputs(kind, INPUTS, &mut Rng::with_seed(source.len() as u64));
     }
-    Some(Sample { source: source.clone(), inputs: stated })
+    Some(Sample { source: source.clone(), inputs: stated, flags: case.load.flags })
 }
 
 /// SplitMix64: neighbours have nothing in common.

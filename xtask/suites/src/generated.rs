@@ -77,7 +77,8 @@ pub enum Seen {
 }
 
 impl Generated {
-    /// Compiles a program and computes what it has to do on these inputs.
+    /// Compiles a program, to be loaded with these `BPF_F_*` flags, and computes what it has to do on
+    /// these inputs.
     ///
     /// # Errors
     ///
@@ -85,6 +86,7 @@ impl Generated {
     pub fn new(
         name: &str,
         source: &str,
+        flags: u32,
         inputs: &[Input],
         tally: Option<Tally>,
     ) -> Result<Self, String> {
@@ -137,7 +139,7 @@ impl Generated {
             is_data(map).then(|| machine.map(index).map(|map| map.elements()))?
         });
         let expected = Expected { runs, maps: maps.collect(), refused: None };
-        let accepted = accepts(name, "generated", source);
+        let accepted = accepts(name, "generated", source).flags(flags);
         let case = stated.into_iter().fold(accepted, |case, run| case.run_giving(run)).into();
         Ok(Self { case, plan, expected, tally, seen: Mutex::default() })
     }
@@ -317,7 +319,7 @@ mod tests {
 
     fn stated(source: &str, words: &[u64]) -> (usize, Vec<bool>) {
         let inputs: Vec<Input> = words.iter().map(|word| input(*word)).collect();
-        let test = Generated::new("t/t", source, &inputs, None).unwrap();
+        let test = Generated::new("t/t", source, 0, &inputs, None).unwrap();
         let runs = test.steps().iter().filter(|step| matches!(step, Step::TestRun { .. })).count();
         (runs, test.expected.runs.iter().map(Result::is_ok).collect())
     }
