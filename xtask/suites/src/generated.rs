@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bpf_case::builder::accepts;
 use bpf_case::{Case, Run};
+use bpf_isa::Insn;
 use bpf_model::{Input, Machine, Outcome, Trap};
 use bpf_object::LoadPlan;
 use bpf_wire::{BatchReport, Mode, Output, Response, Step};
@@ -31,6 +32,11 @@ pub const FIRST: Mode = Mode::Jit;
 pub fn others() -> Vec<Mode> {
     Mode::ALL.into_iter().filter(|mode| *mode != FIRST).collect()
 }
+
+/// `BPF_JMP | BPF_CALL`.
+const CALL: u8 = 0x85;
+/// `BPF_FUNC_loop`.
+const LOOP: i32 = 181;
 
 /// Steps that the model makes in a run.
 const BUDGET: u64 = 1 << 18;
@@ -164,6 +170,13 @@ impl Generated {
         self.lowered().steps
     }
 
+    /// Whether it has helpers call functions. Where these are printed, containment does not always find
+    /// the chain of calls that they belong to.
+    fn calls_back(&self) -> bool {
+        let helper = |insn: &Insn| (insn.code, insn.src, insn.imm) == (CALL, 0, LOOP);
+        self.plan.programs.iter().any(|program| program.insns.iter().any(helper))
+    }
+
     fn lowered(&self) -> Lowered {
         let mut lowered = lower(&self.case, &self.plan);
         for step in &mut lowered.steps {
@@ -186,7 +199,7 @@ impl Test for Generated {
 
     fn plan(&self, mode: Mode) -> Result<Plan, String> {
         let mut lowered = self.lowered();
-        if self.tally.is_some() && mode == FIRST {
+        if self.tally.is_some() && mode == FIRST && !self.calls_back() {
             contain::ask(&mut lowered);
         }
         Ok(Plan::batch(&self.case.name, mode, lowered))

@@ -1,5 +1,7 @@
 //! `cargo xtask fuzz kernel --on-mutants`: whether fuzzing alone finds each mutant, and after how long.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -53,6 +55,7 @@ pub(super) fn run(
         initramfs: image::build()?,
         accel: accel::decide(on.accel.into())?.accel,
         consoles: consoles::folder()?,
+        doubts: RefCell::default(),
     };
     let mut survivors = 0;
     let mut found = 0;
@@ -90,6 +93,9 @@ struct Lab {
     initramfs: PathBuf,
     accel: Accel,
     consoles: PathBuf,
+    /// Whether the series without a mutant shows what was found, by cause and program: the programs are
+    /// the same on each mutant.
+    doubts: RefCell<BTreeMap<(String, String), bool>>,
 }
 
 impl Lab {
@@ -143,11 +149,18 @@ impl Lab {
 
     /// Whether the series without a mutant shows the same.
     fn is_there_without(&self, find: &Find, sample: &Sample) -> Result<bool> {
+        let key = (find.cause.clone(), sample.to_text());
+        if let Some(known) = self.doubts.borrow().get(&key) {
+            return Ok(*known);
+        }
         let built = self.build(None)?;
         let mut guest = self.guest(&built, "fuzz-without-a-mutant");
         let mut guests = Guests { first: &mut guest, crew: &Alone };
         let again = replay("fuzz/doubt", sample, Some(Tally::default()), &mut guests)?;
-        Ok(again.records.iter().filter_map(Find::of).any(|again| again.cause == find.cause))
+        let mut again = again.records.iter().filter_map(Find::of);
+        let known = again.any(|again| again.cause == find.cause);
+        self.doubts.borrow_mut().insert(key, known);
+        Ok(known)
     }
 }
 
