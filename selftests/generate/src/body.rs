@@ -20,14 +20,28 @@ const DEPTH: u32 = 3;
 /// Attempts to find a statement that is possible.
 const ATTEMPTS: u32 = 20;
 
-/// Makes a program.
-pub fn generate(rng: &mut Rng) -> Tree {
+/// What the kernel has beyond what every kernel has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// Indirect calls.
+    pub callx: bool,
+    /// Indirect jumps.
+    pub gotox: bool,
+}
+
+impl Features {
+    /// All of it.
+    pub const ALL: Self = Self { callx: true, gotox: true };
+}
+
+/// Makes a program for a kernel that has these features.
+pub fn generate(rng: &mut Rng, features: Features) -> Tree {
     let kind = match rng.u8(..10) {
         0 => Kind::Packet,
         1 => Kind::Xdp,
         _ => Kind::Syscall,
     };
-    let mut generator = Generator::new(rng, kind);
+    let mut generator = Generator::new(rng, kind, features);
     generator.plan();
     let mut functions = Vec::new();
     for number in (0..generator.classes.len()).rev() {
@@ -48,6 +62,7 @@ pub fn generate(rng: &mut Rng) -> Tree {
 pub(crate) struct Generator<'r> {
     pub(crate) rng: &'r mut Rng,
     pub(crate) kind: Kind,
+    pub(crate) features: Features,
     pub(crate) classes: Vec<Class>,
     pub(crate) tables: Vec<Table>,
     /// Level of the function that is being made: it calls those of higher ones.
@@ -70,10 +85,11 @@ pub(crate) struct Generator<'r> {
 }
 
 impl<'r> Generator<'r> {
-    fn new(rng: &'r mut Rng, kind: Kind) -> Self {
+    fn new(rng: &'r mut Rng, kind: Kind, features: Features) -> Self {
         Self {
             rng,
             kind,
+            features,
             classes: Vec::new(),
             tables: Vec::new(),
             level: 0,
@@ -195,7 +211,7 @@ impl<'r> Generator<'r> {
             33..35 => self.copy(),
             35..41 if depth < DEPTH => self.branch(depth),
             41..43 if depth < DEPTH && self.loops < 2 => self.repeat(depth),
-            43..46 if depth < DEPTH => self.switch(depth),
+            43..46 if depth < DEPTH && self.features.gotox => self.switch(depth),
             46..50 => self.call_by_name(),
             50..56 => self.call_by_table(),
             56..58 => self.call_given(),
@@ -430,7 +446,7 @@ mod tests {
     fn programs_are_sound_and_mean_the_same_in_each_style() {
         for seed in 0..300 {
             let mut rng = Rng::with_seed(seed);
-            let tree = generate(&mut rng);
+            let tree = generate(&mut rng, Features::ALL);
             let inputs = inputs(tree.kind, 4, &mut rng);
             let mut first = None;
             for style in STYLES {
@@ -458,8 +474,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_kernel_lacks_is_not_generated() {
+        let features = Features { callx: false, gotox: false };
+        for seed in 0..200 {
+            let text = generate(&mut Rng::with_seed(seed), features).render(Style::default());
+            assert!(!text.contains("callx") && !text.contains("gotox"), "{text}");
+        }
+    }
+
+    #[test]
     fn a_seed_is_a_program() {
-        let text = |seed| generate(&mut Rng::with_seed(seed)).render(Style::default());
+        let text =
+            |seed| generate(&mut Rng::with_seed(seed), Features::ALL).render(Style::default());
         assert_eq!(text(5), text(5));
         assert_ne!(text(5), text(6));
     }
@@ -467,7 +493,7 @@ mod tests {
     #[test]
     fn everything_the_grammar_knows_is_generated() {
         let all: String = (0..400)
-            .map(|seed| generate(&mut Rng::with_seed(seed)).render(Style::default()))
+            .map(|seed| generate(&mut Rng::with_seed(seed), Features::ALL).render(Style::default()))
             .collect();
         for piece in [
             "callx",

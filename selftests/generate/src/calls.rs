@@ -68,7 +68,7 @@ impl Generator<'_> {
         }
         for class in 0..self.classes.len() {
             let Class { global, callback, .. } = self.classes[class];
-            if !global && !callback {
+            if !global && !callback && self.features.callx {
                 for _ in 0..self.pick(&[0, 1, 1, 2]).unwrap_or(1) {
                     self.table(class);
                 }
@@ -106,7 +106,7 @@ impl Generator<'_> {
             .collect();
         self.classes.push(Class { level, args, max, members, global, callback });
         // A function of a later class may be handed to those of an earlier one.
-        if level > 1 && !global && !callback && self.one_in(2) {
+        if self.features.callx && level > 1 && !global && !callback && self.one_in(2) {
             let given = self.classes.len() - 1;
             let before = self.classes.iter_mut().filter(|class| {
                 class.level < level && !class.global && !class.callback && class.args.len() < 4
@@ -165,7 +165,7 @@ impl Generator<'_> {
         let callee = members[at].clone();
         self.arguments(&args, &[])?;
         let scratch = self.rng.u8(args.len() as u8 + 1..6);
-        let indirect = !global && self.rng.bool();
+        let indirect = !global && self.features.callx && self.rng.bool();
         self.out.push(Node::Call { callee, scratch, indirect });
         self.returned(max);
         Some(())

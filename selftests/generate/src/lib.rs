@@ -18,6 +18,6 @@ pub mod shrink;
 mod state;
 mod tree;
 
-pub use body::generate;
+pub use body::{Features, generate};
 pub use sample::{Bytes, Sample};
 pub use tree::{Calls, Kind, Style, Tree};

@@ -1,9 +1,9 @@
 //! Where programs come from. All that a number in a campaign stands for depends on the seed and on the
 //! cases.
 
-use bpf_case::{Case, Expect, Source};
+use bpf_case::{Case, Expect, Feature, Source};
 use bpf_generate::sample::{flags, inputs};
-use bpf_generate::{Bytes, Calls, Kind, Sample, Style, Tree, change, generate};
+use bpf_generate::{Bytes, Calls, Features, Kind, Sample, Style, Tree, change, generate};
 use fastrand::Rng;
 
 /// Inputs of each program.
@@ -60,14 +60,22 @@ pub struct Program {
 #[derive(Debug)]
 pub struct Programs {
     seed: u64,
+    features: Features,
     /// Sources of cases, with their inputs.
     cases: Vec<Sample>,
 }
 
 impl Programs {
-    /// Those of a seed. The cases whose programs can be edited are taken.
-    pub fn new(seed: u64, cases: &[Case]) -> Self {
-        Self { seed, cases: cases.iter().filter_map(sample_of).collect() }
+    /// Those of a seed, for a kernel with these features. The cases whose programs can be edited are
+    /// taken.
+    pub fn new(seed: u64, cases: &[Case], features: Features) -> Self {
+        let has = |feature: &Feature| match feature {
+            Feature::Callx => features.callx,
+            Feature::Gotox => features.gotox,
+        };
+        let fits = |case: &&Case| case.needs.iter().all(has);
+        let cases = cases.iter().filter(fits).filter_map(sample_of).collect();
+        Self { seed, features, cases }
     }
 
     /// The program with a number, and variants of it.
@@ -76,10 +84,10 @@ impl Programs {
         let program = |origin, sample| Program { number, origin, sample };
         match rng.u8(..16) {
             0..9 => {
-                let tree = generate(&mut rng);
+                let tree = generate(&mut rng, self.features);
                 let sample = render(&tree, Style::default(), &mut rng);
                 let mut all = vec![program(Origin::Generated, sample.clone())];
-                let style = style(&mut rng);
+                let style = style(&mut rng, self.features);
                 if rng.u8(..3) == 0 && tree.differs_in(style) {
                     let source = tree.render(style);
                     all.push(program(Origin::Variant(style), Sample { source, ..sample }));
@@ -87,8 +95,8 @@ impl Programs {
                 all
             }
             9..13 => {
-                let sample = render(&generate(&mut rng), Style::default(), &mut rng);
-                let other = generate(&mut rng).render(Style::default());
+                let sample = render(&generate(&mut rng, self.features), Style::default(), &mut rng);
+                let other = generate(&mut rng, self.features).render(Style::default());
                 let source = change::change(&sample.source, &other, &mut rng);
                 vec![program(Origin::Changed, Sample { source, ..sample })]
             }
@@ -111,11 +119,11 @@ fn render(tree: &Tree, style: Style, rng: &mut Rng) -> Sample {
     Sample { source: tree.render(style), inputs, flags: flags(rng) }
 }
 
-fn style(rng: &mut Rng) -> Style {
+fn style(rng: &mut Rng, features: Features) -> Style {
     let mut style = Style::default();
     match rng.u8(..6) {
         0 => style.calls = Calls::Direct,
-        1 | 2 => style.calls = Calls::Indirect,
+        1 | 2 if features.callx => style.calls = Calls::Indirect,
         3 => style.comparisons = true,
         4 => style.reversed = true,
         _ => style.padding = Some(rng.u64(..)),
@@ -167,7 +175,7 @@ mod tests {
     #[test]
     fn a_number_is_a_program_and_each_origin_comes_up() {
         let case = accepts("t/t", "seven", "r0 = 7\nr1 += 3\nexit").runs(&[(0, 7)]).into();
-        let programs = Programs::new(3, &[case]);
+        let programs = Programs::new(3, &[case], Features::ALL);
         let all: Vec<Program> = (0..200).flat_map(|number| programs.take(number)).collect();
         let count = |is: fn(Origin) -> bool| all.iter().filter(|it| is(it.origin)).count();
         assert!(count(|origin| origin == Origin::Generated) > 80);

@@ -46,8 +46,12 @@ const OWN_FAULTS: [&str; 4] =
     ["verifier bug", "BUG", "REG INVARIANTS VIOLATION", "poisoned by dead code elimination"];
 
 /// What the verifier says of programs that only the JIT can run.
-const NEEDS_JIT: [&str; 3] =
-    ["non-JITed programs", "Too large", "mixing of tail_calls and bpf-to-bpf calls"];
+const NEEDS_JIT: [&str; 4] = [
+    "non-JITed programs",
+    "Too large",
+    "mixing of tail_calls and bpf-to-bpf calls",
+    "program requires BPF JIT compiler",
+];
 
 /// Instructions that the verifier may go through for each one of a program, and for a program of any
 /// length.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use bpf_case::Case;
-use bpf_generate::Sample;
+use bpf_case::{Case, Feature};
+use bpf_generate::{Features, Sample};
 use clap::Args;
 
 use super::mutants;
@@ -19,10 +19,12 @@ use harness_host::files::write_whole;
 use harness_host::paths;
 use harness_host::ui::{errln, out, outln};
 use harness_session::Alone;
+use harness_session::guest::Guest;
 use harness_session::helpers::{self, Helpers};
 use harness_session::start::{Started, start};
 use harness_suites::contain::Tally;
-use harness_suites::generated::Seen;
+use harness_suites::generated::{FIRST, Seen};
+use harness_suites::probe::Support;
 
 /// How often a line is written.
 const TELL: Duration = Duration::from_secs(10);
@@ -91,15 +93,18 @@ impl Kernel {
         if let Some(path) = &self.replay {
             return self.replay(path);
         }
-        let programs = Programs::new(self.seed(), &cases());
+        // Said once, as it is the time where nobody says it.
+        let seed = self.seed();
         if let Some(filters) = &self.on_mutants {
-            return mutants::run(filters, &self.rules(true), &programs, &self.on);
+            let programs = Programs::new(seed, &cases(), Features::ALL);
+            return mutants::run(filters, &self.rules(seed, true), &programs, &self.on);
         }
         let Started { built, mut guest, console, .. } = start(&self.on.on())?;
         let jobs = self.jobs as usize;
         helpers::fit(jobs, guest.memory_mib())?;
         let helpers = Helpers::new(&guest, jobs);
-        let rules = self.rules(false);
+        let rules = self.rules(seed, false);
+        let programs = Programs::new(seed, &cases(), features(&mut guest)?);
         let kernel = format!("{}-{}", built.release, built.patches_applied);
         let folder = folder()?.join("finds").join(kernel);
         outln!("seed {}; finds go to {}", rules.seed, folder.display());
@@ -135,8 +140,8 @@ impl Kernel {
         self.seed.unwrap_or_else(now)
     }
 
-    fn rules(&self, first: bool) -> Rules {
-        Rules { seed: self.seed(), time: self.time, contain: !self.no_contain, first }
+    fn rules(&self, seed: u64, first: bool) -> Rules {
+        Rules { seed, time: self.time, contain: !self.no_contain, first }
     }
 
     fn replay(&self, path: &Path) -> Result<Status> {
@@ -178,6 +183,13 @@ impl Kernel {
         }
         Ok(if finds.is_empty() { Status::Passed } else { Status::CaseFailed })
     }
+}
+
+/// What the kernel of a guest has.
+fn features(guest: &mut Guest) -> Result<Features> {
+    let support = Support::probe(guest, &[FIRST], &[Feature::Callx, Feature::Gotox])?;
+    let has = |feature| support.lacks(feature, FIRST).is_none();
+    Ok(Features { callx: has(Feature::Callx), gotox: has(Feature::Gotox) })
 }
 
 /// The cases whose programs are edited.
