@@ -200,6 +200,10 @@ impl<'r> Generator<'r> {
 
     /// One statement, if the one that was chosen is possible here.
     fn statement(&mut self, depth: u32) -> Option<()> {
+        // Where a function is at hand, it is often called.
+        if self.one_in(6) && self.call_given().is_some() {
+            return Some(());
+        }
         match self.rng.u8(..64) {
             0..4 => self.set(),
             4..14 => self.arithmetic(),
@@ -213,7 +217,8 @@ impl<'r> Generator<'r> {
             41..43 if depth < DEPTH && self.loops < 2 => self.repeat(depth),
             43..46 if depth < DEPTH && self.features.gotox => self.switch(depth),
             46..50 => self.call_by_name(),
-            50..56 => self.call_by_table(),
+            50..55 => self.call_by_table(),
+            55 if depth < DEPTH => self.choose_function(depth),
             56..58 => self.call_given(),
             58 => self.atomic(),
             59 if depth < DEPTH => self.look_up(depth),

@@ -327,6 +327,47 @@ impl Generator<'_> {
         Some(())
     }
 
+    /// One of two functions, chosen at run time and called at once or later.
+    pub(crate) fn choose_function(&mut self, depth: u32) -> Option<()> {
+        if !self.features.callx {
+            return None;
+        }
+        let class = self.callable(|class| !class.global && !class.callback)?;
+        let members = self.classes[class].members.clone();
+        let (reg, max) = self.number()?;
+        let used: Vec<u8> = (1..=self.classes[class].args.len() as u8).chain([reg]).collect();
+        let function = self.target(&used)?;
+        let limit = self.limit(max);
+        let before = self.state.clone();
+        let then = self.function_arm(function, class, &members, depth);
+        let after = std::mem::replace(&mut self.state, before);
+        let other = self.function_arm(function, class, &members, depth);
+        self.state.join(&after);
+        self.out.push(Node::If { test: format!("r{reg} > {limit}"), then, other });
+        if !self.one_in(3) {
+            self.call_given();
+        }
+        Some(())
+    }
+
+    fn function_arm(
+        &mut self,
+        function: u8,
+        class: usize,
+        members: &[String],
+        depth: u32,
+    ) -> Vec<Node> {
+        let outer = std::mem::take(&mut self.out);
+        let at = self.rng.usize(..members.len());
+        self.line(format!("r{function} = {} ll", members[at]));
+        self.state.regs[usize::from(function)] = Type::Function(class);
+        if self.one_in(3) {
+            let more = self.nested(1, depth);
+            self.out.extend(more);
+        }
+        std::mem::replace(&mut self.out, outer)
+    }
+
     /// `bpf_loop` over a callback.
     pub(crate) fn callback(&mut self) -> Option<()> {
         if !self.buffer {

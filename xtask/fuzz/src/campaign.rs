@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use bpf_generate::{Bytes, Sample, shrink};
 use bpf_model::Input;
-use bpf_wire::Mode;
+use bpf_wire::{Mode, Step};
 
 use crate::finds::{Find, Finds};
 use crate::programs::{Origin, Program, Programs};
@@ -320,6 +320,48 @@ pub fn replay(
     let all = ran.into_iter().next();
     let replayed = |ran: Ran| Replayed { seen: ran.test.seen(), records: ran.records };
     Ok(all.map(replayed).unwrap_or_default())
+}
+
+/// A round of programs, timed.
+#[derive(Debug)]
+pub struct Timed {
+    /// From the sources to the verdicts.
+    pub took: Duration,
+    /// For each program that is accepted in every mode, the steps that load and run it.
+    pub accepted: Vec<Option<Vec<Step>>>,
+}
+
+/// Runs some programs as a round does.
+///
+/// # Errors
+///
+/// When no guest can be started, or the user stops it.
+pub fn timed(
+    programs: &[Program],
+    contain: Option<contain::Tally>,
+    guests: &mut Guests<'_>,
+) -> Result<Timed> {
+    let started = Instant::now();
+    let mut ran = Vec::new();
+    for (at, program) in programs.iter().enumerate() {
+        let name = format!("fuzz/{at}");
+        if let Ok(test) = prepare(&name, &program.sample, contain.clone()) {
+            ran.push((at, Ran { program: program.clone(), test, records: Vec::new() }));
+        }
+    }
+    let (places, mut ran): (Vec<usize>, Vec<Ran>) = ran.into_iter().unzip();
+    execute(&mut ran, guests)?;
+    let took = started.elapsed();
+    let mut accepted = vec![None; programs.len()];
+    for (at, Ran { test, .. }) in places.into_iter().zip(&ran) {
+        let seen = test.seen();
+        let everywhere = seen.len() == Mode::ALL.len()
+            && seen.iter().all(|(_, seen)| matches!(seen, Seen::Accepted { .. }));
+        if let Some(place) = accepted.get_mut(at) {
+            *place = everywhere.then(|| test.steps());
+        }
+    }
+    Ok(Timed { took, accepted })
 }
 
 /// Runs programs in the first mode, and those that are accepted in the others.
