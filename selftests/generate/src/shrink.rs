@@ -2,8 +2,20 @@
 
 use crate::sample::Sample;
 
-/// Makes a sample smaller as long as `interesting` says yes, which is asked `budget` times at most.
-/// What does not assemble costs as much, so `interesting` has to be quick to refuse it.
+/// What somebody says of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is no program.
+    Invalid,
+    /// It is the same program as the last interesting one, so that nobody had to run it.
+    Same,
+    /// It was run and is interesting.
+    Yes,
+    /// It was run and is not.
+    No,
+}
+
+/// Makes a sample smaller as long as `interesting` says yes. At most `budget` candidates are run.
 ///
 /// # Errors
 ///
@@ -11,12 +23,13 @@ use crate::sample::Sample;
 pub fn shrink<E>(
     sample: &Sample,
     budget: usize,
-    interesting: &mut dyn FnMut(&Sample) -> Result<Option<bool>, E>,
+    interesting: &mut dyn FnMut(&Sample) -> Result<Answer, E>,
 ) -> Result<Sample, E> {
     let mut shrinker = Shrinker { best: sample.clone(), left: budget, interesting };
     loop {
         let before = shrinker.best.clone();
         shrinker.inputs()?;
+        shrinker.parts()?;
         shrinker.chunks()?;
         shrinker.lines()?;
         if shrinker.best == before || shrinker.left == 0 {
@@ -28,7 +41,7 @@ pub fn shrink<E>(
 struct Shrinker<'a, E> {
     best: Sample,
     left: usize,
-    interesting: &'a mut dyn FnMut(&Sample) -> Result<Option<bool>, E>,
+    interesting: &'a mut dyn FnMut(&Sample) -> Result<Answer, E>,
 }
 
 impl<E> Shrinker<'_, E> {
@@ -37,13 +50,32 @@ impl<E> Shrinker<'_, E> {
         if self.left == 0 || candidate == self.best {
             return Ok(false);
         }
-        // None: it is no program, and nobody had to run it.
-        let Some(yes) = (self.interesting)(&candidate)? else { return Ok(false) };
-        self.left -= 1;
-        if yes {
+        let answer = (self.interesting)(&candidate)?;
+        self.left -= usize::from(matches!(answer, Answer::Yes | Answer::No));
+        let taken = matches!(answer, Answer::Yes | Answer::Same);
+        if taken {
             self.best = candidate;
         }
-        Ok(yes)
+        Ok(taken)
+    }
+
+    /// Leaves out whole functions, programs and definitions.
+    fn parts(&mut self) -> Result<(), E> {
+        let begins = |line: &str| {
+            let words = [".func ", ".global ", ".prog ", ".data ", ".map "];
+            words.into_iter().any(|word| line.starts_with(word))
+        };
+        let mut at = 0;
+        while at < self.count() {
+            let lines = self.split();
+            let rest = lines.iter().skip(at + 1).position(|line| begins(line));
+            let end = rest.map_or(lines.len(), |rest| at + 1 + rest);
+            let kept = [&lines[..at], &lines[end..]].concat();
+            if !begins(&lines[at]) || !self.attempt(self.with(&kept))? {
+                at = end;
+            }
+        }
+        Ok(())
     }
 
     fn inputs(&mut self) -> Result<(), E> {
@@ -148,11 +180,12 @@ mod tests {
         let inputs = vec![input(1), input(2), input(3)];
         let sample = Sample { source: source.into(), inputs, flags: 8 };
         let mut asked = 0;
-        let mut interesting = |sample: &Sample| -> Result<Option<bool>, ()> {
+        let mut interesting = |sample: &Sample| -> Result<Answer, ()> {
             asked += 1;
             let text = &sample.source;
             let has = text.contains("c\n") && text.contains("r1 =") && text.contains('b');
-            Ok(Some(has && sample.inputs.iter().any(|input| input.context == [2])))
+            let has = has && sample.inputs.iter().any(|input| input.context == [2]);
+            Ok(if has { Answer::Yes } else { Answer::No })
         };
         let small = shrink(&sample, 1000, &mut interesting).unwrap();
         assert_eq!(small.source, "b\nc\n    r1 = 0\n");
@@ -162,12 +195,25 @@ mod tests {
     }
 
     #[test]
+    fn functions_that_do_not_matter_go_first() {
+        let source = "a\n.func f\nb\nc\n.func g\nd\n.data x .rodata: 1\n";
+        let mut asked = Vec::new();
+        let mut interesting = |sample: &Sample| -> Result<Answer, ()> {
+            asked.push(sample.source.clone());
+            Ok(if sample.source.contains("d\n") { Answer::Same } else { Answer::Invalid })
+        };
+        let sample = Sample { source: source.into(), ..Sample::default() };
+        assert_eq!(shrink(&sample, 1, &mut interesting).unwrap().source, "d\n");
+        assert_eq!(asked[0], "a\n.func g\nd\n.data x .rodata: 1\n");
+    }
+
+    #[test]
     fn the_budget_is_kept() {
         let sample = Sample { source: "a\n".repeat(100), ..Sample::default() };
         let mut asked = 0;
-        let mut never = |_: &Sample| -> Result<Option<bool>, ()> {
+        let mut never = |_: &Sample| -> Result<Answer, ()> {
             asked += 1;
-            Ok(Some(false))
+            Ok(Answer::No)
         };
         shrink(&sample, 10, &mut never).unwrap();
         assert_eq!(asked, 10);

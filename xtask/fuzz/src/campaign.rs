@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use bpf_generate::{Bytes, Sample, shrink};
+use bpf_generate::shrink::{self, Answer};
+use bpf_generate::{Bytes, Sample};
 use bpf_model::Input;
 use bpf_wire::{Mode, Step};
 
@@ -249,27 +250,38 @@ pub fn minimise(
 ) -> Result<Option<(Find, Sample)>> {
     let most = if find.deadly { SHRINKING.1 } else { SHRINKING.0 };
     let started = Instant::now();
-    let mut last = None;
-    let mut interesting = |sample: &Sample| -> Result<Option<bool>> {
+    let mut last: Option<(Find, Sample, Generated)> = None;
+    let mut interesting = |sample: &Sample| -> Result<Answer> {
         interrupt::check()?;
-        if started.elapsed() > SHRINKING_TIME {
-            return Ok(Some(false));
-        }
         let Ok(test) = prepare("fuzz/smaller", sample, contain.clone()) else {
-            return Ok(None);
+            return Ok(Answer::Invalid);
         };
+        if let Some((_, smallest, same)) = &mut last
+            && test.is_same(same)
+        {
+            *smallest = sample.clone();
+            return Ok(Answer::Same);
+        }
+        if started.elapsed() > SHRINKING_TIME {
+            return Ok(Answer::No);
+        }
         let program = Program { number: 0, origin: Origin::File, sample: sample.clone() };
         let mut ran = vec![Ran { program, test, records: Vec::new() }];
         execute(&mut ran, guests)?;
-        let mut again = ran.iter().flat_map(|ran| &ran.records).filter_map(Find::of);
-        let same = again.find(|again| again.cause == find.cause);
-        Ok(Some(same.map(|same| last = Some((same, sample.clone()))).is_some()))
+        for Ran { test, records, .. } in ran {
+            let mut again = records.iter().filter_map(Find::of);
+            if let Some(same) = again.find(|again| again.cause == find.cause) {
+                last = Some((same, sample.clone(), test));
+                return Ok(Answer::Yes);
+            }
+        }
+        Ok(Answer::No)
     };
-    if interesting(sample)? == Some(true) {
+    if interesting(sample)? == Answer::Yes {
         shrink::shrink(sample, most, &mut interesting)?;
     }
     // The last that was interesting is the smallest.
-    Ok(last)
+    Ok(last.map(|(find, sample, _)| (find, sample)))
 }
 
 fn lines(sample: &Sample) -> usize {

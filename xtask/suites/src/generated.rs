@@ -154,6 +154,11 @@ impl Generated {
         Ok(Self { case, plan, expected, tally, seen: Mutex::default() })
     }
 
+    /// Whether another one is loaded and run in the same way.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.plan == other.plan && self.steps() == other.steps()
+    }
+
     /// Slots of all programs.
     pub fn slots(&self) -> u64 {
         self.plan.programs.iter().map(|program| program.insns.len() as u64).sum()
