@@ -219,7 +219,11 @@ impl<'r> Generator<'r> {
             46..50 => self.call_by_name(),
             50..55 => self.call_by_table(),
             55 if depth < DEPTH => self.choose_function(depth),
-            56..58 => self.call_given(),
+            56 => self.call_given(),
+            57 => {
+                self.line("goto +0".to_owned());
+                Some(())
+            }
             58 => self.atomic(),
             59 if depth < DEPTH => self.look_up(depth),
             60 if self.rng.bool() => self.lock(),
@@ -503,6 +507,7 @@ mod tests {
         for piece in [
             "callx",
             "gotox",
+            "goto +0",
             "may_goto",
             "bpf_loop",
             ".global",

@@ -185,7 +185,7 @@ impl Printer {
                 let (taken, end) = (self.fresh("T"), self.fresh("E"));
                 self.line(&format!("if {test} goto {taken}"));
                 self.nodes(other);
-                if !ends(other) {
+                if !ends(other) && !then.is_empty() {
                     self.line(&format!("goto {end}"));
                 }
                 self.label(&taken);
@@ -241,10 +241,12 @@ impl Printer {
             self.line(&format!("gotox r{scratch}"));
             self.tables.push(format!(".jumptable {table}: {}", labels.join(", ")));
         }
-        for (arm, label) in arms.iter().zip(&labels) {
+        // Behind the last arm that does something the end comes by itself.
+        let last = arms.iter().rposition(|arm| !arm.is_empty()).unwrap_or_default();
+        for (number, (arm, label)) in arms.iter().zip(&labels).enumerate() {
             self.label(label);
             self.nodes(arm);
-            if !ends(arm) {
+            if number < last && !ends(arm) {
                 self.line(&format!("goto {end}"));
             }
         }
