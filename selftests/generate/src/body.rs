@@ -205,9 +205,11 @@ impl<'r> Generator<'r> {
             return Some(());
         }
         match self.rng.u8(..64) {
-            0..4 => self.set(),
-            4..14 => self.arithmetic(),
-            14..20 => self.load_number(),
+            0..3 => self.set(),
+            3..11 => self.arithmetic(),
+            11..16 => self.load_number(),
+            16..18 => self.call_by_name(),
+            18..20 => self.call_by_table(),
             20..24 => self.store(),
             24..27 => self.access_variable(),
             27..30 => self.spill(),
@@ -425,7 +427,9 @@ impl<'r> Generator<'r> {
     }
 
     fn data(&mut self) -> Vec<String> {
-        let mut data = vec![format!(".data {COUNTERS} .data: zero {COUNTERS_SIZE}")];
+        let words: Vec<String> =
+            (0..COUNTERS_SIZE / 8).map(|_| self.rng.u64(..16).to_string()).collect();
+        let mut data = vec![format!(".data {COUNTERS} .data: {}", words.join(", "))];
         data.extend(self.tables.iter().map(Table::definition));
         data.extend(self.maps.iter().map(|(_, definition)| (*definition).to_owned()));
         data

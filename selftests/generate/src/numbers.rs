@@ -66,11 +66,13 @@ impl Generator<'_> {
     /// Where to draw a line in a range.
     pub(crate) fn limit(&mut self, max: u64) -> u64 {
         let most = max.min(0x7fff_ffff);
-        match self.rng.u8(..4) {
+        match self.rng.u8(..8) {
             0 => self.rng.u64(..=most),
-            1 => most.min(self.rng.u64(..16)),
-            2 => most,
-            _ => most.min(1 << self.rng.u32(..31)),
+            1 => most,
+            2 => most.min(1 << self.rng.u32(..31)),
+            // Most numbers are small, and both ways are to be taken.
+            3..6 => most.min(self.rng.u64(..8)),
+            _ => most.min(self.rng.u64(..32)),
         }
     }
 
@@ -115,8 +117,8 @@ impl Generator<'_> {
         let all = u64::MAX >> (64 - bits);
         let max = max.min(all);
         let op = self.pick(&[
-            "+=", "-=", "*=", "&=", "|=", "^=", "<<=", ">>=", "s>>=", "/=", "%=", "&=", ">>=",
-            "s/=", "s%=",
+            "+=", "-=", "*=", "&=", "|=", "^=", "<<=", ">>=", "s>>=", "/=", "%=", "&=", "+=", "-=",
+            "+=", "s/=", "s%=",
         ])?;
         let shifts = matches!(op, "<<=" | ">>=" | "s>>=");
         if self.rng.bool() {
@@ -140,6 +142,7 @@ impl Generator<'_> {
             return Some(());
         }
         let value = match op {
+            _ if shifts && self.rng.bool() => self.rng.i64(0..5),
             _ if shifts => self.rng.i64(0..i64::from(bits as u32)),
             "/=" | "%=" => self.rng.i64(1..64),
             "s/=" | "s%=" => self.pick(&[1, 2, 3, -3, 7, 64])?,
@@ -287,13 +290,12 @@ impl Generator<'_> {
                 self.state.slots[slot] = Type::ANY;
             }
             (1, _) => {
-                // Without a carry: what is added is little.
-                let delta = self.rng.u64(1..9);
+                let delta = self.rng.u64(..=most.min(8));
                 self.line(format!("r{reg} = r{from}"));
                 self.line(format!("r{reg} += {delta}"));
-                let then = vec![line(format!("r{reg} -= {delta}"))];
+                let test = format!("r{from} <= {}", most - delta);
                 let other = vec![line(format!("r{reg} = {other}"))];
-                self.out.push(Node::If { test, then, other });
+                self.out.push(Node::If { test, then: Vec::new(), other });
             }
             _ => {
                 self.line(format!("r{reg} = r{from}"));

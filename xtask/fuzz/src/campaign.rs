@@ -126,7 +126,7 @@ impl<'a> Campaign<'a> {
         tell: &mut dyn FnMut(&str),
         round: &mut dyn FnMut(&Self),
     ) -> Result<Vec<(Find, Sample)>> {
-        while self.took() < self.rules.time {
+        while self.took() < self.rules.time && self.programs.has(self.next) {
             interrupt::check()?;
             let jobs = 1 + guests.crew.helpers() as u64;
             // A further guest is started and ended with each round.

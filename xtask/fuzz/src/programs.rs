@@ -63,6 +63,8 @@ pub struct Programs {
     features: Features,
     /// Sources of cases, with their inputs.
     cases: Vec<Sample>,
+    /// The only program there is.
+    only: Option<Sample>,
 }
 
 impl Programs {
@@ -75,13 +77,27 @@ impl Programs {
         };
         let fits = |case: &&Case| case.needs.iter().all(has);
         let cases = cases.iter().filter(fits).filter_map(sample_of).collect();
-        Self { seed, features, cases }
+        Self { seed, features, cases, only: None }
+    }
+
+    /// This program alone, as number 0.
+    pub fn only(sample: Sample) -> Self {
+        Self { seed: 0, features: Features::ALL, cases: Vec::new(), only: Some(sample) }
+    }
+
+    /// Whether there are programs from this number on.
+    pub fn has(&self, number: u64) -> bool {
+        self.only.is_none() || number == 0
     }
 
     /// The program with a number, and variants of it.
     pub fn take(&self, number: u64) -> Vec<Program> {
         let mut rng = Rng::with_seed(mixed(self.seed, number));
         let program = |origin, sample| Program { number, origin, sample };
+        if let Some(sample) = &self.only {
+            let only = program(Origin::File, sample.clone());
+            return if number == 0 { vec![only] } else { Vec::new() };
+        }
         match rng.u8(..16) {
             0..9 => {
                 let tree = generate(&mut rng, self.features);

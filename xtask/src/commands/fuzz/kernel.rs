@@ -61,12 +61,13 @@ pub(crate) struct Kernel {
     #[arg(long)]
     no_contain: bool,
     /// Run this program alone, on the inputs that it is kept with.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "jobs", "seed", "on_mutants"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "jobs", "seed"])]
     replay: Option<PathBuf>,
     /// Make the program smaller as long as it shows the same, and write it beside the file.
-    #[arg(long, requires = "replay")]
+    #[arg(long, requires = "replay", conflicts_with = "on_mutants")]
     minimise: bool,
-    /// Run on each mutant whose name matches, of all without a filter, up to what is found first.
+    /// Run on each mutant whose name matches, of all without a filter, up to what is found first; with
+    /// --replay, only that program.
     #[arg(long, value_name = "FILTER", num_args = 0.., conflicts_with_all = ["series", "linux"])]
     on_mutants: Option<Vec<String>>,
     #[command(flatten)]
@@ -90,14 +91,19 @@ fn duration(text: &str) -> Result<Duration, String> {
 impl Kernel {
     /// Runs the command. [`Status::CaseFailed`] when something was found.
     pub(crate) fn run(self) -> Result<Status> {
-        if let Some(path) = &self.replay {
-            return self.replay(path);
-        }
+        let given = self.replay.as_deref().map(|path| Ok::<_, anyhow::Error>((path, read(path)?)));
+        let given = given.transpose()?;
         // Said once, as it is the time where nobody says it.
         let seed = self.seed();
         if let Some(filters) = &self.on_mutants {
-            let programs = Programs::new(seed, &cases(), Features::ALL);
+            let programs = match &given {
+                Some((_, sample)) => Programs::only(sample.clone()),
+                None => Programs::new(seed, &cases(), Features::ALL),
+            };
             return mutants::run(filters, &self.rules(seed, true), &programs, &self.on);
+        }
+        if let Some((path, sample)) = given {
+            return self.replay(path, &sample);
         }
         let Started { built, mut guest, console, .. } = start(&self.on.on())?;
         let jobs = self.jobs as usize;
@@ -144,17 +150,13 @@ impl Kernel {
         Rules { seed, time: self.time, contain: !self.no_contain, first }
     }
 
-    fn replay(&self, path: &Path) -> Result<Status> {
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("failed to read {}", path.display()))?;
-        let sample = Sample::parse(&text)
-            .map_err(|error| Stop::Usage(format!("{}: {error}", path.display())))?;
+    fn replay(&self, path: &Path, sample: &Sample) -> Result<Status> {
         let Started { mut guest, .. } = start(&self.on.on())?;
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = format!("fuzz/{}", name.unwrap_or_default());
         let contain = (!self.no_contain).then(Tally::default);
         let mut guests = Guests { first: &mut guest, crew: &Alone };
-        let Replayed { seen, records } = replay(&name, &sample, contain.clone(), &mut guests)?;
+        let Replayed { seen, records } = replay(&name, sample, contain.clone(), &mut guests)?;
         for (mode, seen) in &seen {
             match seen {
                 Seen::Accepted { verified } => {
@@ -175,7 +177,7 @@ impl Kernel {
         }
         if self.minimise
             && let Some(find) = finds.first()
-            && let Some((_, small)) = minimise(find, &sample, contain, &mut guests)?
+            && let Some((_, small)) = minimise(find, sample, contain, &mut guests)?
         {
             let path = path.with_extension("small.bpf");
             write_whole(&path, small.to_text().as_bytes())?;
@@ -183,6 +185,14 @@ impl Kernel {
         }
         Ok(if finds.is_empty() { Status::Passed } else { Status::CaseFailed })
     }
+}
+
+/// Reads a program with its inputs.
+fn read(path: &Path) -> Result<Sample> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let sample = Sample::parse(&text);
+    Ok(sample.map_err(|error| Stop::Usage(format!("{}: {error}", path.display())))?)
 }
 
 /// What the kernel of a guest has.
