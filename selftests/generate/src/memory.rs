@@ -211,7 +211,7 @@ impl Generator<'_> {
         }
         self.state.clobber();
         let value = self.immediate();
-        let lines = [
+        let lines = vec![
             format!("r{keep} = r0"),
             format!("r1 = r{keep}"),
             "r1 += 8".to_owned(),
@@ -223,7 +223,8 @@ impl Generator<'_> {
             "r1 += 8".to_owned(),
             "call bpf_spin_unlock".to_owned(),
         ];
-        let then = lines.into_iter().map(Node::Line).collect();
+        // The program may not end while it holds the lock.
+        let then = vec![Node::Lines(lines)];
         self.state.regs[usize::from(keep)] = Type::Uninit;
         self.out.push(Node::If { test: "r0 != 0".to_owned(), then, other: Vec::new() });
         Some(())

@@ -9,6 +9,8 @@ use fastrand::Rng;
 pub(crate) enum Node {
     /// One instruction.
     Line(String),
+    /// Instructions that nothing may be put between.
+    Lines(Vec<String>),
     /// `if test goto then`, with what is done otherwise.
     If { test: String, then: Vec<Node>, other: Vec<Node> },
     /// `counter` goes from 0 up to below `times`. With `may_goto` the loop may also end by that.
@@ -181,6 +183,7 @@ impl Printer {
     fn node(&mut self, node: &Node) {
         match node {
             Node::Line(line) => self.line(line),
+            Node::Lines(lines) => lines.iter().for_each(|line| self.line(line)),
             Node::If { test, then, other } => {
                 let (taken, end) = (self.fresh("T"), self.fresh("E"));
                 self.line(&format!("if {test} goto {taken}"));
