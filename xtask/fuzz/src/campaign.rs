@@ -18,7 +18,7 @@ use harness_results::event::Stream;
 use harness_results::record::Record;
 use harness_session::{self as session, Crew, Executor, Part, Test};
 use harness_suites::contain;
-use harness_suites::generated::{FIRST, Generated, Seen, others};
+use harness_suites::generated::{FIRST, Generated, Seen, others, own_fault};
 
 /// Programs of a round and job.
 const ROUND: u64 = 64;
@@ -412,6 +412,12 @@ fn compare(one: &Ran, other: &Ran) -> Compared {
     let (Some(first), Some(second)) = (one.test.first(), other.test.first()) else {
         return Compared::Same;
     };
+    // That is a find of its own already.
+    let accused =
+        |seen: &Seen| matches!(seen, Seen::Rejected { reason, .. } if own_fault(reason).is_some());
+    if accused(&first) || accused(&second) {
+        return Compared::Same;
+    }
     let what = match (&first, &second) {
         (Seen::Accepted { verified: a }, Seen::Accepted { verified: b }) => {
             let (times, least) = RATIO;

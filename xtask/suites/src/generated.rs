@@ -326,8 +326,8 @@ fn before_diagnosis(log: &str) -> &str {
     log.split_once("\nVerification failed: ").map_or(log, |(before, _)| before)
 }
 
-/// The line of a log in which the verifier accuses itself.
-fn own_fault(log: &str) -> Option<&str> {
+/// The line of a log, or the reason of a rejection, in which the verifier accuses itself.
+pub fn own_fault(log: &str) -> Option<&str> {
     log.lines().find(|line| OWN_FAULTS.iter().any(|piece| line.contains(piece)))
 }
 
