@@ -210,7 +210,8 @@ impl<'r> Generator<'r> {
             11..16 => self.load_number(),
             16..18 => self.call_by_name(),
             18..20 => self.call_by_table(),
-            20..24 => self.store(),
+            20 if depth < DEPTH => self.choose_function(depth),
+            21..24 => self.store(),
             24..27 => self.access_variable(),
             27..30 => self.spill(),
             30..33 => self.fill(),
@@ -219,8 +220,8 @@ impl<'r> Generator<'r> {
             41..43 if depth < DEPTH && self.loops < 2 => self.repeat(depth),
             43..46 if depth < DEPTH && self.features.gotox => self.switch(depth),
             46..50 => self.call_by_name(),
-            50..55 => self.call_by_table(),
-            55 if depth < DEPTH => self.choose_function(depth),
+            50..54 => self.call_by_table(),
+            54 | 55 if depth < DEPTH => self.choose_function(depth),
             56 => self.call_given(),
             57 => {
                 self.line("goto +0".to_owned());

@@ -336,7 +336,9 @@ impl Generator<'_> {
         let members = self.classes[class].members.clone();
         let (reg, max) = self.number()?;
         let used: Vec<u8> = (1..=self.classes[class].args.len() as u8).chain([reg]).collect();
-        let function = self.target(&used)?;
+        // Callers' registers are compared only if they are alive, those of arguments always.
+        let args = if self.one_in(3) { used } else { vec![1, 2, 3, 4, 5, reg] };
+        let function = self.target(&args)?;
         let limit = self.limit(max);
         let before = self.state.clone();
         let then = self.function_arm(function, class, &members, depth);
