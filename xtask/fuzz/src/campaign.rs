@@ -20,7 +20,7 @@ use harness_session::{self as session, Crew, Executor, Part, Test};
 use harness_suites::contain;
 use harness_suites::generated::{FIRST, Generated, Seen, others, own_fault};
 
-/// Programs of a round and job.
+/// Programs of a round at most, with one guest.
 const ROUND: u64 = 64;
 
 /// Runs that minimising a find may take; fewer if each ends a guest.
@@ -128,9 +128,7 @@ impl<'a> Campaign<'a> {
     ) -> Result<Vec<(Find, Sample)>> {
         while self.took() < self.rules.time && self.programs.has(self.next) {
             interrupt::check()?;
-            let jobs = 1 + guests.crew.helpers() as u64;
-            // A further guest is started and ended with each round.
-            let count = if jobs > 1 { 8 * jobs * ROUND } else { ROUND };
+            let count = self.next_round(1 + guests.crew.helpers());
             let ran = self.round(self.next..self.next + count, guests)?;
             self.next += count;
             round(self);
@@ -148,6 +146,17 @@ impl<'a> Campaign<'a> {
             }
         }
         Ok(Vec::new())
+    }
+
+    /// How many programs the next round has: as many as take some seconds, as far as that is known. A
+    /// further guest is started and ended with each round, so with several they are longer.
+    fn next_round(&self, jobs: usize) -> u64 {
+        let (least, most, seconds) = match jobs {
+            1 => (ROUND / 4, ROUND, 10.0),
+            _ => (ROUND / 4 * jobs as u64, 16 * ROUND * jobs as u64, 30.0),
+        };
+        let rate = self.next as f64 / self.took().as_secs_f64().max(0.001);
+        if self.next == 0 { least } else { ((rate * seconds) as u64).clamp(least, most) }
     }
 
     fn round(&mut self, numbers: Range<u64>, guests: &mut Guests<'_>) -> Result<Vec<Ran>> {

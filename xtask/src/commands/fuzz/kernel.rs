@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bpf_case::{Case, Feature};
 use bpf_generate::{Features, Sample};
 use clap::Args;
@@ -189,8 +189,8 @@ impl Kernel {
 
 /// Reads a program with its inputs.
 fn read(path: &Path) -> Result<Sample> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| Stop::Usage(format!("failed to read {}: {error}", path.display())))?;
     let sample = Sample::parse(&text);
     Ok(sample.map_err(|error| Stop::Usage(format!("{}: {error}", path.display())))?)
 }
