@@ -122,13 +122,18 @@ impl Generator<'_> {
         let (base, first, len, writable) = self.memory()?;
         let own = base.strip_prefix('r').and_then(|reg| reg.parse::<u8>().ok()).unwrap_or(10);
         let (size, name) = self.size(len)?;
-        // A step of more than the size leaves gaps.
-        let step = size * self.rng.u32(1..=2);
-        let count = (len - size) / step + 1;
-        let index = self.bounded(count.into(), &[own])?;
-        if step > 1 {
-            self.scale(index, step, &[own]);
-        }
+        let index = if len >= 40 + size && self.one_in(4) {
+            self.sum_of_steps(own)?
+        } else {
+            // A step of more than the size leaves gaps.
+            let step = size * self.rng.u32(1..=2);
+            let count = (len - size) / step + 1;
+            let index = self.bounded(count.into(), &[own])?;
+            if step > 1 {
+                self.scale(index, step, &[own]);
+            }
+            index
+        };
         let pointer = if self.rng.bool() {
             let pointer = self.target(&[own, index])?;
             self.line(format!("r{pointer} = {base}"));
@@ -162,6 +167,19 @@ impl Generator<'_> {
         self.line(format!("r{to} = *({name} *)(r{pointer} {first:+})"));
         self.is_number(to, u64::MAX >> (64 - 8 * size));
         Some(())
+    }
+
+    /// A number at most 40, the sum of two that have different strides.
+    fn sum_of_steps(&mut self, own: u8) -> Option<u8> {
+        let index = self.bounded(2, &[own])?;
+        self.scale(index, 24, &[own]);
+        self.is_number(index, 24);
+        let other = self.bounded(2, &[own, index])?;
+        self.scale(other, 16, &[own, index]);
+        self.is_number(other, 16);
+        self.line(format!("r{index} += r{other}"));
+        self.is_number(index, 40);
+        Some(index)
     }
 
     /// Looks up a map's element, with statements on it.

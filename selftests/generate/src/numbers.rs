@@ -310,6 +310,15 @@ impl Generator<'_> {
     /// Makes a number at most `most`.
     fn bound(&mut self, reg: u8, most: u64) {
         let bits = 64 - (most + 1).leading_zeros() - 1;
+        if self.one_in(4)
+            && let Some(other) =
+                self.find(|held| matches!(held, Type::Number { max } if max <= most))
+            && other != reg
+        {
+            // What is known of one number has to be known of the other as well.
+            self.clamp(format!("r{reg} <= r{other}"), reg, most);
+            return self.is_number(reg, most);
+        }
         let known = match self.rng.u8(..8) {
             0..2 => {
                 let mask = (1u64 << bits) - 1;
