@@ -482,11 +482,14 @@ impl Walk<'_> {
                 continue;
             }
             // What holds here is claimed again, whatever it was before.
+            let tainted = now.regs >> number & 1 == 1;
             now.regs &= !(1 << number);
             now.dead &= !(1 << number);
             let seen = self.regs.get(number).copied().unwrap_or(Seen::Nothing);
             if let Verdict::Fails(_) = holds(claim, seen, self.base, depth, &self.plan.maps) {
-                if exact || precise.contains(&number) || !is_number(claim, seen) {
+                // Where not even numbers may differ, one that already does is no news.
+                let must = exact && !tainted || precise.contains(&number);
+                if must || !is_number(claim, seen) {
                     return None;
                 }
                 now.regs |= 1 << number;
