@@ -429,6 +429,7 @@ impl Walk<'_> {
         };
         let mut differing = Vec::new();
         let mut same = 0;
+        let mut chooses = false;
         for older in self.same(number, node).into_iter().rev() {
             let Some(old) = self.log.nodes.get(older) else { continue };
             self.looked_at.set(self.looked_at.get() + 1);
@@ -437,14 +438,16 @@ impl Walk<'_> {
             if tainted == 0 {
                 next.push(Active { node: older, frames });
                 same += 1;
-                if same == OLDER || !self.chooses(old) {
+                chooses = self.chooses(old);
+                if same == OLDER || !chooses {
                     return;
                 }
                 continue;
             }
             differing.push((tainted, Active { node: older, frames }));
         }
-        if same > 0 {
+        // Those that hold everything may go another way than the execution.
+        if same > 0 && !chooses {
             return;
         }
         differing.sort_by_key(|(tainted, _)| *tainted);
@@ -479,11 +482,14 @@ impl Walk<'_> {
                 continue;
             }
             // What holds here is claimed again, whatever it was before.
+            let tainted = now.regs >> number & 1 == 1;
             now.regs &= !(1 << number);
             now.dead &= !(1 << number);
             let seen = self.regs.get(number).copied().unwrap_or(Seen::Nothing);
             if let Verdict::Fails(_) = holds(claim, seen, self.base, depth, &self.plan.maps) {
-                if exact || precise.contains(&number) || !is_number(claim, seen) {
+                // Where not even numbers may differ, one that already does is no news.
+                let must = exact && !tainted || precise.contains(&number);
+                if must || !is_number(claim, seen) {
                     return None;
                 }
                 now.regs |= 1 << number;

@@ -3,6 +3,7 @@
 mod boot;
 mod build;
 mod edit;
+mod fuzz;
 mod guest;
 mod model;
 mod verifier;
@@ -31,6 +32,8 @@ enum What {
     Build(build::Build),
     /// From one changed line in a case to its verdict, by parts.
     Edit(edit::Edit),
+    /// Throughput of generated programs beside a bare loop of loads and runs in the same guest.
+    Fuzz(fuzz::Fuzz),
     /// Throughput of cases beside a bare loop of loads and runs in the same guest.
     Guest(guest::Guest),
     /// The reference model beside other interpreters.
@@ -48,6 +51,7 @@ impl Bench {
             What::Boot(command) => command.run(),
             What::Build(command) => command.run(),
             What::Edit(command) => command.run(),
+            What::Fuzz(command) => command.run(),
             What::Guest(command) => command.run(),
             What::Model(command) => command.run(),
             What::Verifier(command) => command.run(),

@@ -1,9 +1,13 @@
-//! `cargo xtask fuzz`: builds the fuzz targets and runs each for a bounded time.
+//! `cargo xtask fuzz`: builds the fuzz targets and runs each for a bounded time; `fuzz kernel` fuzzes
+//! the kernel.
+
+mod kernel;
+mod mutants;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::fuzz::{self, Campaign};
 use harness_host::exit::{Status, Stop};
@@ -13,7 +17,10 @@ use harness_host::ui::outln;
 
 /// Options of `fuzz`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Fuzz {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Targets, all without any: the files of fuzz/fuzz_targets.
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
@@ -29,9 +36,18 @@ pub(crate) struct Fuzz {
     list: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Generate programs and run them on the kernel.
+    Kernel(Box<kernel::Kernel>),
+}
+
 impl Fuzz {
-    /// Runs the command. [`Status::CaseFailed`] when a target has found something.
+    /// Runs the command. [`Status::CaseFailed`] when something was found.
     pub(crate) fn run(self) -> Result<Status> {
+        if let Some(What::Kernel(command)) = self.what {
+            return command.run();
+        }
         let all = fuzz::targets()?;
         if self.list {
             all.iter().for_each(|name| outln!("{name}"));

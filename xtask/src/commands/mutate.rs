@@ -194,7 +194,7 @@ fn folder(base: &str) -> Result<PathBuf> {
     Ok(mutant::folder(&bases::find(base)?.series))
 }
 
-fn load(base: &str) -> Result<(Series, Vec<Mutant>)> {
+pub(super) fn load(base: &str) -> Result<(Series, Vec<Mutant>)> {
     let series = Series::load(&bases::find(base)?.series_dir())?;
     Ok((series, mutant::load(&folder(base)?)?))
 }

@@ -134,7 +134,8 @@ impl Tally {
     }
 }
 
-fn ask(lowered: &mut Lowered) {
+/// Has every program loaded with a log.
+pub(super) fn ask(lowered: &mut Lowered) {
     for step in &mut lowered.steps {
         if let Step::LoadProgram(load) = step {
             load.log_level = LOG_LEVEL;
@@ -217,7 +218,11 @@ fn unsound(subject: &Subject<'_>, violation: &Violation, log: Option<&str>) -> P
 
 /// The lines of a log before this one, and it.
 fn excerpt(log: &str, line: usize) -> String {
-    let first = line.saturating_sub(EXCERPT);
+    // Where no line claims anything, all of them may matter.
+    let (line, first) = match line {
+        0 => (log.lines().count(), 0),
+        line => (line, line.saturating_sub(EXCERPT)),
+    };
     let lines: Vec<&str> = log.lines().skip(first).take(line - first).collect();
     lines.join("\n")
 }

@@ -150,7 +150,7 @@ fn try_all(
 /// The length that a context should have, if a trap comes of its being too short: an access inside
 /// of what the kernel lets programs of this type see. At least twice the length that it had, so that
 /// a few attempts are enough.
-fn longer_context(trap: &TrapKind, prog_type: u32, len: usize) -> Option<usize> {
+pub(super) fn longer_context(trap: &TrapKind, prog_type: u32, len: usize) -> Option<usize> {
     let TrapKind::OutOfBounds { object, offset, size, .. } = trap else { return None };
     let end = usize::try_from(*offset).ok()?.checked_add(usize::try_from(*size).ok()?)?;
     let longest = longest_context(prog_type);

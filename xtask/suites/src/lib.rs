@@ -5,6 +5,7 @@ pub mod cases;
 pub mod checks;
 pub mod contain;
 pub mod explore;
+pub mod generated;
 pub mod inputs;
 pub mod jit_image;
 pub mod job;

@@ -113,7 +113,7 @@ fn refused<'a>(subject: &Subject<'a>) -> Option<(usize, &'a Failure)> {
 }
 
 /// The line of a verifier log that says why: the one that the case states, else the last one.
-fn reason<'l>(case: &Case, log: &'l str) -> &'l str {
+pub(super) fn reason<'l>(case: &Case, log: &'l str) -> &'l str {
     let stated = match &case.expect {
         Expect::Rejected(rejection) => rejection.log.first(),
         Expect::Accepted(_) => None,

@@ -104,7 +104,7 @@ impl Guest {
         // Both ways once, to warm up.
         let mut times = Vec::new();
         for subject in &subjects {
-            let alone = std::slice::from_ref(subject);
+            let alone = std::slice::from_ref(&subject.steps);
             times.push(bare(alone, &Mode::ALL, &mut guest)?);
         }
         harness(&subjects, &rules, &mut guest)?;
@@ -119,7 +119,9 @@ impl Guest {
                 for _ in 0..self.rounds {
                     interrupt::check()?;
                     let whole = harness(subjects, &rules, &mut guest)?;
-                    rounds.push((whole, bare(subjects, &rules.modes, &mut guest)?));
+                    let steps: Vec<Vec<Step>> =
+                        subjects.iter().map(|subject| subject.steps.clone()).collect();
+                    rounds.push((whole, bare(&steps, &rules.modes, &mut guest)?));
                     progress.inc(1);
                 }
                 rows.push(row(what, &rules.modes, subjects.len(), &rounds));
@@ -170,7 +172,7 @@ fn runs_everywhere(case: &Case) -> bool {
 }
 
 /// Whether the bare loop takes a step: what has to be there for the runs, and the runs.
-fn is_bare(step: &Step) -> bool {
+pub(super) fn is_bare(step: &Step) -> bool {
     matches!(
         step,
         Step::LoadBtf { .. }
@@ -190,13 +192,16 @@ fn evenly<T>(all: Vec<T>, count: usize) -> Vec<T> {
     all.into_iter().enumerate().filter(|(index, _)| taken(index)).map(|(_, it)| it).collect()
 }
 
-/// How long all take in the bare loop.
-fn bare(subjects: &[Subject], modes: &[Mode], guest: &mut guest::Guest) -> Result<Duration> {
+/// How long the steps of all take in the bare loop.
+pub(super) fn bare(
+    steps: &[Vec<Step>],
+    modes: &[Mode],
+    guest: &mut guest::Guest,
+) -> Result<Duration> {
     let mut whole = Duration::ZERO;
     for mode in modes {
-        for chunk in subjects.chunks(CHUNK) {
-            let batches = chunk.iter().map(|subject| subject.steps.clone()).collect();
-            whole += guest.repeat_bare(*mode, batches)?;
+        for chunk in steps.chunks(CHUNK) {
+            whole += guest.repeat_bare(*mode, chunk.to_vec())?;
         }
     }
     Ok(whole)
