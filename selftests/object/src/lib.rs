@@ -10,7 +10,7 @@ pub mod read;
 pub mod write;
 
 pub use compile::{CompileError, compile, compile_elf, compile_with};
-pub use link::{BtfUse, LinkError, Refused, link, link_each, link_with};
+pub use link::{BtfUse, Globals, LinkError, Linked, Linking, link, link_each, link_with};
 pub use plan::{
     FuncInfo, FunctionStart, LineInfo, LoadPlan, MapElement, MapPlan, MapRef, MapTypes, ProgramPlan,
 };

@@ -4,23 +4,26 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bpf_model::Input;
-use bpf_object::{LoadPlan, ProgramPlan};
+use bpf_object::{Globals, LinkError, Linked, Linking, LoadPlan};
 use bpf_wire::Mode;
 use clap::Args;
 use serde::Serialize;
 
 use crate::cli::{self, GuestArgs};
 use harness_host::exit::{Status, Stop};
-use harness_host::ui::out;
+use harness_host::ui::{errln, out};
 use harness_report::live::Each;
 use harness_report::terminal;
 use harness_results::event::{Finished, Reporter, Sort, Stream};
+use harness_results::object::ObjectRun;
 use harness_results::record::{Counts, Record};
 use harness_session::start::{Started, start};
-use harness_session::{self as session, Alone, Part, Rules, Test};
+use harness_session::{self as session, Alone, Executor, Part, Rules, Scripted, Test, Work};
 use harness_suites::object::ObjectTest;
+use harness_suites::object::input::input;
+use harness_suites::object::lacking::lacking;
 use harness_suites::verifier::object::{Annotated, AnnotatedTest};
 use harness_suites::verifier::suite::Reference;
 
@@ -34,9 +37,12 @@ Examples:
   cargo xtask run prog.o --mode jit --log 2         with all that the verifier has to say
   cargo xtask run --annotated verifier_gotox.o      judged by its own annotations
 
-Exit status: 0 the program ran and all executions agree, or every annotated test passed; 1 the kernel
-refused it, executions differ, or a test failed; 2 wrong usage or no object that can be linked;
-69 the host lacks something; 70 the harness itself failed.")]
+A program that cannot be linked, or that the kernel's configuration does not know, is named and keeps no
+other from running. What needs the JIT is skipped in the interpreter.
+
+Exit status: 0 every program that could be loaded ran and all executions agree, or every annotated test
+passed; 1 the kernel refused one, executions differ, a test failed, or an object has no program that ran;
+2 wrong usage or a file that is no object; 69 the host lacks something; 70 the harness itself failed.")]
 pub(crate) struct Run {
     /// Object files for BPF, made by clang, rustc or anything else.
     #[arg(value_name = "FILE", required = true)]
@@ -44,7 +50,8 @@ pub(crate) struct Run {
     /// Only the program of this name.
     #[arg(long, value_name = "NAME")]
     prog: Option<String>,
-    /// Context: bytes in hexadecimal, or @FILE.
+    /// Context: bytes in hexadecimal, or @FILE. Without, as many zeros as the program may read, for
+    /// types whose test run takes a context.
     #[arg(long, value_name = "HEX|@FILE", value_parser = bytes, conflicts_with = "annotated")]
     ctx: Option<Bytes>,
     /// Packet from its Ethernet header on: bytes in hexadecimal, or @FILE. 64 zeros without, for
@@ -72,13 +79,6 @@ pub(crate) struct Run {
 #[derive(Clone, Debug)]
 struct Bytes(Vec<u8>);
 
-/// Program types that are run on a packet (`net/bpf/test_run.c`): socket filters, sched_cls,
-/// sched_act, XDP, cgroup_skb, the light-weight tunnels, the flow dissector, netfilter.
-const TAKE_PACKET: [u32; 11] = [1, 3, 4, 6, 8, 10, 11, 12, 19, 22, 32];
-
-/// Bytes of the packet where none is given.
-const PACKET_LEN: usize = 64;
-
 impl Run {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
@@ -89,33 +89,72 @@ impl Run {
         let clock = Instant::now();
         if self.annotated {
             let reference = Reference::None;
-            let (_, records) = self.session(modes, &self.annotated(&reference)?)?;
+            let tests = self.annotated(&reference)?;
+            let (_, records) = self.guest_session(modes, tests, |_, _| ())?;
             let counts = Counts::of(&records);
             if self.json {
                 print_json(&records)?;
             } else {
                 out!("{}", terminal::summary(&records, counts, clock.elapsed().as_secs_f64()));
             }
-            return Ok(counts.status());
+            let none = counts.passed + counts.failed + counts.broken == 0;
+            return Ok(if none { Status::CaseFailed } else { counts.status() });
         }
-        let (finished, records) = self.session(modes, &self.plain()?)?;
+        let (tests, unreadable) = self.plain()?;
+        let (finished, records) = match tests.iter().any(|test| test.plan.is_ok()) {
+            true => self.guest_session(modes, tests, |tests, config| {
+                for test in tests.iter_mut() {
+                    if let Some(reason) = test.plan.as_ref().ok().and_then(|it| lacking(it, config))
+                    {
+                        test.plan = Err(reason);
+                    }
+                }
+            })?,
+            false => {
+                let nothing =
+                    |_: Work, _: &mut dyn FnMut(&str)| bail!("there is nothing to execute");
+                self.session(modes, &tests, &mut Scripted::new(nothing))?
+            }
+        };
+        let runs: Vec<ObjectRun> = finished.into_iter().filter_map(object).collect();
+        let mut status = Counts::of(&records).status();
+        let idle = self.files.iter().any(|file| {
+            let mut of_file = runs.iter().filter(|run| run.file == *file).peekable();
+            of_file.peek().is_some() && !of_file.any(ObjectRun::has_run)
+        });
+        if status == Status::Passed && idle {
+            errln!("an object has no program that was run");
+            status = Status::CaseFailed;
+        }
         if self.json {
-            let run = |finished| match finished {
-                Finished { sort: Sort::Object(run), .. } => Some(run),
-                _ => None,
-            };
-            print_json(&finished.into_iter().filter_map(run).collect::<Vec<_>>())?;
+            print_json(&runs)?;
         }
-        Ok(Counts::of(&records).status())
+        Ok(if status == Status::Passed && unreadable { Status::Usage } else { status })
     }
 
-    /// Runs tests in one guest, and shows each as it ends.
+    /// Runs tests in a guest. What its kernel's configuration lacks is told to `adapt`.
+    fn guest_session<T: Test>(
+        &self,
+        modes: Vec<Mode>,
+        mut tests: Vec<T>,
+        adapt: impl FnOnce(&mut [T], &str),
+    ) -> Result<(Vec<Finished>, Vec<Record>)> {
+        let Started { built, mut guest, .. } = start(&self.on.on())?;
+        let config = std::fs::read_to_string(&built.config)
+            .with_context(|| format!("failed to read {}", built.config.display()))?;
+        adapt(&mut tests, &config);
+        let ran = self.session(modes, &tests, &mut guest)?;
+        guest.end()?;
+        Ok(ran)
+    }
+
+    /// Runs tests, and shows each as it ends.
     fn session<T: Test>(
         &self,
         modes: Vec<Mode>,
         tests: &[T],
+        executor: &mut dyn Executor,
     ) -> Result<(Vec<Finished>, Vec<Record>)> {
-        let Started { mut guest, .. } = start(&self.on.on())?;
         let mut each = Each { whole_log: self.log.is_some() };
         let reporters: Vec<&mut dyn Reporter> =
             if self.json { Vec::new() } else { vec![&mut each] };
@@ -123,35 +162,73 @@ impl Run {
         let tests: Vec<&dyn Test> = tests.iter().map(|test| test as &dyn Test).collect();
         let rules = Rules { modes, fail_fast: false };
         let part = Part { name: "programs", total: None };
-        let records = session::run(part, &tests, &rules, &mut guest, &Alone, &mut stream)?;
-        guest.end()?;
+        let records = session::run(part, &tests, &rules, executor, &Alone, &mut stream)?;
         Ok((stream.into_finished().collect(), records))
     }
 
-    fn plain(&self) -> Result<Vec<ObjectTest>> {
+    /// The programs that were asked for, and whether there is a file that is no object.
+    fn plain(&self) -> Result<(Vec<ObjectTest>, bool)> {
         let mut tests = Vec::new();
-        for file in &self.files {
-            let plan = bpf_object::link(&read(file)?).map_err(|error| refused(file, error))?;
-            for plan in self.programs(file, &plan)? {
-                let file = file.clone();
-                let (input, log_level) =
-                    (self.input(&plan.programs[0]), self.log.unwrap_or_default());
-                tests.push(ObjectTest { file, plan, input, log_level });
+        let mut unreadable = false;
+        let mut has = Vec::new();
+        let files: Vec<(&PathBuf, Vec<u8>)> =
+            self.files.iter().map(|file| Ok((file, read(file)?))).collect::<Result<_>>()?;
+        for (file, bytes) in files {
+            let linking = Linking { globals: Globals::Static, ..Linking::default() };
+            match bpf_object::link_each(&bytes, linking) {
+                Ok(linked) => {
+                    let names = linked.plan.programs.iter().map(|program| &program.name);
+                    has.extend(names.chain(linked.refused.iter().map(|(name, _)| name)).cloned());
+                    tests.extend(self.programs(file, linked));
+                }
+                Err(error) => {
+                    errln!("error: {}: {error}", file.display());
+                    unreadable = true;
+                }
             }
         }
-        Ok(tests)
+        if has.is_empty() && unreadable {
+            return Err(Stop::Usage("no file is an object for BPF".to_owned()).into());
+        }
+        if has.is_empty() {
+            return Err(Stop::CaseFailed(LinkError::NoProgram.to_string()).into());
+        }
+        if tests.is_empty() {
+            return Err(self.no_program(&self.files[0], has.iter().map(String::as_str)));
+        }
+        Ok((tests, unreadable))
     }
 
-    /// A plan for each program that was asked for, with the program first.
-    fn programs(&self, file: &Path, plan: &LoadPlan) -> Result<Vec<LoadPlan>> {
-        let found: Vec<LoadPlan> = (0..plan.programs.len())
-            .filter(|&index| self.wants(&plan.programs[index].name))
-            .map(|index| with_tail_calls(plan, index))
-            .collect();
-        if found.is_empty() {
-            return Err(self.no_program(file, plan.programs.iter().map(|it| it.name.as_str())));
+    /// The programs of an object that were asked for. Says what else is to be known about it.
+    fn programs(&self, file: &Path, linked: Linked) -> Vec<ObjectTest> {
+        let Linked { plan, refused, errors, notes } = linked;
+        let place = file.display();
+        let told = |error: &LinkError| refused.iter().any(|(_, reason)| reason == error);
+        errors.iter().filter(|error| !told(error)).for_each(|error| errln!("{place}: {error}"));
+        notes.iter().for_each(|note| errln!("{place}: {note}"));
+        let test = |program: &str, plan| ObjectTest {
+            file: file.to_owned(),
+            program: program.to_owned(),
+            plan,
+            input: Input::default(),
+            log_level: self.log.unwrap_or_default(),
+        };
+        let mut tests = Vec::new();
+        for (name, error) in &refused {
+            match self.wants(name) {
+                true => tests.push(test(name, Err(format!("not linked: {error}")))),
+                false => errln!("{place}: {name} is not linked: {error}"),
+            }
         }
-        Ok(found)
+        let given = |given: &Option<Bytes>| given.clone().map(|bytes| bytes.0);
+        for (index, program) in plan.programs.iter().enumerate() {
+            if self.wants(&program.name) {
+                let input = input(program, given(&self.ctx), given(&self.packet));
+                let plan = Ok(with_tail_calls(&plan, index));
+                tests.push(ObjectTest { input, ..test(&program.name, plan) });
+            }
+        }
+        tests
     }
 
     fn wants(&self, program: &str) -> bool {
@@ -163,18 +240,6 @@ impl Run {
         let prog = self.prog.as_deref().unwrap_or_default();
         let file = file.display();
         Stop::Usage(format!("{file} has no program {prog}; it has {}", names.join(", "))).into()
-    }
-
-    fn input(&self, program: &ProgramPlan) -> Input {
-        let bytes = |given: &Option<Bytes>| given.clone().map(|bytes| bytes.0);
-        let default = match TAKE_PACKET.contains(&program.prog_type) {
-            true => vec![0; PACKET_LEN],
-            false => Vec::new(),
-        };
-        Input {
-            ctx: bytes(&self.ctx).unwrap_or_default(),
-            packet: bytes(&self.packet).unwrap_or(default),
-        }
     }
 
     fn annotated<'a>(&self, reference: &'a Reference) -> Result<Vec<AnnotatedTest<'a>>> {
@@ -192,6 +257,13 @@ impl Run {
             return Err(self.no_program(&self.files[0], has.iter().map(String::as_str)));
         }
         Ok(tests)
+    }
+}
+
+fn object(finished: Finished) -> Option<ObjectRun> {
+    match finished.sort {
+        Sort::Object(run) => Some(*run),
+        _ => None,
     }
 }
 

@@ -1,10 +1,13 @@
 //! Anyone's program, executed in each mode and by the model: nothing is stated about it, so the
 //! executions are compared with each other.
 
+pub mod input;
+pub mod lacking;
+
 use std::path::PathBuf;
 
 use bpf_model::{Input, Machine};
-use bpf_object::LoadPlan;
+use bpf_object::{LoadPlan, MapPlan};
 use bpf_wire::{Failure, Mode, Output, Response};
 
 use super::judge::{describe, sysctls};
@@ -12,20 +15,23 @@ use super::lower::{Lowering, Role, is_data, test_run};
 use super::model::{BUDGET, is_the_kernels_choice};
 use harness_results::event::Sort;
 use harness_results::notation::errno_name;
-pub use harness_results::object::{Contents, Execution, ObjectRun, Outcome, Ran};
+use harness_results::object::MODEL;
+pub use harness_results::object::{Contents, Execution, ObjectRun, Outcome, Ran, Written};
 use harness_results::record::{FailureClass, Record, Verdict};
-use harness_session::test::{Found, Judge, Plan, Test};
+use harness_session::test::{Found, Judge, Plan, Test, Unmet};
 
 /// `ENOTSUPP`: the kernel has no test run for programs of a type.
 const ENOTSUPP: i32 = 524;
 
-/// The first program of a plan.
+/// A program of an object.
 #[derive(Clone, Debug)]
 pub struct ObjectTest {
     /// The object it is from.
     pub file: PathBuf,
-    /// The plan.
-    pub plan: LoadPlan,
+    /// Its name.
+    pub program: String,
+    /// A plan with the program first; or why there is none, or none for this kernel.
+    pub plan: Result<LoadPlan, String>,
     /// Context and packet.
     pub input: Input,
     /// `BPF_LOG_*` of the load; 0 for a log of refusals alone.
@@ -34,12 +40,16 @@ pub struct ObjectTest {
 
 impl Test for ObjectTest {
     fn name(&self) -> &str {
-        self.plan.programs.first().map_or("program", |program| program.name.as_str())
+        &self.program
+    }
+
+    fn unmet(&self, _: Mode) -> Option<Unmet> {
+        self.plan.as_ref().err().map(|reason| Unmet { reason: reason.clone(), declared: false })
     }
 
     fn plan(&self, mode: Mode) -> Result<Plan, String> {
         let lowering = Lowering {
-            plan: &self.plan,
+            plan: self.plan.as_ref().map_err(String::clone)?,
             load: &|_, load| load.log_level = self.log_level,
             without_caps: &[],
             runs: vec![(Role::Run(0), test_run(&self.input.ctx, &self.input.packet))],
@@ -60,7 +70,7 @@ struct Executions<'a> {
 
 impl Judge for Executions<'_> {
     fn judge(&mut self, mode: Mode, plan: &Plan, seen: &[Response], found: &mut Found<'_>) {
-        let [Response::Batch(report)] = seen else { return };
+        let ([Response::Batch(report)], Ok(of)) = (seen, &self.test.plan) else { return };
         let mut execution = Execution::of(mode.name(), Outcome::Ran(Ran::default()));
         let mut problems = Vec::new();
         sysctls(mode, report, &mut problems);
@@ -68,12 +78,15 @@ impl Judge for Executions<'_> {
         let mut ran = Ran::default();
         let mut refused = false;
         for (role, step) in plan.roles.iter().zip(&report.steps) {
-            match step {
-                Ok(output) => {
-                    gather(&self.test.plan, mode, *role, output, &mut ran, &mut execution);
+            match (role, step) {
+                (_, Ok(output)) => gather(of, mode, *role, output, &mut ran, &mut execution),
+                // It has run, whether or not its maps can be read.
+                (Role::DumpMap(_) | Role::DumpTable(_) | Role::Drain(_), Err(failure)) => {
+                    let what = failed(of, *role, failure);
+                    found.record.notes.push(what);
                 }
-                Err(failure) => {
-                    self::refused(*role, failure, &mut execution);
+                (_, Err(failure)) => {
+                    self::refused(of, mode, *role, failure, &mut execution);
                     refused = true;
                     break;
                 }
@@ -83,10 +96,17 @@ impl Judge for Executions<'_> {
             execution.outcome = Outcome::Ran(ran);
         }
         found.push(FailureClass::Mode, execution.problems.iter().cloned());
-        if let Outcome::Refused { what, load } = &execution.outcome {
-            let class = if *load { FailureClass::Verifier } else { FailureClass::Result };
-            found.push(class, [what.clone()]);
-            found.record.log.clone_from(&execution.log);
+        match &execution.outcome {
+            Outcome::Refused { what, load } => {
+                let class = if *load { FailureClass::Verifier } else { FailureClass::Result };
+                found.push(class, [what.clone()]);
+                found.record.log.clone_from(&execution.log);
+            }
+            Outcome::Skipped { reason } => {
+                found.record.verdict = Verdict::Skipped;
+                found.record.problems.push(reason.clone());
+            }
+            _ => {}
         }
         self.all.push(execution);
     }
@@ -103,27 +123,35 @@ impl Judge for Executions<'_> {
             let splats = record.problems.iter().filter(|problem| problem.starts_with("splat: "));
             execution.problems.extend(splats.cloned());
         }
-        all.push(model(&test.plan, &test.input));
-        let problems = compare(&all);
-        if let Some(last) = records.last_mut().filter(|_| !problems.is_empty())
-            && last.verdict == Verdict::Passed
+        let mut run = ObjectRun {
+            file: test.file.clone(),
+            program: test.name().to_owned(),
+            prog_type: 0,
+            left_out: test.plan.as_ref().err().cloned(),
+            executions: Vec::new(),
+            problems: Vec::new(),
+            slots: 0,
+            functions: 0,
+            ctx: test.input.ctx.clone(),
+            packet: test.input.packet.clone(),
+        };
+        if let Ok(plan) = &test.plan {
+            all.push(model(plan, &test.input));
+            run.problems = compare(&all);
+            if let Some(program) = plan.programs.first() {
+                run.prog_type = program.prog_type;
+                (run.slots, run.functions) = (program.insns.len(), program.functions.len());
+            }
+        }
+        if let Some(last) = records.last_mut().filter(|_| !run.problems.is_empty())
+            && matches!(last.verdict, Verdict::Passed | Verdict::Skipped)
         {
             last.verdict = Verdict::Failed;
             last.failure = Some(FailureClass::Result);
-            last.problems.extend(problems.iter().cloned());
+            last.problems.extend(run.problems.iter().cloned());
         }
-        let program = test.plan.programs.first();
-        Sort::Object(Box::new(ObjectRun {
-            file: test.file.clone(),
-            program: test.name().to_owned(),
-            prog_type: program.map_or(0, |program| program.prog_type),
-            executions: all,
-            problems,
-            slots: program.map_or(0, |program| program.insns.len()),
-            functions: program.map_or(0, |program| program.functions.len()),
-            ctx: test.input.ctx.clone(),
-            packet: test.input.packet.clone(),
-        }))
+        run.executions = all;
+        Sort::Object(Box::new(run))
     }
 }
 
@@ -157,21 +185,63 @@ fn gather(
             let name = plan.maps.get(index).map_or_else(String::new, |map| map.name.clone());
             ran.maps.push(Contents { name, elements });
         }
+        (Role::Drain(index), Output::Records(records)) => {
+            let name = plan.maps.get(index).map_or_else(String::new, |map| map.name.clone());
+            ran.written.push(Written { name, records: records.clone() });
+        }
         _ => {}
     }
 }
 
-fn refused(role: Role, Failure { errno, log }: &Failure, execution: &mut Execution) {
-    let what = format!("{} failed with {}", describe(role), errno_name(*errno));
-    execution.outcome = match role {
-        Role::Run(_) if *errno == ENOTSUPP => Outcome::Loaded {
+/// What the verifier says of programs that need the JIT (`kernel/bpf/verifier.c`, `fixups.c`).
+const NEED_JIT: [&str; 2] = ["in non-JITed programs", "JIT is required"];
+
+fn refused(plan: &LoadPlan, mode: Mode, role: Role, failure: &Failure, execution: &mut Execution) {
+    let Failure { errno, log } = failure;
+    let needs_jit = |line: &&str| NEED_JIT.iter().any(|text| line.contains(text));
+    execution.outcome = match (role, log.lines().find(needs_jit)) {
+        (Role::Run(_), _) if *errno == ENOTSUPP => Outcome::Loaded {
             reason: "the kernel has no test run for programs of this type".to_owned(),
         },
-        _ => Outcome::Refused { what, load: matches!(role, Role::Load(_)) },
+        (Role::Load(_), Some(reason)) if mode == Mode::Interp => {
+            Outcome::Skipped { reason: reason.to_owned() }
+        }
+        _ => Outcome::Refused {
+            what: failed(plan, role, failure),
+            load: matches!(role, Role::Load(_)),
+        },
     };
     if !log.is_empty() {
         execution.log.clone_from(log);
     }
+}
+
+/// The step that failed, and how. Maps are named.
+fn failed(plan: &LoadPlan, role: Role, Failure { errno, .. }: &Failure) -> String {
+    let errno = errno_name(*errno);
+    let map = match role {
+        Role::CreateMap(index) => plan.maps.get(index).map(|map| {
+            let MapPlan { key_size, value_size, max_entries, flags, extra, .. } = map;
+            format!(
+                "BPF_MAP_CREATE of {} (type {}, key {key_size}, value {value_size}, {max_entries} \
+                 entries, flags {flags:#x}, extra {extra})",
+                map.name, map.map_type
+            )
+        }),
+        Role::UpdateElem(index)
+        | Role::Freeze(index)
+        | Role::UpdateProgArray(index)
+        | Role::OpenEvents(index)
+        | Role::DumpMap(index)
+        | Role::DumpTable(index)
+        | Role::Drain(index) => plan.maps.get(index).map(|map| {
+            let step = describe(role);
+            let step = step.split(" of ").next().unwrap_or_default();
+            format!("{step} of {}", map.name)
+        }),
+        _ => None,
+    };
+    format!("{} failed with {errno}", map.unwrap_or_else(|| describe(role)))
 }
 
 /// Executes the first program of a plan by the model.
@@ -186,12 +256,13 @@ fn model(plan: &LoadPlan, input: &Input) -> Execution {
                 returned: outcome.r0 as u32,
                 kernels_choice: is_the_kernels_choice(&outcome),
                 maps: contents(plan, &machine),
+                written: Vec::new(),
                 ctx: outcome.ctx,
                 packet: outcome.packet,
             }),
         },
     };
-    Execution::of("model", outcome)
+    Execution::of(MODEL, outcome)
 }
 
 fn contents(plan: &LoadPlan, machine: &Machine) -> Vec<Contents> {
@@ -213,7 +284,10 @@ fn compare(executions: &[Execution]) -> Vec<String> {
         match &execution.outcome {
             Outcome::Refused { what, .. } => problems.push(format!("{by}: {what}")),
             Outcome::Died { why } => problems.push(format!("{by}: {why}")),
-            Outcome::Ran(_) | Outcome::Loaded { .. } | Outcome::Trapped { .. } => {}
+            Outcome::Ran(_)
+            | Outcome::Loaded { .. }
+            | Outcome::Skipped { .. }
+            | Outcome::Trapped { .. } => {}
         }
     }
     let ran = |execution: &Execution| match &execution.outcome {
@@ -235,6 +309,13 @@ fn compare(executions: &[Execution]) -> Vec<String> {
             problems.extend(
                 difference(ran, reference).map(|what| format!("{by} and {last} differ in {what}")),
             );
+        }
+    }
+    // The model does not write records.
+    let mut written = runs.iter().filter(|(by, _)| *by != MODEL);
+    if let Some((first, reference)) = written.next() {
+        for (by, _) in written.filter(|(_, ran)| ran.written != reference.written) {
+            problems.push(format!("{by} and {first} differ in what they wrote"));
         }
     }
     problems

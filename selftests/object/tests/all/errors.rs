@@ -161,7 +161,7 @@ fn functions_consist_of_slots_of_their_own() {
     assert_eq!(
         refusal(source, |elf| patch::symbol(elf, "f", 16, &[0])),
         "cannot link section `.text`, symbol `f` at offset 0x0: a function of 0 bytes; it has to \
-         have some, inside of the 16 of its section"
+         have some, inside of the 16 of its section; in assembly, `.size f, .-f` says how many"
     );
     assert_eq!(
         refusal(source, |elf| patch::symbol(elf, "f", 16, &[4])),

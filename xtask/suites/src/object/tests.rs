@@ -60,7 +60,8 @@ fn what_depends_on_an_address_is_not_compared() {
 /// What the first program of a plan does in a mode, in a guest that answers with these outputs.
 fn execute(mode: Mode, steps: Vec<Result<Output, Failure>>) -> Execution {
     let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
-    let test = ObjectTest { file: "f.o".into(), plan, input: Input::default(), log_level: 0 };
+    let (file, program) = ("f.o".into(), "main".to_owned());
+    let test = ObjectTest { file, program, plan: Ok(plan), input: Input::default(), log_level: 0 };
     let mut guest = Scripted::new(|_, _| {
         let (jit_enable, jit_harden) = mode.sysctls();
         let report = BatchReport { steps: steps.clone(), jit_enable, jit_harden };

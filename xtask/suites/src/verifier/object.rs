@@ -1,6 +1,6 @@
 //! The tests of one object.
 
-use bpf_object::{BtfUse, LoadPlan};
+use bpf_object::{Linked, Linking, LoadPlan};
 use bpf_wire::{Mode, Response};
 
 use super::spec::Spec;
@@ -48,8 +48,8 @@ impl Annotated {
     ///
     /// Why it cannot be linked or its BTF not be read.
     pub fn read(name: &str, bytes: &[u8], without_sys_admin: bool) -> Result<Self, String> {
-        let linked = bpf_object::link_each(bytes, BtfUse::Auto);
-        let (plan, refused) = linked.map_err(|error| error.to_string())?;
+        let linked = bpf_object::link_each(bytes, Linking::default());
+        let Linked { plan, refused, .. } = linked.map_err(|error| error.to_string())?;
         let object = bpf_object::read(bytes).map_err(|error| error.to_string())?;
         let tags = tags::tags(&object)?;
         let spec = |name: &str, prog_type: u32| {
