@@ -184,7 +184,8 @@ fn header(bytes: &[u8]) -> Result<Header, ReadError> {
         return Err(fail(place, format!("class and byte order are {class:?}; {EXPECTED}")));
     }
     if (header.e_type, header.e_machine) != (ET_REL, EM_BPF) {
-        let found = format!("type {} for machine {}", header.e_type, header.e_machine);
+        let hint = if header.e_machine == EM_BPF { "" } else { "; compile with --target=bpf" };
+        let found = format!("type {} for machine {}{hint}", header.e_type, header.e_machine);
         return Err(fail(place, format!("{found}; {EXPECTED}")));
     }
     if header.e_shoff == 0 {

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use bpf_model::Input;
-use bpf_object::{Globals, LinkError, Linked, Linking, LoadPlan};
+use bpf_object::{LinkError, Linked};
 use bpf_wire::Mode;
 use clap::Args;
 use serde::Serialize;
@@ -21,9 +20,8 @@ use harness_results::object::ObjectRun;
 use harness_results::record::{Counts, Record};
 use harness_session::start::{Started, start};
 use harness_session::{self as session, Alone, Executor, Part, Rules, Scripted, Test, Work};
-use harness_suites::object::ObjectTest;
-use harness_suites::object::input::input;
 use harness_suites::object::lacking::lacking;
+use harness_suites::object::{self, Given, ObjectTest};
 use harness_suites::verifier::object::{Annotated, AnnotatedTest};
 use harness_suites::verifier::suite::Reference;
 
@@ -116,7 +114,7 @@ impl Run {
                 self.session(modes, &tests, &mut Scripted::new(nothing))?
             }
         };
-        let runs: Vec<ObjectRun> = finished.into_iter().filter_map(object).collect();
+        let runs: Vec<ObjectRun> = finished.into_iter().filter_map(object_run).collect();
         let mut status = Counts::of(&records).status();
         let idle = self.files.iter().any(|file| {
             let mut of_file = runs.iter().filter(|run| run.file == *file).peekable();
@@ -174,12 +172,11 @@ impl Run {
         let files: Vec<(&PathBuf, Vec<u8>)> =
             self.files.iter().map(|file| Ok((file, read(file)?))).collect::<Result<_>>()?;
         for (file, bytes) in files {
-            let linking = Linking { globals: Globals::Static, ..Linking::default() };
-            match bpf_object::link_each(&bytes, linking) {
+            match object::link(&bytes) {
                 Ok(linked) => {
                     let names = linked.plan.programs.iter().map(|program| &program.name);
                     has.extend(names.chain(linked.refused.iter().map(|(name, _)| name)).cloned());
-                    tests.extend(self.programs(file, linked));
+                    tests.extend(self.programs(file, &linked));
                 }
                 Err(error) => {
                     errln!("error: {}: {error}", file.display());
@@ -200,35 +197,22 @@ impl Run {
     }
 
     /// The programs of an object that were asked for. Says what else is to be known about it.
-    fn programs(&self, file: &Path, linked: Linked) -> Vec<ObjectTest> {
-        let Linked { plan, refused, errors, notes } = linked;
+    fn programs(&self, file: &Path, linked: &Linked) -> Vec<ObjectTest> {
+        let Linked { refused, errors, notes, .. } = linked;
         let place = file.display();
         let told = |error: &LinkError| refused.iter().any(|(_, reason)| reason == error);
         errors.iter().filter(|error| !told(error)).for_each(|error| errln!("{place}: {error}"));
         notes.iter().for_each(|note| errln!("{place}: {note}"));
-        let test = |program: &str, plan| ObjectTest {
-            file: file.to_owned(),
-            program: program.to_owned(),
-            plan,
-            input: Input::default(),
-            log_level: self.log.unwrap_or_default(),
-        };
-        let mut tests = Vec::new();
-        for (name, error) in &refused {
-            match self.wants(name) {
-                true => tests.push(test(name, Err(format!("not linked: {error}")))),
-                false => errln!("{place}: {name} is not linked: {error}"),
-            }
+        for (name, error) in refused.iter().filter(|(name, _)| !self.wants(name)) {
+            errln!("{place}: {name} is not linked: {error}");
         }
         let given = |given: &Option<Bytes>| given.clone().map(|bytes| bytes.0);
-        for (index, program) in plan.programs.iter().enumerate() {
-            if self.wants(&program.name) {
-                let input = input(program, given(&self.ctx), given(&self.packet));
-                let plan = Ok(with_tail_calls(&plan, index));
-                tests.push(ObjectTest { input, ..test(&program.name, plan) });
-            }
-        }
-        tests
+        let given = Given {
+            ctx: given(&self.ctx),
+            packet: given(&self.packet),
+            log_level: self.log.unwrap_or_default(),
+        };
+        object::tests(file, linked, &given, &|name| self.wants(name))
     }
 
     fn wants(&self, program: &str) -> bool {
@@ -260,28 +244,11 @@ impl Run {
     }
 }
 
-fn object(finished: Finished) -> Option<ObjectRun> {
+fn object_run(finished: Finished) -> Option<ObjectRun> {
     match finished.sort {
         Sort::Object(run) => Some(*run),
         _ => None,
     }
-}
-
-/// One program, first in its plan, with those that the prog arrays it uses hold.
-fn with_tail_calls(plan: &LoadPlan, program: usize) -> LoadPlan {
-    let mut wanted = vec![program];
-    let mut next = 0;
-    while let Some(&at) = wanted.get(next) {
-        next += 1;
-        for reference in &plan.programs[at].map_refs {
-            for &(_, held) in plan.maps.get(reference.map).map_or(&[][..], |map| &map.programs) {
-                if !wanted.contains(&held) {
-                    wanted.push(held);
-                }
-            }
-        }
-    }
-    plan.restricted_to(&wanted)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {
@@ -335,29 +302,5 @@ mod tests {
         std::fs::write(&file, [7, 8]).unwrap();
         assert_eq!(given(&format!("@{}", file.display())).unwrap(), [7, 8]);
         assert!(given("@/no/such/file").unwrap_err().contains("/no/such/file"));
-    }
-
-    #[test]
-    fn a_program_comes_with_those_that_it_may_tail_call() {
-        let plan = bpf_object::compile(
-            "
-            .map jumps prog_array key=4 value=4 entries=1: third
-            .prog first syscall
-                exit
-            .prog second syscall
-                r1 = jumps ll
-                exit
-            .prog third syscall
-                exit
-            ",
-        )
-        .unwrap();
-        let names = |plan: LoadPlan| {
-            plan.programs.into_iter().map(|program| program.name).collect::<Vec<_>>()
-        };
-        assert_eq!(names(with_tail_calls(&plan, 0)), ["first"]);
-        let second = with_tail_calls(&plan, 1);
-        assert_eq!(second.maps[0].programs, [(0, 1)]);
-        assert_eq!(names(second), ["second", "third"]);
     }
 }

@@ -4,10 +4,10 @@
 pub mod input;
 pub mod lacking;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bpf_model::{Input, Machine};
-use bpf_object::{LoadPlan, MapPlan};
+use bpf_object::{Globals, LinkError, Linked, Linking, LoadPlan, MapPlan};
 use bpf_wire::{Failure, Mode, Output, Response};
 
 use super::judge::{describe, sysctls};
@@ -36,6 +36,69 @@ pub struct ObjectTest {
     pub input: Input,
     /// `BPF_LOG_*` of the load; 0 for a log of refusals alone.
     pub log_level: u32,
+}
+
+/// What programs are given, where it is anything.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// Context.
+    pub ctx: Option<Vec<u8>>,
+    /// Packet.
+    pub packet: Option<Vec<u8>>,
+    /// `BPF_LOG_*` of the load.
+    pub log_level: u32,
+}
+
+/// Links an object as its user would have it: functions are global where they have to be.
+///
+/// # Errors
+///
+/// If it cannot be read at all.
+pub fn link(bytes: &[u8]) -> Result<Linked, LinkError> {
+    bpf_object::link_each(bytes, Linking { globals: Globals::Static, ..Linking::default() })
+}
+
+/// The programs of an object whose names are wanted, first those that cannot be linked.
+pub fn tests(
+    file: &Path,
+    linked: &Linked,
+    given: &Given,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Vec<ObjectTest> {
+    let test = |program: &str, plan, input| ObjectTest {
+        file: file.to_owned(),
+        program: program.to_owned(),
+        plan,
+        input,
+        log_level: given.log_level,
+    };
+    let refused = linked.refused.iter().filter(|(name, _)| wanted(name));
+    let refused = refused
+        .map(|(name, error)| test(name, Err(format!("not linked: {error}")), Input::default()));
+    let programs = linked.plan.programs.iter().enumerate();
+    let programs = programs.filter(|(_, program)| wanted(&program.name));
+    let programs = programs.map(|(index, program)| {
+        let input = input::input(program, given.ctx.clone(), given.packet.clone());
+        test(&program.name, Ok(with_tail_calls(&linked.plan, index)), input)
+    });
+    refused.chain(programs).collect()
+}
+
+/// One program, first in its plan, with those that the prog arrays it uses hold.
+fn with_tail_calls(plan: &LoadPlan, program: usize) -> LoadPlan {
+    let mut wanted = vec![program];
+    let mut next = 0;
+    while let Some(&at) = wanted.get(next) {
+        next += 1;
+        for reference in &plan.programs[at].map_refs {
+            for &(_, held) in plan.maps.get(reference.map).map_or(&[][..], |map| &map.programs) {
+                if !wanted.contains(&held) {
+                    wanted.push(held);
+                }
+            }
+        }
+    }
+    plan.restricted_to(&wanted)
 }
 
 impl Test for ObjectTest {
@@ -194,7 +257,11 @@ fn gather(
 }
 
 /// What the verifier says of programs that need the JIT (`kernel/bpf/verifier.c`, `fixups.c`).
-const NEED_JIT: [&str; 2] = ["in non-JITed programs", "JIT is required"];
+const NEED_JIT: [&str; 3] = [
+    "in non-JITed programs",
+    "JIT is required",
+    "mixing of tail_calls and bpf-to-bpf calls is not supported",
+];
 
 fn refused(plan: &LoadPlan, mode: Mode, role: Role, failure: &Failure, execution: &mut Execution) {
     let Failure { errno, log } = failure;

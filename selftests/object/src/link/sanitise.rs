@@ -81,6 +81,10 @@ fn size_of(object: &Object<'_>, name: &str) -> Option<u64> {
     Some(if section.data.is_empty() { section.size } else { section.data.len() as u64 })
 }
 
+fn is_printable(name: &str) -> bool {
+    name.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// An error about a type of the object.
 fn error(types: &Types<'_>, id: u32, reason: impl Into<String>) -> LinkError {
     let at = types.start(id).unwrap_or_default() as u64;
@@ -293,7 +297,10 @@ impl Sanitise<'_, '_> {
                     self.btf.patch(start, 0);
                 }
             }
-            // Any text is valid.
+            // Sections may be called anything printable (`btf_name_valid_section()`), tags anything.
+            kind::DATASEC if !types.name(id).is_some_and(is_printable) => {
+                self.name(start, named, id)?;
+            }
             kind::DATASEC | kind::DECL_TAG | kind::TYPE_TAG => {}
             _ => self.name(start, named, id)?,
         }

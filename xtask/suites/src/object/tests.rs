@@ -120,3 +120,26 @@ fn json_has_bytes_in_hexadecimal() {
     assert_eq!(json["ctx"], "ab 01");
     assert_eq!(json["maps"][0]["elements"][0][1], "02 03");
 }
+
+#[test]
+fn a_program_comes_with_those_that_it_may_tail_call() {
+    let plan = bpf_object::compile(
+        "
+        .map jumps prog_array key=4 value=4 entries=1: third
+        .prog first syscall
+            exit
+        .prog second syscall
+            r1 = jumps ll
+            exit
+        .prog third syscall
+            exit
+        ",
+    )
+    .unwrap();
+    let names =
+        |plan: LoadPlan| plan.programs.into_iter().map(|program| program.name).collect::<Vec<_>>();
+    assert_eq!(names(with_tail_calls(&plan, 0)), ["first"]);
+    let second = with_tail_calls(&plan, 1);
+    assert_eq!(second.maps[0].programs, [(0, 1)]);
+    assert_eq!(names(second), ["second", "third"]);
+}
