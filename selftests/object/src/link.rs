@@ -73,6 +73,9 @@ pub struct Linking {
     pub btf: BtfUse,
     /// Which functions are global.
     pub globals: Globals,
+    /// Whether weak symbols that the object does not define are 0. Otherwise programs that refer to
+    /// one are refused.
+    pub weak_zero: bool,
 }
 
 impl BtfUse {
@@ -240,7 +243,7 @@ impl Linker<'_> {
         layout.run()?;
         let LaidOut { insns, order, mut starts, map_refs, needs_btf } = layout.finish();
         let order: Vec<_> = order.into_iter().map(|number| &self.functions[number]).collect();
-        let Linking { btf, globals } = self.linking;
+        let Linking { btf, globals, .. } = self.linking;
         let described = match btf {
             BtfUse::Never => None,
             _ => self.types.described(self.object, &order, &mut starts, &insns)?,

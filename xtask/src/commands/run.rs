@@ -88,7 +88,7 @@ impl Run {
         if self.annotated {
             let reference = Reference::None;
             let tests = self.annotated(&reference)?;
-            let (_, records) = self.guest_session(modes, tests, |_, _| ())?;
+            let (_, records) = self.guest_session(modes, tests, |_, _| 0)?;
             let counts = Counts::of(&records);
             if self.json {
                 print_json(&records)?;
@@ -100,13 +100,14 @@ impl Run {
         }
         let (tests, unreadable) = self.plain()?;
         let (finished, records) = match tests.iter().any(|test| test.plan.is_ok()) {
-            true => self.guest_session(modes, tests, |tests, config| {
+            true => self.guest_session(modes.clone(), tests, |tests, config| {
                 for test in tests.iter_mut() {
-                    if let Some(reason) = test.plan.as_ref().ok().and_then(|it| lacking(it, config))
-                    {
+                    let lacks = test.plan.as_ref().ok().and_then(|plan| lacking(plan, config));
+                    if let Some(reason) = lacks {
                         test.plan = Err(reason);
                     }
                 }
+                object::keeps(tests, modes.len())
             })?,
             false => {
                 let nothing =
@@ -130,17 +131,18 @@ impl Run {
         Ok(if status == Status::Passed && unreadable { Status::Usage } else { status })
     }
 
-    /// Runs tests in a guest. What its kernel's configuration lacks is told to `adapt`.
+    /// Runs tests in a guest. `adapt` is told its kernel's configuration, and gives the memory that
+    /// the kernel may keep of the tests, in MiB.
     fn guest_session<T: Test>(
         &self,
         modes: Vec<Mode>,
         mut tests: Vec<T>,
-        adapt: impl FnOnce(&mut [T], &str),
+        adapt: impl FnOnce(&mut [T], &str) -> u32,
     ) -> Result<(Vec<Finished>, Vec<Record>)> {
         let Started { built, mut guest, .. } = start(&self.on.on())?;
         let config = std::fs::read_to_string(&built.config)
             .with_context(|| format!("failed to read {}", built.config.display()))?;
-        adapt(&mut tests, &config);
+        guest.let_keep(adapt(&mut tests, &config));
         let ran = self.session(modes, &tests, &mut guest)?;
         guest.end()?;
         Ok(ran)

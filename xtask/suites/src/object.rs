@@ -49,13 +49,29 @@ pub struct Given {
     pub log_level: u32,
 }
 
+/// `BPF_MAP_TYPE_ARENA`.
+pub const ARENA: u32 = 33;
+/// Memory that the kernel keeps of each arena, in MiB: the page tables of the 4 GiB that it may have
+/// (`arena_map_alloc()` of `kernel/bpf/arena.c`).
+const KEPT_OF_ARENA: u32 = 9;
+
+/// Memory that the kernel keeps of tests in so many modes, in MiB.
+pub fn keeps(tests: &[ObjectTest], modes: usize) -> u32 {
+    let plans = tests.iter().filter_map(|test| test.plan.as_ref().ok());
+    let arenas = plans.flat_map(|plan| &plan.maps).filter(|map| map.map_type == ARENA).count();
+    u32::try_from(arenas * modes).unwrap_or(u32::MAX).saturating_mul(KEPT_OF_ARENA)
+}
+
 /// Links an object as its user would have it: functions are global where they have to be.
 ///
 /// # Errors
 ///
 /// If it cannot be read at all.
 pub fn link(bytes: &[u8]) -> Result<Linked, LinkError> {
-    bpf_object::link_each(bytes, Linking { globals: Globals::Static, ..Linking::default() })
+    bpf_object::link_each(
+        bytes,
+        Linking { globals: Globals::Static, weak_zero: true, ..Linking::default() },
+    )
 }
 
 /// The programs of an object whose names are wanted, first those that cannot be linked.

@@ -27,7 +27,7 @@ use harness_results::object::{Execution, MODEL, ObjectRun, Outcome};
 use harness_session::guest::Guest;
 use harness_session::{Alone, Part, Rules, Test, run};
 use harness_suites::object::lacking::lacking;
-use harness_suites::object::{Given, ObjectTest, link, tests};
+use harness_suites::object::{Given, ObjectTest, keeps, link, tests};
 use harness_vm::MachineConfig;
 use harness_vm::accel::Accel;
 
@@ -267,6 +267,8 @@ fn objects_in_a_real_guest_come_to_what_their_sources_state() {
     let console = dir.path().join("console.log");
     let machine = MachineConfig::new(kernel, initramfs, Accel::Tcg, console);
     let mut guest = Guest::new(machine, &BootOptions::default());
+    let plans: Vec<ObjectTest> = subjects.iter().map(|subject| subject.test.clone()).collect();
+    guest.let_keep(keeps(&plans, Mode::ALL.len()));
     let all: Vec<&dyn Test> = subjects.iter().map(|subject| &subject.test as &dyn Test).collect();
     let rules = Rules { modes: Mode::ALL.to_vec(), fail_fast: false };
     let part = Part { name: "objects", total: None };

@@ -16,7 +16,7 @@ use super::bpf::CallError;
 use super::uapi::PerfEventAttr;
 
 /// Bytes of a page.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 /// Pages of data of a perf buffer for each CPU, a power of two.
 const PERF_PAGES: usize = 64;
 /// `BPF_RINGBUF_BUSY_BIT` and `BPF_RINGBUF_DISCARD_BIT`: the upper bits of a record's length.
@@ -35,13 +35,18 @@ type Record = Vec<u8>;
 
 /// Memory of the kernel that is mapped.
 #[derive(Debug)]
-struct Mapping {
+pub(super) struct Mapping {
     start: NonNull<u8>,
     len: usize,
 }
 
 impl Mapping {
-    fn new(fd: impl AsFd, len: usize, write: bool, offset: usize) -> Result<Self, CallError> {
+    pub(super) fn new(
+        fd: impl AsFd,
+        len: usize,
+        write: bool,
+        offset: usize,
+    ) -> Result<Self, CallError> {
         let size = NonZero::new(len)
             .ok_or_else(|| CallError::Misuse("a buffer of no bytes to map".to_owned()))?;
         let protection = match write {

@@ -9,7 +9,7 @@ use nix::sys::mman::{self, MapFlags, ProtFlags};
 
 use super::bpf::{CallError, RawErrno, address, address_mut, bpf, bpf_fd, number, object_name};
 use super::uapi::{
-    MapBatch, MapCreate, MapElem, PER_CPU_MAPS, PERF_EVENT_ARRAY, QUEUES, RINGBUF, cmd,
+    ARENA, MapBatch, MapCreate, MapElem, PER_CPU_MAPS, PERF_EVENT_ARRAY, QUEUES, RINGBUF, cmd,
 };
 use super::{buffer, cpus};
 
@@ -51,6 +51,8 @@ pub(crate) struct Map {
     spec: MapSpec,
     /// Copies of a value in what user space reads and writes: one per possible CPU in per-CPU maps.
     copies: usize,
+    /// The pages of an arena: programs can use one only where it has an address in user space.
+    _arena: Option<buffer::Mapping>,
 }
 
 impl AsRawFd for Map {
@@ -92,7 +94,14 @@ impl Map {
         };
         // SAFETY: the attribute holds no address.
         let fd = unsafe { bpf_fd(cmd::MAP_CREATE, &mut attr)? };
-        Ok(Self { fd, spec, copies })
+        let pages = spec.max_entries as usize;
+        let arena = match spec.map_type {
+            ARENA if spec.extra == 0 => {
+                Some(buffer::Mapping::new(&fd, pages * buffer::PAGE, true, 0)?)
+            }
+            _ => None,
+        };
+        Ok(Self { fd, spec, copies, _arena: arena })
     }
 
     /// Number of entries that the map was created with.

@@ -35,6 +35,8 @@ pub(super) const PER_CPU_MAPS: [u32; 4] = [5, 6, 10, 21];
 pub(super) const PERF_EVENT_ARRAY: u32 = 4;
 pub(super) const QUEUES: [u32; 2] = [22, 23];
 pub(super) const RINGBUF: u32 = 27;
+/// `BPF_MAP_TYPE_ARENA`.
+pub(super) const ARENA: u32 = 33;
 
 /// `BPF_OBJ_NAME_LEN`.
 pub(super) const NAME_LEN: usize = 16;

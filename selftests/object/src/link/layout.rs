@@ -236,17 +236,16 @@ impl<'l, 'o> Layout<'l, 'o> {
         relocation: SectionRelocation,
     ) -> Result<(), LinkError> {
         let Symbol { name, bind, .. } = self.linker.object.symbols[relocation.symbol];
+        let weak = bind == STB_WEAK && self.linker.linking.weak_zero;
         let slot = at.start + at.next;
         let insn = &mut self.insns[slot];
         match (relocation.relocation_type, insn.code) {
-            (R_BPF_64_64, LD_IMM64)
-                if wide && bind == STB_WEAK && !self.linker.types.is_of_kconfig(name) =>
-            {
+            (R_BPF_64_64, LD_IMM64) if wide && weak && !self.linker.types.is_of_kconfig(name) => {
                 (insn.src, insn.imm) = (0, 0);
                 self.insns[slot + 1].imm = 0;
                 Ok(())
             }
-            (R_BPF_64_32, CALL_IMM) if bind == STB_WEAK => {
+            (R_BPF_64_32, CALL_IMM) if weak => {
                 let number = i32::try_from(relocation.symbol).unwrap_or(0);
                 *insn = Insn { code: CALL_IMM, imm: POISON + number, ..Insn::default() };
                 let program = &self.starts[0].name;
