@@ -7,6 +7,7 @@ pub mod link;
 pub mod names;
 pub mod plan;
 pub mod read;
+mod variables;
 pub mod write;
 
 pub use compile::{CompileError, compile, compile_elf, compile_with};
@@ -15,4 +16,5 @@ pub use plan::{
     FuncInfo, FunctionStart, LineInfo, LoadPlan, MapElement, MapPlan, MapRef, MapTypes, ProgramPlan,
 };
 pub use read::{Object, ReadError, Section, SectionRelocation, Symbol, SymbolPlace, read};
+pub use variables::{Field, Variable};
 pub use write::{WriteError, write};

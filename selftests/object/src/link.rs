@@ -21,6 +21,7 @@ use bpf_isa::Insn;
 use crate::names::{JUMP_TABLES, LICENSE};
 use crate::plan::{LoadPlan, ProgramPlan};
 use crate::read::{Object, read};
+use crate::variables::{Variable, variables};
 use data::Data;
 pub use error::{LinkError, Location};
 use functions::Functions;
@@ -138,6 +139,8 @@ pub struct Linked {
     /// Parts of the object that are left out for what is wrong with them. Programs that need one
     /// are refused; others may be fewer lines or types the richer.
     pub errors: Vec<LinkError>,
+    /// The object's variables, in the order of its symbols.
+    pub variables: Vec<Variable>,
     /// What users should know: what is not done that the object asks for, or done otherwise.
     pub notes: Vec<String>,
 }
@@ -150,7 +153,7 @@ pub struct Linked {
 /// If the object cannot be read at all.
 pub fn link_each(bytes: &[u8], linking: Linking) -> Result<Linked, LinkError> {
     let object = read(bytes)?;
-    let mut found = Linked::default();
+    let mut found = Linked { variables: variables(&object), ..Linked::default() };
     let license = license(&object).unwrap_or_else(|error| {
         found.errors.push(error);
         "GPL".to_owned()

@@ -105,8 +105,8 @@ fn said(execution: &Execution) -> String {
     match &execution.outcome {
         Outcome::Ran(Ran { returned, kernels_choice, .. }) => {
             let choice = match kernels_choice {
-                true => ", which depends on an address or on time: not compared",
-                false => "",
+                Some(what) => format!(", which depends on {what}: not compared"),
+                None => String::new(),
             };
             format!("returned {returned:#x} ({}){machine_code}{choice}", returned.cast_signed())
         }

@@ -104,8 +104,9 @@ pub struct Ran {
     pub maps: Vec<Contents>,
     /// What was written into ring buffers, arrays of perf events, queues and stacks.
     pub written: Vec<Written>,
-    /// Whether something depends on an address or on time, so that executions may differ.
-    pub kernels_choice: bool,
+    /// What the result depends on that is the kernel's choice, so that executions may differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernels_choice: Option<&'static str>,
 }
 
 /// What a map holds, ordered by key.

@@ -21,7 +21,7 @@ use harness_results::record::{Counts, Record};
 use harness_session::start::{Started, start};
 use harness_session::{self as session, Alone, Executor, Part, Rules, Scripted, Test, Work};
 use harness_suites::object::lacking::lacking;
-use harness_suites::object::{self, Given, ObjectTest};
+use harness_suites::object::{self, Given, ObjectTest, assign};
 use harness_suites::verifier::object::{Annotated, AnnotatedTest};
 use harness_suites::verifier::suite::Reference;
 
@@ -31,6 +31,8 @@ use harness_suites::verifier::suite::Reference;
 Examples:
   cargo xtask run prog.o                            every program of the object, on zeros
   cargo xtask run prog.o --prog main --ctx 0100     one of them, on a context of two bytes
+  cargo xtask run prog.o --ctx mark=7,cb[0]=1       on a context with these fields
+  cargo xtask run prog.o --set limit=3              with a variable of the object's changed
   cargo xtask run prog.o --packet @packet.bin       on a packet from a file
   cargo xtask run prog.o --mode jit --log 2         with all that the verifier has to say
   cargo xtask run --annotated verifier_gotox.o      judged by its own annotations
@@ -50,8 +52,14 @@ pub(crate) struct Run {
     prog: Option<String>,
     /// Context: bytes in hexadecimal, or @FILE. Without, as many zeros as the program may read, for
     /// types whose test run takes a context.
-    #[arg(long, value_name = "HEX|@FILE", value_parser = bytes, conflicts_with = "annotated")]
-    ctx: Option<Bytes>,
+    /// Or fields by name, zeros otherwise: those of `struct __sk_buff` and `struct xdp_md` that a test
+    /// run takes, for other types those of the struct that the program takes, compiled with -g.
+    #[arg(long, value_name = "HEX|@FILE|NAME=VALUE,…", conflicts_with = "annotated")]
+    ctx: Option<String>,
+    /// Give a variable in .rodata, .data or .bss a value before the load: a number, or all bytes in
+    /// hexadecimal if they are more than eight; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "annotated")]
+    set: Vec<String>,
     /// Packet from its Ethernet header on: bytes in hexadecimal, or @FILE. 64 zeros without, for
     /// programs that take one.
     #[arg(long, value_name = "HEX|@FILE", value_parser = bytes, conflicts_with = "annotated")]
@@ -175,10 +183,15 @@ impl Run {
             self.files.iter().map(|file| Ok((file, read(file)?))).collect::<Result<_>>()?;
         for (file, bytes) in files {
             match object::link(&bytes) {
-                Ok(linked) => {
+                Ok(mut linked) => {
+                    for assignment in &self.set {
+                        let place = file.display();
+                        assign::set(&mut linked, assignment)
+                            .map_err(|error| Stop::Usage(format!("{place}: {error}")))?;
+                    }
                     let names = linked.plan.programs.iter().map(|program| &program.name);
                     has.extend(names.chain(linked.refused.iter().map(|(name, _)| name)).cloned());
-                    tests.extend(self.programs(file, &linked));
+                    tests.extend(self.programs(file, &linked)?);
                 }
                 Err(error) => {
                     errln!("error: {}: {error}", file.display());
@@ -199,7 +212,7 @@ impl Run {
     }
 
     /// The programs of an object that were asked for. Says what else is to be known about it.
-    fn programs(&self, file: &Path, linked: &Linked) -> Vec<ObjectTest> {
+    fn programs(&self, file: &Path, linked: &Linked) -> Result<Vec<ObjectTest>> {
         let Linked { refused, errors, notes, .. } = linked;
         let place = file.display();
         let told = |error: &LinkError| refused.iter().any(|(_, reason)| reason == error);
@@ -208,13 +221,29 @@ impl Run {
         for (name, error) in refused.iter().filter(|(name, _)| !self.wants(name)) {
             errln!("{place}: {name} is not linked: {error}");
         }
-        let given = |given: &Option<Bytes>| given.clone().map(|bytes| bytes.0);
+        let (ctx, fields) = self.context()?;
         let given = Given {
-            ctx: given(&self.ctx),
-            packet: given(&self.packet),
+            ctx,
+            fields,
+            packet: self.packet.clone().map(|bytes| bytes.0),
             log_level: self.log.unwrap_or_default(),
         };
-        object::tests(file, linked, &given, &|name| self.wants(name))
+        Ok(object::tests(file, linked, &given, &|name| self.wants(name)))
+    }
+
+    /// The context, or its fields.
+    fn context(&self) -> Result<(Option<Vec<u8>>, Option<String>)> {
+        match &self.ctx {
+            Some(text) if !text.starts_with('@') && text.contains('=') => {
+                Ok((None, Some(text.clone())))
+            }
+            Some(text) => {
+                let given =
+                    bytes(text).map_err(|why| Stop::Usage(format!("--ctx {text}: {why}")))?;
+                Ok((Some(given.0), None))
+            }
+            None => Ok((None, None)),
+        }
     }
 
     fn wants(&self, program: &str) -> bool {

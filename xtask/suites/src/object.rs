@@ -1,6 +1,7 @@
 //! Anyone's program, executed in each mode and by the model: nothing is stated about it, so the
 //! executions are compared with each other.
 
+pub mod assign;
 pub mod input;
 pub mod lacking;
 
@@ -12,7 +13,7 @@ use bpf_wire::{Failure, Mode, Output, Response};
 
 use super::judge::{describe, sysctls};
 use super::lower::{Lowering, Role, is_data, test_run};
-use super::model::{BUDGET, is_the_kernels_choice};
+use super::model::{BUDGET, kernels_choice};
 use harness_results::event::Sort;
 use harness_results::notation::errno_name;
 use harness_results::object::MODEL;
@@ -43,6 +44,8 @@ pub struct ObjectTest {
 pub struct Given {
     /// Context.
     pub ctx: Option<Vec<u8>>,
+    /// Fields of the context by name, where it is not given: `NAME=VALUE,…`.
+    pub fields: Option<String>,
     /// Packet.
     pub packet: Option<Vec<u8>>,
     /// `BPF_LOG_*` of the load.
@@ -94,8 +97,15 @@ pub fn tests(
     let programs = linked.plan.programs.iter().enumerate();
     let programs = programs.filter(|(_, program)| wanted(&program.name));
     let programs = programs.map(|(index, program)| {
-        let input = input::input(program, given.ctx.clone(), given.packet.clone());
-        test(&program.name, Ok(with_tail_calls(&linked.plan, index)), input)
+        let mut input = input::input(program, given.ctx.clone(), given.packet.clone());
+        let mut plan = Ok(with_tail_calls(&linked.plan, index));
+        if let (Some(fields), Ok(of)) = (&given.fields, &plan) {
+            match assign::context(of, std::mem::take(&mut input.ctx), &input.packet, fields) {
+                Ok(ctx) => input.ctx = ctx,
+                Err(error) => plan = Err(format!("not run: {error}")),
+            }
+        }
+        test(&program.name, plan, input)
     });
     refused.chain(programs).collect()
 }
@@ -337,7 +347,7 @@ fn model(plan: &LoadPlan, input: &Input) -> Execution {
             }
             Ok(outcome) => Outcome::Ran(Ran {
                 returned: outcome.r0 as u32,
-                kernels_choice: is_the_kernels_choice(&outcome),
+                kernels_choice: kernels_choice(&outcome),
                 maps: contents(plan, &machine),
                 written: Vec::new(),
                 ctx: outcome.ctx,
@@ -384,7 +394,7 @@ fn compare(executions: &[Execution]) -> Vec<String> {
     {
         problems.push(format!("unsound: the kernel accepted what the model traps on: {why}"));
     }
-    if runs.iter().any(|(_, ran)| ran.kernels_choice) {
+    if runs.iter().any(|(_, ran)| ran.kernels_choice.is_some()) {
         return problems;
     }
     if let Some(((last, reference), others)) = runs.split_last() {

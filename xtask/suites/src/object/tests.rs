@@ -53,7 +53,8 @@ fn refusals_deaths_and_traps_that_no_verifier_allows_are_problems() {
 
 #[test]
 fn what_depends_on_an_address_is_not_compared() {
-    let address = Outcome::Ran(Ran { returned: 3, kernels_choice: true, ..Ran::default() });
+    let address =
+        Outcome::Ran(Ran { returned: 3, kernels_choice: Some("an address"), ..Ran::default() });
     assert!(compare(&[ran("interp", 1), ran("jit", 2), with("model", address)]).is_empty());
 }
 
