@@ -3,13 +3,14 @@
 mod load;
 mod slots;
 
-use bpf_wire::{Batch, BatchReport, Failure, Mode, Output, Step};
+use bpf_wire::{Batch, BatchReport, Failure, MapCreate, Mode, Output, Step};
 use std::os::fd::AsRawFd;
 
 use crate::channel::Sender;
 use crate::fault;
 use crate::kernel::Kernel;
 use crate::kernel::bpf::{self, CallError, RunArgs};
+use crate::kernel::buffer::Event;
 use crate::kernel::caps::Dropped;
 use crate::kernel::describe::{self, Description};
 use crate::kernel::map::{Map, MapSpec};
@@ -131,13 +132,9 @@ fn perform(
             let btf = load_btf(&data)?;
             objects.btfs.add(btf);
         }
-        Step::CreateMap { name, map_type, key_size, value_size, max_entries, flags, btf } => {
-            let btf = match btf {
-                Some(btf) => Some((objects.btfs.get(btf.btf)?.as_raw_fd(), btf.key, btf.value)),
-                None => None,
-            };
-            let spec = MapSpec { name, map_type, key_size, value_size, max_entries, flags, btf };
-            objects.maps.add(Map::create(spec)?);
+        Step::CreateMap(map) => {
+            let map = create_map(objects, *map)?;
+            objects.maps.add(map);
         }
         Step::UpdateElem { map, key, value, flags } => {
             objects.maps.get(map)?.update(&key, &value, flags)?;
@@ -146,6 +143,21 @@ fn perform(
         Step::UpdateProgArray { map, key, prog } => {
             let value = objects.programs.get(prog)?.number().to_ne_bytes();
             objects.maps.get(map)?.update(&key.to_ne_bytes(), &value, 0)?;
+        }
+        Step::UpdateMapOfMaps { map, key, held } => {
+            let value = objects.maps.get(held)?.as_raw_fd().to_ne_bytes();
+            objects.maps.get(map)?.update(&key.to_ne_bytes(), &value, 0)?;
+        }
+        Step::OpenEvents { map } => {
+            let events = objects.maps.get(map)?.open_events()?;
+            objects.events.insert(map, events);
+        }
+        Step::Drain { map } => {
+            let records = match objects.events.get(&map) {
+                Some(events) => events.iter().flat_map(Event::drain).collect(),
+                None => objects.maps.get(map)?.drain()?,
+            };
+            return Ok(Output::Records(records));
         }
         Step::Freeze { map } => objects.maps.get(map)?.freeze()?,
         Step::LoadProgram(load) => return load::load(kernel, objects, *load),
@@ -191,6 +203,33 @@ fn perform(
         Step::Fault(fault) => fault::commit(&fault, sender)?,
     }
     Ok(Output::Done)
+}
+
+fn create_map(objects: &Objects, map: MapCreate) -> Result<Map, StepError> {
+    let btf = match map.btf {
+        Some(btf) => Some((objects.btfs.get(btf.btf)?.as_raw_fd(), btf.key, btf.value)),
+        None => None,
+    };
+    // Only needed while the map of maps is created.
+    let inner = match map.inner {
+        Some(inner) => Some(create_map(objects, *inner)?),
+        None => None,
+    };
+    let MapCreate { name, map_type, key_size, value_size, max_entries, flags, .. } = map;
+    let MapCreate { extra, numa_node, .. } = map;
+    let spec = MapSpec {
+        name,
+        map_type,
+        key_size,
+        value_size,
+        max_entries,
+        flags,
+        extra,
+        numa_node,
+        inner: inner.as_ref().map(AsRawFd::as_raw_fd),
+        btf,
+    };
+    Ok(Map::create(spec)?)
 }
 
 /// Loads BTF; requests the log only if the kernel rejects it.

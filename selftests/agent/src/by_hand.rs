@@ -112,8 +112,10 @@ fn wait() {
 fn describe(step: &Step) -> String {
     match step {
         Step::LoadBtf { .. } => "BPF_BTF_LOAD".to_owned(),
-        Step::CreateMap { name, .. } => format!("BPF_MAP_CREATE of {name}"),
-        Step::UpdateElem { map, .. } | Step::UpdateProgArray { map, .. } => {
+        Step::CreateMap(map) => format!("BPF_MAP_CREATE of {}", map.name),
+        Step::UpdateElem { map, .. }
+        | Step::UpdateProgArray { map, .. }
+        | Step::UpdateMapOfMaps { map, .. } => {
             format!("BPF_MAP_UPDATE_ELEM of map {map}")
         }
         Step::DeleteElem { map, .. } => format!("BPF_MAP_DELETE_ELEM of map {map}"),

@@ -1,6 +1,7 @@
 //! The system-call layer: all kernel interfaces that the agent uses besides plain files.
 
 pub(crate) mod bpf;
+pub(crate) mod buffer;
 pub(crate) mod caps;
 mod cpus;
 pub(crate) mod describe;

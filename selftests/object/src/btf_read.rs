@@ -149,6 +149,12 @@ impl<'d> Types<'d> {
         self.operand(*self.variables.get(name)?)
     }
 
+    /// The names of the variables of a section's type.
+    pub(crate) fn variables_in(&self, id: u32) -> impl Iterator<Item = &'d str> + '_ {
+        let count = self.count(id).unwrap_or_default() as usize;
+        (0..count).filter_map(move |index| self.name(self.more(id, 3 * index)?))
+    }
+
     /// The members of a struct, if there are at most [`MEMBERS`]; follows typedefs and qualifiers.
     pub(crate) fn members(&self, id: u32) -> Option<Vec<Member<'d>>> {
         let id = self.plain(id)?;
@@ -256,14 +262,27 @@ impl<'d> Types<'d> {
         Some(found.bits / 8)
     }
 
-    /// The kind of the pointees in an array of pointers, with which a definition gives a map's
-    /// initial contents.
-    pub(crate) fn element_kind(&self, id: u32) -> Option<u32> {
+    /// What the pointers in an array point to, with which a definition gives a map's initial
+    /// contents: kind and id.
+    pub(crate) fn element(&self, id: u32) -> Option<(u32, u32)> {
         let id = self.plain(id)?;
         if self.kind(id)? != kind::ARRAY {
             return None;
         }
-        self.kind(self.plain(self.pointee(self.more(id, 0)?)?)?)
+        let pointee = self.plain(self.pointee(self.more(id, 0)?)?)?;
+        Some((self.kind(pointee)?, pointee))
+    }
+
+    /// The value of the only enumerator of the enumeration that a pointer points to: how map
+    /// definitions encode a number of 64 bits.
+    pub(crate) fn enumerator(&self, id: u32) -> Option<u64> {
+        let id = self.plain(self.pointee(id)?)?;
+        let low = u64::from(self.more(id, 1)?);
+        match self.kind(id)? {
+            kind::ENUM => Some(low),
+            kind::ENUM64 => Some(u64::from(self.more(id, 2)?) << 32 | low),
+            _ => None,
+        }
     }
 
     /// The kind of a type without typedefs and qualifiers.

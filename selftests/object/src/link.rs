@@ -21,6 +21,7 @@ use bpf_isa::Insn;
 use crate::names::{JUMP_TABLES, LICENSE};
 use crate::plan::{LoadPlan, ProgramPlan};
 use crate::read::{Object, read};
+use crate::variables::{Variable, variables};
 use data::Data;
 pub use error::{LinkError, Location};
 use functions::Functions;
@@ -52,6 +53,30 @@ pub enum BtfUse {
     /// None. Functions that only data points to are included, but the kernel does not know about
     /// them.
     Never,
+}
+
+/// What becomes of functions that are global, as far as the kernel would be stricter for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Globals {
+    /// They are global: verified by themselves, for the arguments that their prototype says, or for
+    /// any number where the object does not describe them; and not called through pointers.
+    #[default]
+    Global,
+    /// They are static where the object does not describe them, and where read-only data of a
+    /// program with indirect calls points to them.
+    Static,
+}
+
+/// How an object is linked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Linking {
+    /// Which programs get BTF.
+    pub btf: BtfUse,
+    /// Which functions are global.
+    pub globals: Globals,
+    /// Whether weak symbols that the object does not define are 0. Otherwise programs that refer to
+    /// one are refused.
+    pub weak_zero: bool,
 }
 
 impl BtfUse {
@@ -95,52 +120,82 @@ pub fn link(bytes: &[u8]) -> Result<LoadPlan, LinkError> {
 ///
 /// As [`link`].
 pub fn link_with(bytes: &[u8], btf: BtfUse) -> Result<LoadPlan, LinkError> {
-    let (plan, refused) = link_each(bytes, btf)?;
-    match refused.into_iter().next() {
-        Some((_, error)) => Err(error),
+    let linking = Linking { btf, ..Linking::default() };
+    let Linked { plan, refused, errors, .. } = link_each(bytes, linking)?;
+    match errors.into_iter().chain(refused.into_iter().map(|(_, error)| error)).next() {
+        Some(error) => Err(error),
         None if plan.programs.is_empty() => Err(LinkError::NoProgram),
         None => Ok(plan),
     }
 }
 
-/// Programs that cannot be linked: name and error.
-pub type Refused = Vec<(String, LinkError)>;
+/// An object of which what can be linked is linked.
+#[derive(Clone, Debug, Default)]
+pub struct Linked {
+    /// The programs that can be loaded, and what they need.
+    pub plan: LoadPlan,
+    /// Programs that cannot be linked: name and error.
+    pub refused: Vec<(String, LinkError)>,
+    /// Parts of the object that are left out for what is wrong with them. Programs that need one
+    /// are refused; others may be fewer lines or types the richer.
+    pub errors: Vec<LinkError>,
+    /// The object's variables, in the order of its symbols.
+    pub variables: Vec<Variable>,
+    /// What users should know: what is not done that the object asks for, or done otherwise.
+    pub notes: Vec<String>,
+}
 
-/// Like [`link_with`], but skips programs that cannot be linked.
+/// Links what can be linked: nothing that is wrong with a part of an object keeps programs that do
+/// not need it from being linked.
 ///
 /// # Errors
 ///
-/// Errors of the object as a whole.
-pub fn link_each(bytes: &[u8], btf: BtfUse) -> Result<(LoadPlan, Refused), LinkError> {
+/// If the object cannot be read at all.
+pub fn link_each(bytes: &[u8], linking: Linking) -> Result<Linked, LinkError> {
     let object = read(bytes)?;
-    let license = license(&object)?;
-    let functions = Functions::collect(&object)?;
-    let mut types = Types::of(&object, &functions)?;
-    let maps = Maps::collect(&object, &functions, &mut types)?;
+    let mut found = Linked { variables: variables(&object), ..Linked::default() };
+    let license = license(&object).unwrap_or_else(|error| {
+        found.errors.push(error);
+        "GPL".to_owned()
+    });
+    let functions = Functions::collect(&object);
+    let mut types = Types::of(&object, &functions, &mut found.errors, &mut found.notes);
+    let mut maps = Maps::collect(&object, &functions, &mut types);
+    found.errors.append(&mut maps.errors);
+    found.notes.append(&mut maps.notes);
     let mut linker = Linker {
         tables: Tables::collect(&object),
-        data: Data::new(&object, btf),
+        data: Data::new(&object, linking.btf),
         types,
         plan: LoadPlan { maps: maps.plans(), ..LoadPlan::default() },
         object: &object,
         functions: &functions,
         maps: &maps,
         budget: Budget { slots: MAX_SLOTS, functions: MAX_FUNCTIONS },
+        linking,
+        notes: Vec::new(),
     };
-    let mut refused = Vec::new();
+    for malformed in functions.malformed() {
+        if functions.is_text(malformed.section) {
+            found.errors.push(malformed.error.clone());
+        } else {
+            found.refused.push((malformed.name.to_owned(), malformed.error.clone()));
+        }
+    }
     // For each program of the object, its index in the plan.
     let mut places: Vec<Option<usize>> = Vec::new();
     for entry in functions.entries() {
         let place = linker.plan.programs.len();
-        match linker.program(entry, &license, btf) {
+        match linker.program(entry, &license) {
             Ok(()) => places.push(Some(place)),
             Err(error) => {
                 places.push(None);
-                refused.push((functions[entry].name.to_owned(), error));
+                found.refused.push((functions[entry].name.to_owned(), error));
             }
         }
     }
-    for map in &mut linker.plan.maps {
+    let Linker { mut plan, types, notes, .. } = linker;
+    for map in &mut plan.maps {
         map.programs.retain_mut(|(_, program)| match places.get(*program).copied().flatten() {
             Some(place) => {
                 *program = place;
@@ -149,8 +204,11 @@ pub fn link_each(bytes: &[u8], btf: BtfUse) -> Result<(LoadPlan, Refused), LinkE
             None => false,
         });
     }
-    linker.plan.btf = linker.types.finish();
-    Ok((linker.plan, refused))
+    plan.btf = types.finish();
+    found.plan = plan;
+    found.notes.extend(notes);
+    found.notes.dedup();
+    Ok(found)
 }
 
 /// State for laying out programs.
@@ -163,6 +221,8 @@ struct Linker<'o> {
     types: Types<'o>,
     plan: LoadPlan,
     budget: Budget,
+    linking: Linking,
+    notes: Vec<String>,
 }
 
 /// What remains of the limits.
@@ -172,7 +232,7 @@ struct Budget {
 }
 
 impl Linker<'_> {
-    fn program(&mut self, entry: usize, license: &str, btf: BtfUse) -> Result<(), LinkError> {
+    fn program(&mut self, entry: usize, license: &str) -> Result<(), LinkError> {
         let function = &self.functions[entry];
         let section = self.object.sections[function.section].name;
         let location = Location::new(section, function.name, function.start as u64);
@@ -186,11 +246,17 @@ impl Linker<'_> {
         layout.run()?;
         let LaidOut { insns, order, mut starts, map_refs, needs_btf } = layout.finish();
         let order: Vec<_> = order.into_iter().map(|number| &self.functions[number]).collect();
+        let Linking { btf, globals, .. } = self.linking;
         let described = match btf {
             BtfUse::Never => None,
-            _ => self.types.described(self.object, &order, &mut starts)?,
+            _ => self.types.described(self.object, &order, &mut starts, &insns)?,
         };
-        let needs_btf = needs_btf || types::arguments_beyond(&insns) > 0;
+        if described.is_none() && globals == Globals::Static {
+            starts.iter_mut().skip(1).for_each(|start| start.global = false);
+        }
+        let needs_btf = needs_btf
+            || globals == Globals::Global && starts.iter().skip(1).any(|start| start.global)
+            || types::arguments_beyond(&insns) > 0;
         let described = match described {
             Some(described) => described,
             None if btf.is_wanted(needs_btf) => self.types.synthesised(&starts, &insns),

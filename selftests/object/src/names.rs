@@ -29,8 +29,10 @@ pub const BTF_EXT: &str = ".BTF.ext";
 /// Section of types and strings.
 pub const BTF: &str = ".BTF";
 
+/// Section of the options of the kernel's configuration.
+pub const KCONFIG: &str = ".kconfig";
 /// Sections of kernel symbols, described by BTF. The object does not contain them.
-pub const EXTERNAL: [&str; 2] = [".ksyms", ".kconfig"];
+pub const EXTERNAL: [&str; 2] = [".ksyms", KCONFIG];
 
 /// Bytes of an entry of [`JUMP_TABLES`].
 pub const JUMP_TABLE_ENTRY: usize = 8;

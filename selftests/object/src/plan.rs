@@ -37,6 +37,14 @@ impl LoadPlan {
             .filter_map(|&program| self.programs.get(program))
             .flat_map(|program| program.map_refs.iter().map(|reference| reference.map))
             .collect();
+        let mut next = 0;
+        while let Some(&at) = maps.get(next) {
+            next += 1;
+            let held = self.maps.get(at).map_or(&[][..], |map| &map.maps);
+            let new: Vec<usize> =
+                held.iter().map(|&(_, held)| held).filter(|held| !maps.contains(held)).collect();
+            maps.extend(new);
+        }
         maps.sort_unstable();
         maps.dedup();
         let place = |of: &[usize], index: usize| of.iter().position(|&kept| kept == index);
@@ -49,6 +57,9 @@ impl LoadPlan {
         };
         let map = |&index: &usize| {
             let mut map = self.maps.get(index)?.clone();
+            for (_, held) in &mut map.maps {
+                *held = place(&maps, *held)?;
+            }
             map.programs.retain_mut(|(_, held)| match place(programs, *held) {
                 Some(kept) => {
                     *held = kept;
@@ -77,10 +88,19 @@ pub struct MapPlan {
     pub key_size: u32,
     /// Bytes of a value.
     pub value_size: u32,
-    /// Number of entries.
+    /// Number of entries. 0 in an array of perf events: one for each processor.
     pub max_entries: u32,
     /// `BPF_F_*` creation flags.
     pub flags: u32,
+    /// `map_extra`: the number of hash functions of a bloom filter, the address of an arena.
+    pub extra: u64,
+    /// Node of memory, with the flag `BPF_F_NUMA_NODE`.
+    pub numa_node: u32,
+    /// What the maps in a map of maps look like.
+    pub inner: Option<Box<MapPlan>>,
+    /// Entries of a map of maps and their maps, by index into [`LoadPlan::maps`]; written after all
+    /// maps are created.
+    pub maps: Vec<(u32, usize)>,
     /// Elements to write before the map is frozen.
     pub contents: Vec<MapElement>,
     /// Whether to freeze the map (`BPF_MAP_FREEZE`) before programs are loaded.

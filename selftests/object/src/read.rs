@@ -100,6 +100,14 @@ pub const MAX_NAME: usize = 4096;
 /// Limit for symbols.
 pub const MAX_SYMBOLS: usize = 1 << 16;
 
+/// First bytes of files that are given by mistake, and what they are.
+const MISTAKEN: [(&[u8], &str); 4] = [
+    (b"BC\xc0\xde", "LLVM bitcode; compile without -flto"),
+    (b"\xde\xc0\x17\x0b", "LLVM bitcode; compile without -flto"),
+    (b"!<arch>\n", "an archive; give the objects that it holds, `ar x` extracts them"),
+    (b"!<thin>\n", "a thin archive; give the objects that it names"),
+];
+
 /// Bytes of a symbol in the file.
 const SYMBOL_SIZE: u64 = 24;
 /// Bytes of a relocation without addend in the file.
@@ -161,6 +169,9 @@ fn fail(place: impl Into<String>, reason: impl Into<String>) -> ReadError {
 fn header(bytes: &[u8]) -> Result<Header, ReadError> {
     const EXPECTED: &str = "a 64-bit little-endian relocatable file for BPF is expected";
     let place = "the file header";
+    if let Some((_, mistaken)) = MISTAKEN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Err(fail(place, format!("{mistaken}; {EXPECTED}")));
+    }
     let header = bytes
         .get(..64)
         .ok_or_else(|| fail(place, format!("the file has {} bytes of its 64", bytes.len())))
@@ -173,7 +184,8 @@ fn header(bytes: &[u8]) -> Result<Header, ReadError> {
         return Err(fail(place, format!("class and byte order are {class:?}; {EXPECTED}")));
     }
     if (header.e_type, header.e_machine) != (ET_REL, EM_BPF) {
-        let found = format!("type {} for machine {}", header.e_type, header.e_machine);
+        let hint = if header.e_machine == EM_BPF { "" } else { "; compile with --target=bpf" };
+        let found = format!("type {} for machine {}{hint}", header.e_type, header.e_machine);
         return Err(fail(place, format!("{found}; {EXPECTED}")));
     }
     if header.e_shoff == 0 {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::mode::Mode;
 
 /// Bumped whenever a message changes; host and agent must agree on it.
-pub const PROTOCOL_VERSION: u32 = 6;
+pub const PROTOCOL_VERSION: u32 = 7;
 
 /// Host to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,22 +147,7 @@ pub enum Step {
         data: Vec<u8>,
     },
     /// `BPF_MAP_CREATE`; adds a map. Answered by [`Output::Done`].
-    CreateMap {
-        /// Name; the agent passes the first 15 bytes.
-        name: String,
-        /// `enum bpf_map_type`.
-        map_type: u32,
-        /// Bytes of a key.
-        key_size: u32,
-        /// Bytes of a value.
-        value_size: u32,
-        /// Number of entries.
-        max_entries: u32,
-        /// `BPF_F_*`.
-        flags: u32,
-        /// Types of key and value, if any.
-        btf: Option<MapBtf>,
-    },
+    CreateMap(Box<MapCreate>),
     /// `BPF_MAP_UPDATE_ELEM`. Answered by [`Output::Done`].
     UpdateElem {
         /// Index of the map.
@@ -192,6 +177,27 @@ pub enum Step {
         key: u32,
         /// Index of the program.
         prog: u32,
+    },
+    /// `BPF_MAP_UPDATE_ELEM` of the entry `key` (u32) of a map of maps with a map.
+    UpdateMapOfMaps {
+        /// Index of the map of maps.
+        map: u32,
+        /// Entry.
+        key: u32,
+        /// Index of the map that becomes the entry.
+        held: u32,
+    },
+    /// Opens an event for each CPU in an array of perf events, so that programs can write there.
+    /// Answered by [`Output::Done`].
+    OpenEvents {
+        /// Index of the map.
+        map: u32,
+    },
+    /// Takes out what programs have written into a ring buffer, an array of perf events, a queue or
+    /// a stack. Answered by [`Output::Records`].
+    Drain {
+        /// Index of the map.
+        map: u32,
     },
     /// `BPF_MAP_FREEZE`. Answered by [`Output::Done`].
     Freeze {
@@ -260,6 +266,31 @@ pub enum Step {
     Fault(Fault),
 }
 
+/// The arguments of `BPF_MAP_CREATE`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapCreate {
+    /// Name; the agent passes the first 15 characters, those that the kernel refuses as `_`.
+    pub name: String,
+    /// `enum bpf_map_type`.
+    pub map_type: u32,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Number of entries. 0 in an array of perf events: one for each possible CPU.
+    pub max_entries: u32,
+    /// `BPF_F_*`.
+    pub flags: u32,
+    /// `map_extra`.
+    pub extra: u64,
+    /// Node of memory.
+    pub numa_node: u32,
+    /// A map like those that a map of maps holds.
+    pub inner: Option<Box<MapCreate>>,
+    /// Types of key and value, if any.
+    pub btf: Option<MapBtf>,
+}
+
 /// The types of a map's key and value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapBtf {
@@ -274,7 +305,7 @@ pub struct MapBtf {
 /// The arguments of `BPF_PROG_LOAD`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramLoad {
-    /// Name; the agent passes the first 15 bytes.
+    /// Name; the agent passes the first 15 characters, those that the kernel refuses as `_`.
     pub name: String,
     /// `enum bpf_prog_type`.
     pub prog_type: u32,
@@ -361,6 +392,8 @@ pub enum Output {
     },
     /// Elements of a map as `(key, value)`.
     Elements(Vec<(Vec<u8>, Vec<u8>)>),
+    /// What programs have written, in order.
+    Records(Vec<Vec<u8>>),
     /// Bytes of memory.
     Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
     /// A step was attempted; its failure, if any.

@@ -1,12 +1,13 @@
 //! Files that several processes share: written whole or not at all, and locks.
 
 use std::fs::{File, TryLockError};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 use crate::interrupt;
 use crate::ui::errln;
@@ -34,6 +35,27 @@ pub fn write_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()
     temporary.as_file().sync_all().with_context(context)?;
     temporary.persist(path).with_context(context)?;
     Ok(())
+}
+
+/// Longest path of a socket in bytes (`sun_path` of `struct sockaddr_un`, without the final zero).
+const SOCKET_PATH: usize = 107;
+
+/// Makes a temporary folder for sockets whose names have at most 16 bytes. If `TMPDIR` is too long for
+/// them, it lies in /tmp.
+///
+/// # Errors
+///
+/// When the folder cannot be made.
+pub fn socket_folder(prefix: &str) -> io::Result<TempDir> {
+    socket_folder_in(&std::env::temp_dir(), prefix)
+}
+
+fn socket_folder_in(temporary: &Path, prefix: &str) -> io::Result<TempDir> {
+    // Slashes, six random characters, a socket.
+    let longest = temporary.as_os_str().len() + prefix.len() + 2 + 6 + 16;
+    let short = Path::new("/tmp");
+    let folder = if longest > SOCKET_PATH && short.is_dir() { short } else { temporary };
+    tempfile::Builder::new().prefix(prefix).tempdir_in(folder)
 }
 
 /// The directory that a file is in.
@@ -97,6 +119,17 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+
+    #[test]
+    fn sockets_fit_however_long_the_temporary_folder_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let near = socket_folder_in(dir.path(), "vm-").unwrap();
+        assert!(near.path().starts_with(dir.path()));
+        let long = dir.path().join("x".repeat(90));
+        std::fs::create_dir(&long).unwrap();
+        let short = socket_folder_in(&long, "vm-").unwrap();
+        std::os::unix::net::UnixListener::bind(short.path().join("a".repeat(16))).unwrap();
+    }
 
     #[test]
     fn a_write_that_fails_keeps_the_old_file() {

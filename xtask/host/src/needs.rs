@@ -156,8 +156,17 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 /// # Errors
 ///
 /// [`Stop::HostLacks`] with the one command to type when something required is missing and may
-/// not, or cannot, be installed.
+/// not, or cannot, be installed, or where there is no room for temporary files.
 pub fn ensure(install_deps: bool) -> Result<()> {
+    let temporary = env::temp_dir();
+    if !temporary.is_dir() {
+        return Err(Stop::HostLacks(format!(
+            "{} does not exist, and temporary files go there; create it, or set TMPDIR to a folder \
+             that exists",
+            temporary.display()
+        ))
+        .into());
+    }
     let missing = missing();
     let required: Vec<&Need> = missing.iter().copied().filter(|need| !need.optional).collect();
     let wanted = if install_deps { &missing } else { &required };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use harness_host::files::socket_folder;
 use harness_host::needs::GDB;
 use harness_host::terminal;
 
@@ -27,9 +28,7 @@ impl Meeting {
     ///
     /// When the folder cannot be written, or the kernel's path cannot be told to gdb.
     pub fn prepare(vmlinux: &Path) -> Result<Self> {
-        let dir = tempfile::Builder::new()
-            .prefix("bpf-indirect-gdb-")
-            .tempdir()
+        let dir = socket_folder("bpf-indirect-gdb-")
             .context("failed to create a temporary folder for gdb's script")?;
         let meeting = Self { dir };
         let text = script(vmlinux, &meeting.socket())?;

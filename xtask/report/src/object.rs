@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::terminal;
 use harness_results::notation::hex;
-use harness_results::object::{Execution, ObjectRun, Outcome, Ran};
+use harness_results::object::{Execution, ObjectRun, Outcome, Ran, Written};
 use harness_results::record::{Record, Verdict};
 
 /// Lines of a log that are shown before those that decided.
@@ -58,6 +58,9 @@ const TYPES: [&str; 33] = [
 /// accepted programs too.
 pub fn program(run: &ObjectRun, whole_log: bool, colour: bool) -> String {
     let ObjectRun { executions, problems, prog_type, .. } = run;
+    if let Some(reason) = &run.left_out {
+        return format!("{}: {}\n", run.program, painted(reason, "1", colour));
+    }
     let name = TYPES.get(*prog_type as usize).copied().unwrap_or("unknown type");
     let functions = match run.functions {
         1 => "1 function".to_owned(),
@@ -67,7 +70,7 @@ pub fn program(run: &ObjectRun, whole_log: bool, colour: bool) -> String {
     let mut shown: Vec<&str> = Vec::new();
     for execution in executions {
         let _ = writeln!(text, "  {:<13} {}", execution.by, said(execution));
-        let refused = matches!(execution.outcome, Outcome::Refused { load: true, .. });
+        let refused = matches!(execution.outcome, Outcome::Refused { .. });
         let log = execution.log.trim_end();
         // The modes mostly say the same.
         if !log.is_empty() && (refused || whole_log) && !shown.contains(&log) {
@@ -102,12 +105,13 @@ fn said(execution: &Execution) -> String {
     match &execution.outcome {
         Outcome::Ran(Ran { returned, kernels_choice, .. }) => {
             let choice = match kernels_choice {
-                true => ", which depends on an address or on time: not compared",
-                false => "",
+                Some(what) => format!(", which depends on {what}: not compared"),
+                None => String::new(),
             };
             format!("returned {returned:#x} ({}){machine_code}{choice}", returned.cast_signed())
         }
         Outcome::Loaded { reason } => format!("loaded{machine_code}; not run: {reason}"),
+        Outcome::Skipped { reason } => format!("skipped: {reason}"),
         Outcome::Refused { what, .. } => what.clone(),
         Outcome::Trapped { why, unsound: true } => format!("trapped: {why}"),
         Outcome::Trapped { why, unsound: false } => format!("says nothing: {why}"),
@@ -170,6 +174,16 @@ fn memory(ran: &Ran, before: &ObjectRun, text: &mut String) {
             let _ = writeln!(text, "    … {} more", map.elements.len() - SHOWN_ELEMENTS);
         }
     }
+    for Written { name, records } in &ran.written {
+        let _ = writeln!(text, "  map {name} ({} records written)", records.len());
+        for record in records.iter().take(SHOWN_ELEMENTS) {
+            let more = if record.len() > SHOWN_BYTES { " …" } else { "" };
+            let _ = writeln!(text, "    {}{more}", hex(&record[..record.len().min(SHOWN_BYTES)]));
+        }
+        if records.len() > SHOWN_ELEMENTS {
+            let _ = writeln!(text, "    … {} more", records.len() - SHOWN_ELEMENTS);
+        }
+    }
 }
 
 fn painted(line: &str, style: &str, colour: bool) -> String {
@@ -224,6 +238,7 @@ mod tests {
             file: "f.o".into(),
             program: "main".to_owned(),
             prog_type: 31,
+            left_out: None,
             executions: executions.to_vec(),
             problems: problems.into(),
             slots: 2,

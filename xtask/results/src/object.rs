@@ -15,6 +15,9 @@ pub struct ObjectRun {
     pub program: String,
     /// `enum bpf_prog_type`.
     pub prog_type: u32,
+    /// Why it could not be linked, or not be loaded on this kernel; then there are no executions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
     /// The modes', then the model's.
     pub executions: Vec<Execution>,
     /// What is wrong, one line each.
@@ -33,6 +36,19 @@ pub struct ObjectRun {
     pub packet: Vec<u8>,
 }
 
+impl ObjectRun {
+    /// Whether the kernel has run the program, or loaded it, as far as it can, in any mode.
+    pub fn has_run(&self) -> bool {
+        let kernel = self.executions.iter().filter(|execution| execution.by != MODEL);
+        let has_run =
+            |outcome: &Outcome| matches!(outcome, Outcome::Ran(_) | Outcome::Loaded { .. });
+        kernel.map(|execution| &execution.outcome).any(has_run)
+    }
+}
+
+/// Who executes besides the modes.
+pub const MODEL: &str = "model";
+
 /// Keys and values of a map.
 type Elements = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -45,6 +61,11 @@ pub enum Outcome {
     /// It was loaded, and the kernel cannot run programs of its type by request.
     Loaded {
         /// Why it was not run.
+        reason: String,
+    },
+    /// The kernel has programs like this only in other modes.
+    Skipped {
+        /// What the kernel says.
         reason: String,
     },
     /// The kernel refused a step.
@@ -81,8 +102,11 @@ pub struct Ran {
     pub packet: Vec<u8>,
     /// Maps with data, by name.
     pub maps: Vec<Contents>,
-    /// Whether something depends on an address or on time, so that executions may differ.
-    pub kernels_choice: bool,
+    /// What was written into ring buffers, arrays of perf events, queues and stacks.
+    pub written: Vec<Written>,
+    /// What the result depends on that is the kernel's choice, so that executions may differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernels_choice: Option<&'static str>,
 }
 
 /// What a map holds, ordered by key.
@@ -93,6 +117,16 @@ pub struct Contents {
     /// Keys and values in hexadecimal.
     #[serde(serialize_with = "pairs_as_hex")]
     pub elements: Elements,
+}
+
+/// What was written into a map for user space, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Written {
+    /// The map's name.
+    pub name: String,
+    /// Records in hexadecimal.
+    #[serde(serialize_with = "all_as_hex")]
+    pub records: Vec<Vec<u8>>,
 }
 
 /// One execution.
@@ -120,6 +154,10 @@ impl Execution {
 
 fn as_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&hex(bytes))
+}
+
+fn all_as_hex<S: Serializer>(all: &[Vec<u8>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(all.iter().map(|bytes| hex(bytes)))
 }
 
 fn pairs_as_hex<S: Serializer>(pairs: &Elements, serializer: S) -> Result<S::Ok, S::Error> {

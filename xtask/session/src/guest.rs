@@ -94,6 +94,11 @@ impl Guest {
         self.config.memory_mib
     }
 
+    /// Lets the kernel keep more memory than it usually does, in MiB: for what it does not give back.
+    pub fn let_keep(&mut self, mib: u32) {
+        self.keeps_mib = self.keeps_mib.saturating_add(mib);
+    }
+
     /// Waits so many times as long for what comes next.
     pub fn wait_longer(&mut self, factor: u32) {
         self.slowdown = self.slowdown.saturating_mul(factor);

@@ -101,8 +101,12 @@ pub enum Role {
     Run(usize),
     /// Writes an entry of the prog array with this index.
     UpdateProgArray(usize),
+    /// Opens the events of the array of perf events with this index.
+    OpenEvents(usize),
     /// Reads the map with this index.
     DumpMap(usize),
+    /// Takes out what programs have written into the map with this index.
+    Drain(usize),
     /// Makes the check with this index.
     Check(usize),
     /// Reads the instruction array with this index, to see where it leads in the machine code.

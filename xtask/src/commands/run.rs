@@ -4,23 +4,24 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use bpf_model::Input;
-use bpf_object::{LoadPlan, ProgramPlan};
+use anyhow::{Context, Result, bail};
+use bpf_object::{LinkError, Linked};
 use bpf_wire::Mode;
 use clap::Args;
 use serde::Serialize;
 
 use crate::cli::{self, GuestArgs};
 use harness_host::exit::{Status, Stop};
-use harness_host::ui::out;
+use harness_host::ui::{errln, out};
 use harness_report::live::Each;
 use harness_report::terminal;
 use harness_results::event::{Finished, Reporter, Sort, Stream};
+use harness_results::object::ObjectRun;
 use harness_results::record::{Counts, Record};
 use harness_session::start::{Started, start};
-use harness_session::{self as session, Alone, Part, Rules, Test};
-use harness_suites::object::ObjectTest;
+use harness_session::{self as session, Alone, Executor, Part, Rules, Scripted, Test, Work};
+use harness_suites::object::lacking::lacking;
+use harness_suites::object::{self, Given, ObjectTest, assign};
 use harness_suites::verifier::object::{Annotated, AnnotatedTest};
 use harness_suites::verifier::suite::Reference;
 
@@ -30,13 +31,18 @@ use harness_suites::verifier::suite::Reference;
 Examples:
   cargo xtask run prog.o                            every program of the object, on zeros
   cargo xtask run prog.o --prog main --ctx 0100     one of them, on a context of two bytes
+  cargo xtask run prog.o --ctx mark=7,cb[0]=1       on a context with these fields
+  cargo xtask run prog.o --set limit=3              with a variable of the object's changed
   cargo xtask run prog.o --packet @packet.bin       on a packet from a file
   cargo xtask run prog.o --mode jit --log 2         with all that the verifier has to say
   cargo xtask run --annotated verifier_gotox.o      judged by its own annotations
 
-Exit status: 0 the program ran and all executions agree, or every annotated test passed; 1 the kernel
-refused it, executions differ, or a test failed; 2 wrong usage or no object that can be linked;
-69 the host lacks something; 70 the harness itself failed.")]
+A program that cannot be linked, or that the kernel's configuration does not know, is named and keeps no
+other from running. What needs the JIT is skipped in the interpreter.
+
+Exit status: 0 every program that could be loaded ran and all executions agree, or every annotated test
+passed; 1 the kernel refused one, executions differ, a test failed, or an object has no program that ran;
+2 wrong usage or a file that is no object; 69 the host lacks something; 70 the harness itself failed.")]
 pub(crate) struct Run {
     /// Object files for BPF, made by clang, rustc or anything else.
     #[arg(value_name = "FILE", required = true)]
@@ -44,9 +50,16 @@ pub(crate) struct Run {
     /// Only the program of this name.
     #[arg(long, value_name = "NAME")]
     prog: Option<String>,
-    /// Context: bytes in hexadecimal, or @FILE.
-    #[arg(long, value_name = "HEX|@FILE", value_parser = bytes, conflicts_with = "annotated")]
-    ctx: Option<Bytes>,
+    /// Context: bytes in hexadecimal, or @FILE. Without, as many zeros as the program may read, for
+    /// types whose test run takes a context.
+    /// Or fields by name, zeros otherwise: those of `struct __sk_buff` and `struct xdp_md` that a test
+    /// run takes, for other types those of the struct that the program takes, compiled with -g.
+    #[arg(long, value_name = "HEX|@FILE|NAME=VALUE,…", conflicts_with = "annotated")]
+    ctx: Option<String>,
+    /// Give a variable in .rodata, .data or .bss a value before the load: a number, or all bytes in
+    /// hexadecimal if they are more than eight; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "annotated")]
+    set: Vec<String>,
     /// Packet from its Ethernet header on: bytes in hexadecimal, or @FILE. 64 zeros without, for
     /// programs that take one.
     #[arg(long, value_name = "HEX|@FILE", value_parser = bytes, conflicts_with = "annotated")]
@@ -72,13 +85,6 @@ pub(crate) struct Run {
 #[derive(Clone, Debug)]
 struct Bytes(Vec<u8>);
 
-/// Program types that are run on a packet (`net/bpf/test_run.c`): socket filters, sched_cls,
-/// sched_act, XDP, cgroup_skb, the light-weight tunnels, the flow dissector, netfilter.
-const TAKE_PACKET: [u32; 11] = [1, 3, 4, 6, 8, 10, 11, 12, 19, 22, 32];
-
-/// Bytes of the packet where none is given.
-const PACKET_LEN: usize = 64;
-
 impl Run {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status> {
@@ -89,33 +95,74 @@ impl Run {
         let clock = Instant::now();
         if self.annotated {
             let reference = Reference::None;
-            let (_, records) = self.session(modes, &self.annotated(&reference)?)?;
+            let tests = self.annotated(&reference)?;
+            let (_, records) = self.guest_session(modes, tests, |_, _| 0)?;
             let counts = Counts::of(&records);
             if self.json {
                 print_json(&records)?;
             } else {
                 out!("{}", terminal::summary(&records, counts, clock.elapsed().as_secs_f64()));
             }
-            return Ok(counts.status());
+            let none = counts.passed + counts.failed + counts.broken == 0;
+            return Ok(if none { Status::CaseFailed } else { counts.status() });
         }
-        let (finished, records) = self.session(modes, &self.plain()?)?;
+        let (tests, unreadable) = self.plain()?;
+        let (finished, records) = match tests.iter().any(|test| test.plan.is_ok()) {
+            true => self.guest_session(modes.clone(), tests, |tests, config| {
+                for test in tests.iter_mut() {
+                    let lacks = test.plan.as_ref().ok().and_then(|plan| lacking(plan, config));
+                    if let Some(reason) = lacks {
+                        test.plan = Err(reason);
+                    }
+                }
+                object::keeps(tests, modes.len())
+            })?,
+            false => {
+                let nothing =
+                    |_: Work, _: &mut dyn FnMut(&str)| bail!("there is nothing to execute");
+                self.session(modes, &tests, &mut Scripted::new(nothing))?
+            }
+        };
+        let runs: Vec<ObjectRun> = finished.into_iter().filter_map(object_run).collect();
+        let mut status = Counts::of(&records).status();
+        let idle = self.files.iter().any(|file| {
+            let mut of_file = runs.iter().filter(|run| run.file == *file).peekable();
+            of_file.peek().is_some() && !of_file.any(ObjectRun::has_run)
+        });
+        if status == Status::Passed && idle {
+            errln!("an object has no program that was run");
+            status = Status::CaseFailed;
+        }
         if self.json {
-            let run = |finished| match finished {
-                Finished { sort: Sort::Object(run), .. } => Some(run),
-                _ => None,
-            };
-            print_json(&finished.into_iter().filter_map(run).collect::<Vec<_>>())?;
+            print_json(&runs)?;
         }
-        Ok(Counts::of(&records).status())
+        Ok(if status == Status::Passed && unreadable { Status::Usage } else { status })
     }
 
-    /// Runs tests in one guest, and shows each as it ends.
+    /// Runs tests in a guest. `adapt` is told its kernel's configuration, and gives the memory that
+    /// the kernel may keep of the tests, in MiB.
+    fn guest_session<T: Test>(
+        &self,
+        modes: Vec<Mode>,
+        mut tests: Vec<T>,
+        adapt: impl FnOnce(&mut [T], &str) -> u32,
+    ) -> Result<(Vec<Finished>, Vec<Record>)> {
+        let Started { built, mut guest, .. } = start(&self.on.on())?;
+        let config = std::fs::read_to_string(&built.config)
+            .with_context(|| format!("failed to read {}", built.config.display()))?;
+        guest.let_keep(adapt(&mut tests, &config));
+        let ran = self.session(modes, &tests, &mut guest)?;
+        guest.end()?;
+        Ok(ran)
+    }
+
+    /// Runs tests, and shows each as it ends.
     fn session<T: Test>(
         &self,
         modes: Vec<Mode>,
         tests: &[T],
+        executor: &mut dyn Executor,
     ) -> Result<(Vec<Finished>, Vec<Record>)> {
-        let Started { mut guest, .. } = start(&self.on.on())?;
         let mut each = Each { whole_log: self.log.is_some() };
         let reporters: Vec<&mut dyn Reporter> =
             if self.json { Vec::new() } else { vec![&mut each] };
@@ -123,35 +170,80 @@ impl Run {
         let tests: Vec<&dyn Test> = tests.iter().map(|test| test as &dyn Test).collect();
         let rules = Rules { modes, fail_fast: false };
         let part = Part { name: "programs", total: None };
-        let records = session::run(part, &tests, &rules, &mut guest, &Alone, &mut stream)?;
-        guest.end()?;
+        let records = session::run(part, &tests, &rules, executor, &Alone, &mut stream)?;
         Ok((stream.into_finished().collect(), records))
     }
 
-    fn plain(&self) -> Result<Vec<ObjectTest>> {
+    /// The programs that were asked for, and whether there is a file that is no object.
+    fn plain(&self) -> Result<(Vec<ObjectTest>, bool)> {
         let mut tests = Vec::new();
-        for file in &self.files {
-            let plan = bpf_object::link(&read(file)?).map_err(|error| refused(file, error))?;
-            for plan in self.programs(file, &plan)? {
-                let file = file.clone();
-                let (input, log_level) =
-                    (self.input(&plan.programs[0]), self.log.unwrap_or_default());
-                tests.push(ObjectTest { file, plan, input, log_level });
+        let mut unreadable = false;
+        let mut has = Vec::new();
+        let files: Vec<(&PathBuf, Vec<u8>)> =
+            self.files.iter().map(|file| Ok((file, read(file)?))).collect::<Result<_>>()?;
+        for (file, bytes) in files {
+            match object::link(&bytes) {
+                Ok(mut linked) => {
+                    for assignment in &self.set {
+                        let place = file.display();
+                        assign::set(&mut linked, assignment)
+                            .map_err(|error| Stop::Usage(format!("{place}: {error}")))?;
+                    }
+                    let names = linked.plan.programs.iter().map(|program| &program.name);
+                    has.extend(names.chain(linked.refused.iter().map(|(name, _)| name)).cloned());
+                    tests.extend(self.programs(file, &linked)?);
+                }
+                Err(error) => {
+                    errln!("error: {}: {error}", file.display());
+                    unreadable = true;
+                }
             }
         }
-        Ok(tests)
+        if has.is_empty() && unreadable {
+            return Err(Stop::Usage("no file is an object for BPF".to_owned()).into());
+        }
+        if has.is_empty() {
+            return Err(Stop::CaseFailed(LinkError::NoProgram.to_string()).into());
+        }
+        if tests.is_empty() {
+            return Err(self.no_program(&self.files[0], has.iter().map(String::as_str)));
+        }
+        Ok((tests, unreadable))
     }
 
-    /// A plan for each program that was asked for, with the program first.
-    fn programs(&self, file: &Path, plan: &LoadPlan) -> Result<Vec<LoadPlan>> {
-        let found: Vec<LoadPlan> = (0..plan.programs.len())
-            .filter(|&index| self.wants(&plan.programs[index].name))
-            .map(|index| with_tail_calls(plan, index))
-            .collect();
-        if found.is_empty() {
-            return Err(self.no_program(file, plan.programs.iter().map(|it| it.name.as_str())));
+    /// The programs of an object that were asked for. Says what else is to be known about it.
+    fn programs(&self, file: &Path, linked: &Linked) -> Result<Vec<ObjectTest>> {
+        let Linked { refused, errors, notes, .. } = linked;
+        let place = file.display();
+        let told = |error: &LinkError| refused.iter().any(|(_, reason)| reason == error);
+        errors.iter().filter(|error| !told(error)).for_each(|error| errln!("{place}: {error}"));
+        notes.iter().for_each(|note| errln!("{place}: {note}"));
+        for (name, error) in refused.iter().filter(|(name, _)| !self.wants(name)) {
+            errln!("{place}: {name} is not linked: {error}");
         }
-        Ok(found)
+        let (ctx, fields) = self.context()?;
+        let given = Given {
+            ctx,
+            fields,
+            packet: self.packet.clone().map(|bytes| bytes.0),
+            log_level: self.log.unwrap_or_default(),
+        };
+        Ok(object::tests(file, linked, &given, &|name| self.wants(name)))
+    }
+
+    /// The context, or its fields.
+    fn context(&self) -> Result<(Option<Vec<u8>>, Option<String>)> {
+        match &self.ctx {
+            Some(text) if !text.starts_with('@') && text.contains('=') => {
+                Ok((None, Some(text.clone())))
+            }
+            Some(text) => {
+                let given =
+                    bytes(text).map_err(|why| Stop::Usage(format!("--ctx {text}: {why}")))?;
+                Ok((Some(given.0), None))
+            }
+            None => Ok((None, None)),
+        }
     }
 
     fn wants(&self, program: &str) -> bool {
@@ -163,18 +255,6 @@ impl Run {
         let prog = self.prog.as_deref().unwrap_or_default();
         let file = file.display();
         Stop::Usage(format!("{file} has no program {prog}; it has {}", names.join(", "))).into()
-    }
-
-    fn input(&self, program: &ProgramPlan) -> Input {
-        let bytes = |given: &Option<Bytes>| given.clone().map(|bytes| bytes.0);
-        let default = match TAKE_PACKET.contains(&program.prog_type) {
-            true => vec![0; PACKET_LEN],
-            false => Vec::new(),
-        };
-        Input {
-            ctx: bytes(&self.ctx).unwrap_or_default(),
-            packet: bytes(&self.packet).unwrap_or(default),
-        }
     }
 
     fn annotated<'a>(&self, reference: &'a Reference) -> Result<Vec<AnnotatedTest<'a>>> {
@@ -195,21 +275,11 @@ impl Run {
     }
 }
 
-/// One program, first in its plan, with those that the prog arrays it uses hold.
-fn with_tail_calls(plan: &LoadPlan, program: usize) -> LoadPlan {
-    let mut wanted = vec![program];
-    let mut next = 0;
-    while let Some(&at) = wanted.get(next) {
-        next += 1;
-        for reference in &plan.programs[at].map_refs {
-            for &(_, held) in plan.maps.get(reference.map).map_or(&[][..], |map| &map.programs) {
-                if !wanted.contains(&held) {
-                    wanted.push(held);
-                }
-            }
-        }
+fn object_run(finished: Finished) -> Option<ObjectRun> {
+    match finished.sort {
+        Sort::Object(run) => Some(*run),
+        _ => None,
     }
-    plan.restricted_to(&wanted)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {
@@ -263,29 +333,5 @@ mod tests {
         std::fs::write(&file, [7, 8]).unwrap();
         assert_eq!(given(&format!("@{}", file.display())).unwrap(), [7, 8]);
         assert!(given("@/no/such/file").unwrap_err().contains("/no/such/file"));
-    }
-
-    #[test]
-    fn a_program_comes_with_those_that_it_may_tail_call() {
-        let plan = bpf_object::compile(
-            "
-            .map jumps prog_array key=4 value=4 entries=1: third
-            .prog first syscall
-                exit
-            .prog second syscall
-                r1 = jumps ll
-                exit
-            .prog third syscall
-                exit
-            ",
-        )
-        .unwrap();
-        let names = |plan: LoadPlan| {
-            plan.programs.into_iter().map(|program| program.name).collect::<Vec<_>>()
-        };
-        assert_eq!(names(with_tail_calls(&plan, 0)), ["first"]);
-        let second = with_tail_calls(&plan, 1);
-        assert_eq!(second.maps[0].programs, [(0, 1)]);
-        assert_eq!(names(second), ["second", "third"]);
     }
 }

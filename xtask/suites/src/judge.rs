@@ -205,6 +205,8 @@ pub fn describe(role: Role) -> String {
         Role::Load(index) => format!("BPF_PROG_LOAD of program {index}"),
         Role::Run(index) => format!("BPF_PROG_TEST_RUN {index}"),
         Role::UpdateProgArray(index) => format!("BPF_MAP_UPDATE_ELEM of prog array {index}"),
+        Role::OpenEvents(index) => format!("perf_event_open of map {index}"),
+        Role::Drain(index) => format!("reading the records of map {index}"),
         Role::Check(index) => format!("check {index}"),
         Role::DumpMap(index) | Role::DumpTable(index) => {
             format!("BPF_MAP_LOOKUP_ELEM of map {index}")

@@ -1,9 +1,9 @@
 //! Lowers a case and its load plan to the steps that the agent executes.
 
 use bpf_case::{Act, Case, Expect, Run};
-use bpf_isa::{MAP_TYPE_INSN_ARRAY, MAP_TYPE_PROG_ARRAY};
+use bpf_isa::MAP_TYPE_INSN_ARRAY;
 use bpf_object::{LoadPlan, MapPlan, ProgramPlan};
-use bpf_wire::{MapBtf, ProgramLoad, Step};
+use bpf_wire::{MapBtf, MapCreate, ProgramLoad, Step};
 
 pub use harness_session::test::{Lowered, Role};
 
@@ -33,6 +33,15 @@ impl Lowering<'_> {
         for (index, map) in plan.maps.iter().enumerate() {
             create_map(index, map, &mut steps);
         }
+        for (index, map) in plan.maps.iter().enumerate() {
+            for &(key, held) in &map.maps {
+                let step = Step::UpdateMapOfMaps { map: index as u32, key, held: held as u32 };
+                steps.push((Role::UpdateElem(index), step));
+            }
+            if reads && map.map_type == PERF_EVENT_ARRAY {
+                steps.push((Role::OpenEvents(index), Step::OpenEvents { map: index as u32 }));
+            }
+        }
         let set_up = steps.len();
         for (index, map) in plan.maps.iter().enumerate() {
             for &(key, prog) in &map.programs {
@@ -56,12 +65,13 @@ impl Lowering<'_> {
             steps.insert(0, (Role::LoadBtf, Step::LoadBtf { data: plan.btf.clone() }));
         }
         steps.extend(runs);
-        for (index, map) in plan.maps.iter().enumerate().filter(|_| reads) {
-            let step = Step::DumpMap { map: index as u32 };
-            if is_data(map) {
-                steps.push((Role::DumpMap(index), step));
-            } else if map.map_type == MAP_TYPE_INSN_ARRAY {
-                steps.push((Role::DumpTable(index), step));
+        for (index, plan) in plan.maps.iter().enumerate().filter(|_| reads) {
+            let map = index as u32;
+            match holds(plan) {
+                Holds::Data => steps.push((Role::DumpMap(index), Step::DumpMap { map })),
+                Holds::Jumps => steps.push((Role::DumpTable(index), Step::DumpMap { map })),
+                Holds::Records => steps.push((Role::Drain(index), Step::Drain { map })),
+                Holds::Nothing => {}
             }
         }
         let (roles, steps) = steps.into_iter().unzip();
@@ -111,26 +121,60 @@ pub fn test_run(ctx: &[u8], packet: &[u8]) -> Step {
     }
 }
 
-/// Whether what a map holds is the program's business and is compared with the model. The offsets
-/// in an instruction array are the kernel's to choose, and so are the ids of programs.
+/// What there is to read of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Elements by key, which are the program's business and are compared with the model.
+    Data,
+    /// Offsets in the machine code, which are the kernel's to choose.
+    Jumps,
+    /// What programs have written for user space, in order.
+    Records,
+    /// Nothing that user space can read, or ids and addresses of the kernel's.
+    Nothing,
+}
+
+/// `BPF_MAP_TYPE_PERF_EVENT_ARRAY`.
+const PERF_EVENT_ARRAY: u32 = 4;
+/// Arrays of perf events, queues, stacks and ring buffers.
+const OF_RECORDS: [u32; 4] = [PERF_EVENT_ARRAY, 22, 23, 27];
+/// Hashes and arrays, per CPU and with LRU, tries, resizable hashes.
+const OF_DATA: [u32; 8] = [1, 2, 5, 6, 9, 10, 11, 35];
+
+/// What there is to read of a map.
+pub fn holds(map: &MapPlan) -> Holds {
+    match map.map_type {
+        MAP_TYPE_INSN_ARRAY => Holds::Jumps,
+        of if OF_DATA.contains(&of) => Holds::Data,
+        of if OF_RECORDS.contains(&of) => Holds::Records,
+        _ => Holds::Nothing,
+    }
+}
+
+/// Whether a map holds data.
 pub fn is_data(map: &MapPlan) -> bool {
-    !matches!(map.map_type, MAP_TYPE_INSN_ARRAY | MAP_TYPE_PROG_ARRAY)
+    holds(map) == Holds::Data
+}
+
+/// What creates a map, without its contents.
+fn map_create(map: &MapPlan) -> MapCreate {
+    MapCreate {
+        name: map.name.clone(),
+        map_type: map.map_type,
+        key_size: map.key_size,
+        value_size: map.value_size,
+        max_entries: map.max_entries,
+        flags: map.flags,
+        extra: map.extra,
+        numa_node: map.numa_node,
+        inner: map.inner.as_ref().map(|inner| Box::new(map_create(inner))),
+        btf: map.types.map(|types| MapBtf { btf: 0, key: types.key, value: types.value }),
+    }
 }
 
 /// Adds the steps that create a map of a plan, fill and freeze it.
 fn create_map(index: usize, map: &MapPlan, steps: &mut Vec<(Role, Step)>) {
-    steps.push((
-        Role::CreateMap(index),
-        Step::CreateMap {
-            name: map.name.clone(),
-            map_type: map.map_type,
-            key_size: map.key_size,
-            value_size: map.value_size,
-            max_entries: map.max_entries,
-            flags: map.flags,
-            btf: map.types.map(|types| MapBtf { btf: 0, key: types.key, value: types.value }),
-        },
-    ));
+    steps.push((Role::CreateMap(index), Step::CreateMap(Box::new(map_create(map)))));
     for element in &map.contents {
         steps.push((
             Role::UpdateElem(index),

@@ -39,7 +39,20 @@ impl Expected {
 /// Whether what a run gave depends on an address, or on how long may_goto let a loop run. The model
 /// can say nothing about it.
 pub fn is_the_kernels_choice(outcome: &Outcome) -> bool {
-    outcome.address_leaked || outcome.may_goto_spent
+    kernels_choice(outcome).is_some()
+}
+
+/// What the outcome of a run depends on that is the kernel's choice, if so.
+pub fn kernels_choice(outcome: &Outcome) -> Option<&'static str> {
+    match (outcome.address_leaked, outcome.may_goto_spent) {
+        (true, _) => Some("an address"),
+        // `BPF_MAX_LOOPS` of `include/linux/bpf.h`; `BPF_MAX_TIMED_LOOPS`.
+        (false, true) => Some(
+            "how long may_goto lets a loop run, which is 8,388,608 rounds in the interpreter and a \
+             quarter of a second in the JIT",
+        ),
+        (false, false) => None,
+    }
 }
 
 /// The slots that the case's runs go to by `gotox`, as far as the last steps of each are remembered.

@@ -24,6 +24,7 @@ use super::device::{
 };
 use super::failure::{FailureKind, GuestFailure, StartFailure};
 use super::qemu::{self, Qemu};
+use harness_host::files::socket_folder;
 use harness_host::interrupt;
 use harness_kernel::boot::BootOptions;
 
@@ -148,9 +149,7 @@ impl Machine {
         for path in [&config.kernel, &config.initramfs] {
             fs::File::open(path).map_err(host(format!("open {}", path.display())))?;
         }
-        let dir = tempfile::Builder::new()
-            .prefix("bpf-indirect-vm-")
-            .tempdir()
+        let dir = socket_folder("bpf-indirect-vm-")
             .map_err(host("create a temporary folder for the machine's socket".into()))?;
         let socket = dir.path().join("agent");
         let listener =

@@ -1,7 +1,9 @@
 //! The objects of a batch, numbered in the order of their steps.
 
+use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use crate::kernel::buffer::Event;
 use crate::kernel::map::Map;
 
 /// A loaded program.
@@ -70,6 +72,8 @@ pub(super) struct Objects {
     pub(super) programs: Slots<Program>,
     pub(super) maps: Slots<Map>,
     pub(super) btfs: Slots<OwnedFd>,
+    /// The events in arrays of perf events, by the array's number.
+    pub(super) events: HashMap<u32, Vec<Event>>,
 }
 
 impl Default for Objects {
@@ -78,6 +82,7 @@ impl Default for Objects {
             programs: Slots::new("program"),
             maps: Slots::new("map"),
             btfs: Slots::new("BTF object"),
+            events: HashMap::new(),
         }
     }
 }

@@ -93,8 +93,9 @@ fn length(bytes: &[u8]) -> Result<u32, CallError> {
 /// The first 15 bytes and a NUL.
 pub(super) fn object_name(name: &str) -> [u8; NAME_LEN] {
     let mut bytes = [0; NAME_LEN];
-    for (to, from) in bytes[..NAME_LEN - 1].iter_mut().zip(name.bytes()) {
-        *to = from;
+    let valid = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.');
+    for (to, from) in bytes[..NAME_LEN - 1].iter_mut().zip(name.chars()) {
+        *to = if valid(from) { from as u8 } else { b'_' };
     }
     bytes
 }
@@ -336,6 +337,7 @@ mod tests {
     fn names_are_cut_to_what_the_kernel_takes() {
         assert_eq!(&object_name("table"), b"table\0\0\0\0\0\0\0\0\0\0\0");
         assert_eq!(&object_name("a_name_that_is_too_long"), b"a_name_that_is_\0");
+        assert_eq!(&object_name("pr\u{fc}fe$1"), b"pr_fe_1\0\0\0\0\0\0\0\0\0");
     }
 
     #[test]

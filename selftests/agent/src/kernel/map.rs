@@ -3,13 +3,15 @@
 #![expect(unsafe_code, reason = "bpf(2) takes addresses as numbers, mmap(2) gives one")]
 
 use std::num::NonZero;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::mman::{self, MapFlags, ProtFlags};
 
 use super::bpf::{CallError, RawErrno, address, address_mut, bpf, bpf_fd, number, object_name};
-use super::cpus;
-use super::uapi::{MapBatch, MapCreate, MapElem, PER_CPU_MAPS, cmd};
+use super::uapi::{
+    ARENA, MapBatch, MapCreate, MapElem, PER_CPU_MAPS, PERF_EVENT_ARRAY, QUEUES, RINGBUF, cmd,
+};
+use super::{buffer, cpus};
 
 /// Limit for bytes of a map read at once.
 const MAX_READ: usize = 64 << 20;
@@ -28,10 +30,16 @@ pub(crate) struct MapSpec {
     pub(crate) key_size: u32,
     /// Bytes of a value.
     pub(crate) value_size: u32,
-    /// Number of entries.
+    /// Number of entries. 0 in an array of perf events: one for each possible CPU.
     pub(crate) max_entries: u32,
     /// `BPF_F_*`.
     pub(crate) flags: u32,
+    /// `map_extra`.
+    pub(crate) extra: u64,
+    /// Node of memory.
+    pub(crate) numa_node: u32,
+    /// Descriptor of a map like those that a map of maps holds.
+    pub(crate) inner: Option<RawFd>,
     /// Descriptor of the BTF, and the ids of the types of key and value in it.
     pub(crate) btf: Option<(RawFd, u32, u32)>,
 }
@@ -43,6 +51,8 @@ pub(crate) struct Map {
     spec: MapSpec,
     /// Copies of a value in what user space reads and writes: one per possible CPU in per-CPU maps.
     copies: usize,
+    /// The pages of an arena: programs can use one only where it has an address in user space.
+    _arena: Option<buffer::Mapping>,
 }
 
 impl AsRawFd for Map {
@@ -51,9 +61,19 @@ impl AsRawFd for Map {
     }
 }
 
+impl AsFd for Map {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 impl Map {
     /// `BPF_MAP_CREATE`.
-    pub(crate) fn create(spec: MapSpec) -> Result<Self, CallError> {
+    pub(crate) fn create(mut spec: MapSpec) -> Result<Self, CallError> {
+        if spec.map_type == PERF_EVENT_ARRAY && spec.max_entries == 0 {
+            let possible = cpus::possible().map_err(CallError::Misuse)?;
+            spec.max_entries = u32::try_from(possible).unwrap_or(u32::MAX);
+        }
         let per_cpu = PER_CPU_MAPS.contains(&spec.map_type);
         let copies = if per_cpu { cpus::possible().map_err(CallError::Misuse)? } else { 1 };
         let (btf_fd, btf_key_type_id, btf_value_type_id) = spec.btf.unwrap_or_default();
@@ -66,12 +86,22 @@ impl Map {
             value_size: spec.value_size,
             max_entries: spec.max_entries,
             map_flags: spec.flags,
+            inner_map_fd: spec.inner.map_or(0, RawFd::cast_unsigned),
+            numa_node: spec.numa_node,
+            map_extra: spec.extra,
             map_name: object_name(&spec.name),
             ..MapCreate::default()
         };
         // SAFETY: the attribute holds no address.
         let fd = unsafe { bpf_fd(cmd::MAP_CREATE, &mut attr)? };
-        Ok(Self { fd, spec, copies })
+        let pages = spec.max_entries as usize;
+        let arena = match spec.map_type {
+            ARENA if spec.extra == 0 => {
+                Some(buffer::Mapping::new(&fd, pages * buffer::PAGE, true, 0)?)
+            }
+            _ => None,
+        };
+        Ok(Self { fd, spec, copies, _arena: arena })
     }
 
     /// Number of entries that the map was created with.
@@ -205,6 +235,48 @@ impl Map {
         // SAFETY: nothing refers to the mapping any more.
         unsafe { mman::munmap(place, len)? };
         Ok(bytes)
+    }
+
+    /// Opens an event for each CPU in an array of perf events, so that programs can write there.
+    pub(crate) fn open_events(&self) -> Result<Vec<buffer::Event>, CallError> {
+        let cpus = cpus::possible().map_err(CallError::Misuse)?;
+        let cpus = u32::try_from(cpus).unwrap_or(u32::MAX).min(self.spec.max_entries);
+        let mut events = Vec::new();
+        for cpu in 0..cpus {
+            let event = buffer::Event::open(cpu.cast_signed())?;
+            self.update(&cpu.to_ne_bytes(), &number(&event).to_ne_bytes(), 0)?;
+            events.push(event);
+        }
+        Ok(events)
+    }
+
+    /// Takes out what programs have put into a ring buffer, a queue or a stack.
+    pub(crate) fn drain(&self) -> Result<Vec<Vec<u8>>, CallError> {
+        match self.spec.map_type {
+            RINGBUF => buffer::ring(self, self.spec.max_entries as usize),
+            kind if QUEUES.contains(&kind) => self.pop_all(),
+            kind => Err(CallError::Misuse(format!(
+                "map {} of type {kind} has no records to take out",
+                self.spec.name
+            ))),
+        }
+    }
+
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` until there is nothing left.
+    fn pop_all(&self) -> Result<Vec<Vec<u8>>, CallError> {
+        let mut values = Vec::new();
+        for _ in 0..self.spec.max_entries {
+            let mut value = vec![0; self.spec.value_size as usize];
+            let place = address_mut(&mut value);
+            let mut attr = MapElem { map_fd: number(self), value: place, ..MapElem::default() };
+            // SAFETY: the map has no keys, and there is room for a value.
+            match unsafe { bpf(cmd::MAP_LOOKUP_AND_DELETE_ELEM, &mut attr) } {
+                Ok(_) => values.push(value),
+                Err(RawErrno(libc::ENOENT)) => break,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(values)
     }
 
     /// `BPF_MAP_FREEZE`.

@@ -17,6 +17,7 @@ pub(super) mod cmd {
     pub(crate) const MAP_GET_NEXT_ID: u32 = 12;
     pub(crate) const OBJ_GET_INFO_BY_FD: u32 = 15;
     pub(crate) const BTF_LOAD: u32 = 18;
+    pub(crate) const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
     pub(crate) const MAP_FREEZE: u32 = 22;
     pub(crate) const BTF_GET_NEXT_ID: u32 = 23;
     pub(crate) const MAP_LOOKUP_BATCH: u32 = 24;
@@ -29,6 +30,13 @@ pub(super) const BPF_PROG_TYPE_SYSCALL: u32 = 31;
 /// `enum bpf_map_type`: maps whose values have one copy per possible CPU in user space.
 /// `PERCPU_HASH`, `PERCPU_ARRAY`, `LRU_PERCPU_HASH`, `PERCPU_CGROUP_STORAGE`.
 pub(super) const PER_CPU_MAPS: [u32; 4] = [5, 6, 10, 21];
+
+/// Maps of records that programs write: `PERF_EVENT_ARRAY`, `QUEUE`, `STACK`, `RINGBUF`.
+pub(super) const PERF_EVENT_ARRAY: u32 = 4;
+pub(super) const QUEUES: [u32; 2] = [22, 23];
+pub(super) const RINGBUF: u32 = 27;
+/// `BPF_MAP_TYPE_ARENA`.
+pub(super) const ARENA: u32 = 33;
 
 /// `BPF_OBJ_NAME_LEN`.
 pub(super) const NAME_LEN: usize = 16;
@@ -49,6 +57,40 @@ pub(super) struct MapCreate {
     pub(super) btf_fd: u32,
     pub(super) btf_key_type_id: u32,
     pub(super) btf_value_type_id: u32,
+    pub(super) btf_vmlinux_value_type_id: u32,
+    pub(super) map_extra: u64,
+}
+
+/// `struct perf_event_attr` of `include/uapi/linux/perf_event.h`, as of its first version.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct PerfEventAttr {
+    pub(super) event_type: u32,
+    pub(super) size: u32,
+    pub(super) config: u64,
+    pub(super) sample_period: u64,
+    pub(super) sample_type: u64,
+    pub(super) read_format: u64,
+    pub(super) flags: u64,
+    pub(super) wakeup_events: u32,
+    pub(super) bp_type: u32,
+    pub(super) config1: u64,
+}
+
+impl PerfEventAttr {
+    /// What `bpf_perf_event_output()` writes to: `PERF_TYPE_SOFTWARE`, `PERF_COUNT_SW_BPF_OUTPUT`,
+    /// each sample with its bytes, `PERF_SAMPLE_RAW`.
+    pub(super) fn bpf_output() -> Self {
+        Self {
+            event_type: 1,
+            size: size_of::<Self>() as u32,
+            config: 10,
+            sample_period: 1,
+            sample_type: 1 << 10,
+            wakeup_events: 1,
+            ..Self::default()
+        }
+    }
 }
 
 /// `BPF_MAP_*_BATCH`.
@@ -231,6 +273,7 @@ mod tests {
         assert_eq!(offset_of!(TestRun, ctx_in), 48);
         assert_eq!(offset_of!(TestRun, ctx_out), 56);
         assert_eq!(offset_of!(MapCreate, btf_fd), 48);
+        assert_eq!(offset_of!(MapCreate, map_extra), 64);
         assert_eq!(offset_of!(MapBatch, count), 32);
         assert_eq!(offset_of!(MapBatch, elem_flags), 40);
         assert_eq!(offset_of!(InfoByFd, info), 8);
@@ -247,7 +290,8 @@ mod tests {
     /// Implicit padding would pass uninitialised stack memory to the kernel.
     #[test]
     fn no_struct_ends_in_padding() {
-        assert_eq!(size_of::<MapCreate>(), 60);
+        assert_eq!(size_of::<MapCreate>(), 72);
+        assert_eq!(size_of::<PerfEventAttr>(), 64);
         assert_eq!(size_of::<MapBatch>(), 56);
         assert_eq!(size_of::<MapElem>(), 32);
         assert_eq!(size_of::<ProgLoad>(), 144);

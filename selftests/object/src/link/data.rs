@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use bpf_isa::Insn;
 use bpf_isa::opcode::CALLX;
 use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS};
+use goblin::elf::sym::STB_WEAK;
 
 use super::error::{LinkError, Location};
 use super::functions::Functions;
@@ -17,7 +18,7 @@ use super::types::Types;
 use super::{BtfUse, slots};
 use crate::names::{DATA, POINTER, R_BPF_64_ABS64, READ_ONLY_DATA, ZEROS};
 use crate::plan::{MapElement, MapPlan};
-use crate::read::{Object, Section, SymbolPlace};
+use crate::read::{Object, Section, Symbol, SymbolPlace};
 
 /// Size limit for all maps of data sections together, in bytes.
 pub(super) const MAX_DATA: usize = 1 << 26;
@@ -51,8 +52,10 @@ pub(super) struct Used {
     pub(super) section: usize,
     /// Index of its map in the plan.
     pub(super) map: usize,
-    /// Its pointers, sorted by offset.
+    /// Its pointers to functions, sorted by offset.
     pub(super) pointers: Vec<Pointer>,
+    /// Whether programs cannot change it.
+    pub(super) read_only: bool,
 }
 
 /// Whether a section contains data that a program may use.
@@ -91,11 +94,13 @@ impl Data {
         section: usize,
         types: &mut Types<'_>,
         maps: &mut Vec<MapPlan>,
+        notes: &mut Vec<String>,
     ) -> Result<Used, LinkError> {
-        if let Some(&map) = self.shared.get(&section) {
-            return Ok(Used { section, map, pointers: Vec::new() });
-        }
         let found = &object.sections[section];
+        let read_only = is_read_only(found.name);
+        if let Some(&map) = self.shared.get(&section) {
+            return Ok(Used { section, map, pointers: Vec::new(), read_only });
+        }
         // Zeros take no space in the file, so it may claim any number of them.
         let zeros = found.section_type == SHT_NOBITS;
         let size = if zeros { found.size } else { found.data.len() as u64 };
@@ -105,8 +110,7 @@ impl Data {
                 "the data of all programs has more than {MAX_DATA} bytes; use less of it"
             ))
         })?;
-        let pointers = pointers(object, functions, section)?;
-        let read_only = is_read_only(found.name);
+        let pointers = pointers(object, functions, section, notes)?;
         let map = maps.len();
         // The budget is far below 32 bits.
         let size = u32::try_from(size).unwrap_or(u32::MAX);
@@ -133,7 +137,7 @@ impl Data {
         if pointers.is_empty() {
             self.shared.insert(section, map);
         }
-        Ok(Used { section, map, pointers })
+        Ok(Used { section, map, pointers, read_only })
     }
 }
 
@@ -153,14 +157,18 @@ impl Used {
     }
 }
 
-/// The functions that a section points to.
+/// The functions that a section points to. Pointers to other data stay what the compiler left in
+/// their place, as libbpf leaves them, for nothing else has an address before the program is loaded.
 fn pointers(
     object: &Object<'_>,
     functions: &Functions<'_>,
     number: usize,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<Pointer>, LinkError> {
     let section = &object.sections[number];
     let mut pointers: Vec<Pointer> = Vec::with_capacity(section.relocations.len());
+    let mut left_alone: Option<(usize, u64, &str)> = None;
+    let mut end = 0;
     for relocation in &section.relocations {
         let symbol = &object.symbols[relocation.symbol];
         let location = || Location::new(section.name, symbol.name, relocation.offset);
@@ -175,33 +183,72 @@ fn pointers(
         let Some(&addend) = addend else {
             return Err(location().error("the 8 bytes of the pointer reach out of the section"));
         };
-        if pointers.last().is_some_and(|last| last.offset + POINTER > offset) {
+        if end > offset {
             return Err(location().error("the pointer overlaps with the one before it"));
         }
-        let SymbolPlace::Section(target) = symbol.place else {
-            return Err(location().error(format!(
-                "the symbol `{}` is not defined in this object; define it here",
-                symbol.name
-            )));
-        };
-        let name = object.sections[target].name;
-        if !functions.is_text(target) {
-            return Err(location().error(format!(
-                "data points into section `{name}`; it can point to functions in `.text` alone, as \
-                 nothing else has an address before the program is loaded"
-            )));
-        }
-        let size = Insn::SIZE as i128;
+        end = offset + POINTER;
         let address = i128::from(symbol.value) + i128::from(i64::from_le_bytes(addend));
-        let found = if address % size == 0 { functions.at(target, address / size) } else { None };
-        let Some(function) = found.filter(|&function| functions[function].start as i128 == address)
-        else {
-            return Err(location().error(format!(
-                "no function starts at {address:#x} of section `{name}`; functions are pointed to \
-                 by their start"
-            )));
-        };
-        pointers.push(Pointer { offset, function });
+        match target(object, functions, symbol, address).map_err(|why| location().error(why))? {
+            Some(function) => pointers.push(Pointer { offset, function }),
+            None => {
+                let (count, _, _) =
+                    left_alone.get_or_insert((0, relocation.offset, place(object, symbol)));
+                *count += 1;
+            }
+        }
+    }
+    if let Some((count, first, to)) = left_alone {
+        notes.push(format!(
+            "{}: {count} of its pointers, the first at {first:#x} to {to}, are no addresses that a \
+             program could use: only functions have one before it is loaded",
+            section.name
+        ));
     }
     Ok(pointers)
+}
+
+/// What a pointer in data points to, in words.
+fn place<'o>(object: &Object<'o>, symbol: &Symbol<'o>) -> &'o str {
+    match symbol.place {
+        SymbolPlace::Section(section) if symbol.name.is_empty() => object.sections[section].name,
+        _ => symbol.name,
+    }
+}
+
+/// The function at an address of a symbol's section; none if data does not point to a function.
+fn target(
+    object: &Object<'_>,
+    functions: &Functions<'_>,
+    symbol: &Symbol<'_>,
+    address: i128,
+) -> Result<Option<usize>, String> {
+    let SymbolPlace::Section(target) = symbol.place else {
+        return match symbol.bind {
+            STB_WEAK => Ok(None),
+            _ => Err(format!(
+                "the symbol `{}` is not defined in this object; define it here",
+                symbol.name
+            )),
+        };
+    };
+    let size = Insn::SIZE as i128;
+    let found = if address % size == 0 { functions.at(target, address / size) } else { None };
+    let starts = |function: &usize| functions[*function].start as i128 == address;
+    let code = object.sections[target].flags & u64::from(SHF_EXECINSTR) != 0;
+    match found {
+        Some(function) if !starts(&function) => Err(format!(
+            "data points into `{}`, at {address:#x} of section `{}`: a label, as of `&&label` in C. \
+             The kernel knows tables of labels only as jump tables; write a `switch`, or \
+             `goto *` on labels that no static table holds",
+            functions[function].name, object.sections[target].name
+        )),
+        // A program cannot be called.
+        Some(_) if !functions.is_text(target) => Ok(None),
+        None if code => Err(format!(
+            "no function starts at {address:#x} of section `{}`; functions are pointed to by their \
+             start",
+            object.sections[target].name
+        )),
+        function => Ok(function),
+    }
 }

@@ -5,11 +5,12 @@ use std::ops::Index;
 
 use bpf_isa::Insn;
 use goblin::elf::section_header::{SHF_EXECINSTR, SHT_PROGBITS};
-use goblin::elf::sym::{STB_LOCAL, STT_FUNC};
+use goblin::elf::sym::{STB_LOCAL, STT_FUNC, STT_NOTYPE};
 
 use super::error::{LinkError, Location};
+use super::sections::program_kind;
 use crate::names::TEXT;
-use crate::read::{Object, Section, SymbolPlace};
+use crate::read::{Object, Section, Symbol, SymbolPlace};
 
 /// A function of the object.
 #[derive(Clone, Debug)]
@@ -41,9 +42,21 @@ impl Function<'_> {
     }
 }
 
-/// All functions of an object, sorted by section and offset; they do not overlap.
+/// A symbol that should be a function, and what is wrong with it.
+#[derive(Clone, Debug)]
+pub(super) struct Malformed<'o> {
+    pub(super) name: &'o str,
+    pub(super) section: usize,
+    /// Offset in bytes in its section. Not checked.
+    pub(super) start: u64,
+    pub(super) error: LinkError,
+}
+
+/// All functions of an object, sorted by section and offset. They do not overlap, but a program has
+/// as many functions at its place as it has names.
 pub(super) struct Functions<'o> {
     functions: Vec<Function<'o>>,
+    malformed: Vec<Malformed<'o>>,
     /// The functions of a section, as a range of `functions`.
     by_section: HashMap<usize, std::ops::Range<usize>>,
     /// The sections of subprograms: `.text`, and those of single functions (`.text.NAME`).
@@ -51,52 +64,64 @@ pub(super) struct Functions<'o> {
 }
 
 impl<'o> Functions<'o> {
-    pub(super) fn collect(object: &'o Object<'o>) -> Result<Self, LinkError> {
+    pub(super) fn collect(object: &'o Object<'o>) -> Self {
         let mut functions = Vec::new();
+        let mut malformed = Vec::new();
         for symbol in &object.symbols {
             let SymbolPlace::Section(section) = symbol.place else { continue };
             if symbol.symbol_type != STT_FUNC {
                 continue;
             }
-            let Section { name, data, .. } = object.sections[section];
-            let location = || Location::new(name, symbol.name, symbol.value);
-            if !holds_code(&object.sections[section]) {
-                return Err(location().error("a function in a section that holds no code"));
-            }
-            let start = usize::try_from(symbol.value).unwrap_or(usize::MAX);
-            let size = usize::try_from(symbol.size).unwrap_or(usize::MAX);
-            let code = start.checked_add(size).and_then(|end| data.get(start..end));
-            let Some(code) = code.filter(|code| !code.is_empty()) else {
-                return Err(location().error(format!(
-                    "a function of {size} bytes; it has to have some, inside of the {} of its section",
-                    data.len()
-                )));
-            };
-            if !start.is_multiple_of(Insn::SIZE) || !size.is_multiple_of(Insn::SIZE) {
-                return Err(location().error(format!(
-                    "a function of {size} bytes that does not consist of slots of 8 bytes"
-                )));
-            }
-            let exported = symbol.bind != STB_LOCAL;
-            let global = exported && !symbol.hidden;
-            functions.push(Function { name: symbol.name, section, start, code, exported, global });
-        }
-        functions.sort_by_key(|function| (function.section, function.start));
-        for (first, second) in functions.iter().zip(functions.iter().skip(1)) {
-            if first.section == second.section && first.start + first.code.len() > second.start {
-                let section = object.sections[second.section].name;
-                return Err(Location::new(section, second.name, second.start as u64)
-                    .error(format!("the function overlaps with `{}`", first.name)));
+            match function(object, section, symbol) {
+                Ok(function) => functions.push(function),
+                Err(error) => {
+                    let (name, start) = (symbol.name, symbol.value);
+                    malformed.push(Malformed { name, section, start, error });
+                }
             }
         }
+        let text = object.sections.iter().enumerate().filter(|(_, section)| is_text(section.name));
+        let text: HashSet<usize> = text.map(|(number, _)| number).collect();
+        let functions = distinct(object, &text, functions, &mut malformed);
         let mut by_section = HashMap::new();
         for (number, function) in functions.iter().enumerate() {
             let range = by_section.entry(function.section).or_insert(number..number);
             range.end = number + 1;
         }
-        let text = object.sections.iter().enumerate().filter(|(_, section)| is_text(section.name));
-        let text = text.map(|(number, _)| number).collect();
-        Ok(Self { functions, by_section, text })
+        let mut found = Self { functions, malformed, by_section, text };
+        found.labels(object);
+        found
+    }
+
+    /// Labels that look like programs, except for their type.
+    fn labels(&mut self, object: &'o Object<'o>) {
+        for symbol in &object.symbols {
+            let SymbolPlace::Section(number) = symbol.place else { continue };
+            let section = &object.sections[number];
+            let looks = symbol.symbol_type == STT_NOTYPE
+                && symbol.bind != STB_LOCAL
+                && holds_code(section)
+                && !self.is_text(number)
+                && program_kind(section.name).is_ok()
+                && self.at(number, i128::from(symbol.value / Insn::SIZE as u64)).is_none();
+            if looks {
+                let (name, start) = (symbol.name, symbol.value);
+                let error = Location::new(section.name, name, start).error(label(name));
+                self.malformed.push(Malformed { name, section: number, start, error });
+            }
+        }
+    }
+
+    /// What cannot be used.
+    pub(super) fn malformed(&self) -> &[Malformed<'o>] {
+        &self.malformed
+    }
+
+    /// What is wrong with the function at a slot of a section, if that is known.
+    pub(super) fn malformed_at(&self, section: usize, slot: i128) -> Option<&LinkError> {
+        let start = slot * Insn::SIZE as i128;
+        let at = |it: &&Malformed<'_>| it.section == section && i128::from(it.start) == start;
+        self.malformed.iter().find(at).map(|malformed| &malformed.error)
     }
 
     /// The functions that are programs: those outside of `.text`.
@@ -147,6 +172,82 @@ impl<'o> Index<usize> for Functions<'o> {
     fn index(&self, at: usize) -> &Function<'o> {
         &self.functions[at]
     }
+}
+
+/// What to do about a function that is a mere label.
+pub(super) fn label(name: &str) -> String {
+    format!(
+        "the symbol `{name}` is a label without a type; a function needs `.type {name},@function` \
+         and `.size {name}, .-{name}`"
+    )
+}
+
+/// The function of a symbol.
+fn function<'o>(
+    object: &'o Object<'o>,
+    section: usize,
+    symbol: &Symbol<'o>,
+) -> Result<Function<'o>, LinkError> {
+    let Section { name, data, .. } = object.sections[section];
+    let location = || Location::new(name, symbol.name, symbol.value);
+    if !holds_code(&object.sections[section]) {
+        return Err(location().error("a function in a section that holds no code"));
+    }
+    let start = usize::try_from(symbol.value).unwrap_or(usize::MAX);
+    let size = usize::try_from(symbol.size).unwrap_or(usize::MAX);
+    let code = start.checked_add(size).and_then(|end| data.get(start..end));
+    let Some(code) = code.filter(|code| !code.is_empty()) else {
+        let hint = match size {
+            0 => format!("; in assembly, `.size {0}, .-{0}` says how many", symbol.name),
+            _ => String::new(),
+        };
+        return Err(location().error(format!(
+            "a function of {size} bytes; it has to have some, inside of the {} of its section{hint}",
+            data.len()
+        )));
+    };
+    if !start.is_multiple_of(Insn::SIZE) || !size.is_multiple_of(Insn::SIZE) {
+        return Err(location().error(format!(
+            "a function of {size} bytes that does not consist of slots of 8 bytes"
+        )));
+    }
+    let exported = symbol.bind != STB_LOCAL;
+    let global = exported && !symbol.hidden;
+    Ok(Function { name: symbol.name, section, start, code, exported, global })
+}
+
+/// Sorts functions and takes out those that overlap with others. Aliases of a subprogram become one
+/// function, as exported as any of them; aliases of a program remain, unless they are static.
+fn distinct<'o>(
+    object: &Object<'o>,
+    text: &HashSet<usize>,
+    mut functions: Vec<Function<'o>>,
+    malformed: &mut Vec<Malformed<'o>>,
+) -> Vec<Function<'o>> {
+    functions.sort_by_key(|function| (function.section, function.start, !function.exported));
+    let mut kept: Vec<Function<'o>> = Vec::with_capacity(functions.len());
+    for function in functions {
+        let Some(last) = kept.last_mut().filter(|last| last.section == function.section) else {
+            kept.push(function);
+            continue;
+        };
+        if (last.start, last.code.len()) == (function.start, function.code.len()) {
+            if text.contains(&function.section) {
+                last.global |= function.global;
+            } else if function.exported {
+                kept.push(function);
+            }
+        } else if last.start + last.code.len() > function.start {
+            let Function { name, section, start, .. } = function;
+            let start = start as u64;
+            let error = Location::new(object.sections[section].name, name, start)
+                .error(format!("the function overlaps with `{}`", last.name));
+            malformed.push(Malformed { name, section, start, error });
+        } else {
+            kept.push(function);
+        }
+    }
+    kept
 }
 
 fn holds_code(section: &Section<'_>) -> bool {

@@ -12,14 +12,20 @@ use bpf_isa::opcode::{
     CALL_IMM, CALLX, LD_IMM64, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE,
 };
 
+use goblin::elf::sym::{STB_WEAK, STT_NOTYPE};
+
 use super::data::{Used, is_data};
 use super::error::{LinkError, Location};
-use super::functions::Function;
+use super::functions::{self, Function};
 use super::tables::Owner;
-use super::{Linker, MAX_FUNCTIONS, MAX_SLOTS, is_jump_tables, slots};
+use super::{Globals, Linker, MAX_FUNCTIONS, MAX_SLOTS, is_jump_tables, slots};
 use crate::names::{R_BPF_64_32, R_BPF_64_64};
 use crate::plan::{FunctionStart, MapRef};
 use crate::read::{SectionRelocation, Symbol, SymbolPlace};
+
+/// Helpers that no kernel has: what calls of weak symbols become, plus the symbol's number
+/// (`POISON_CALL_KFUNC_BASE`).
+const POISON: i32 = 2_002_000_000;
 
 /// A program that is being laid out.
 pub(super) struct Layout<'l, 'o> {
@@ -89,13 +95,22 @@ impl<'l, 'o> Layout<'l, 'o> {
     pub(super) fn run(&mut self) -> Result<(), LinkError> {
         self.follow()?;
         if self.insns.iter().any(|insn| insn.code == CALLX) {
+            let stay_global = self.linker.linking.globals == Globals::Global;
             // A newly placed function may use another section.
             let mut next = 0;
             while let Some(used) = self.data.get(next) {
                 next += 1;
-                for pointer in used.pointers.clone() {
+                // The kernel finds no functions in data that may change.
+                let pointers = if used.read_only { used.pointers.clone() } else { Vec::new() };
+                for pointer in pointers {
+                    if stay_global && self.linker.functions[pointer.function].global {
+                        continue;
+                    }
                     self.needs_btf |= !self.placed.contains_key(&pointer.function);
-                    self.place(pointer.function)?;
+                    let start = self.place(pointer.function)?;
+                    if let Ok(at) = self.starts.binary_search_by_key(&start, |it| it.slot) {
+                        self.starts[at].global = false;
+                    }
                     self.follow()?;
                 }
             }
@@ -149,7 +164,6 @@ impl<'l, 'o> Layout<'l, 'o> {
             ));
         }
         self.insns.extend(slots(found.code));
-        self.needs_btf |= found.global && start > 0;
         self.order.push(function);
         self.starts.push(FunctionStart {
             name: found.name.to_owned(),
@@ -198,11 +212,7 @@ impl<'l, 'o> Layout<'l, 'o> {
         let symbol = &object.symbols[relocation.symbol];
         let location = self.location(at.function, at.next);
         let SymbolPlace::Section(section) = symbol.place else {
-            return Err(location.error(format!(
-                "the symbol `{}` is not defined in this object; define it here. Symbols of the \
-                 kernel (`__ksym`, `__kconfig`) cannot be linked without one",
-                symbol.name
-            )));
+            return self.undefined(at, wide, relocation);
         };
         match (relocation.relocation_type, insn.code) {
             (R_BPF_64_32, CALL_IMM) if insn.src == PSEUDO_CALL => {
@@ -212,6 +222,43 @@ impl<'l, 'o> Layout<'l, 'o> {
             (kind, code) => Err(location.error(format!(
                 "a relocation of type {kind} does not fit the opcode {code:02x}; R_BPF_64_32 (10) \
                  fits a call of a function, R_BPF_64_64 (1) a wide immediate"
+            ))),
+        }
+    }
+
+    /// A reference to a symbol that the object does not define. A weak one is 0, and a call of it
+    /// one of no function, which the kernel refuses where it is reached, as
+    /// `bpf_program__poison_kfunc_call()` of `tools/lib/bpf/libbpf.c` has it.
+    fn undefined(
+        &mut self,
+        at: Open,
+        wide: bool,
+        relocation: SectionRelocation,
+    ) -> Result<(), LinkError> {
+        let Symbol { name, bind, .. } = self.linker.object.symbols[relocation.symbol];
+        let weak = bind == STB_WEAK && self.linker.linking.weak_zero;
+        let slot = at.start + at.next;
+        let insn = &mut self.insns[slot];
+        match (relocation.relocation_type, insn.code) {
+            (R_BPF_64_64, LD_IMM64) if wide && weak && !self.linker.types.is_of_kconfig(name) => {
+                (insn.src, insn.imm) = (0, 0);
+                self.insns[slot + 1].imm = 0;
+                Ok(())
+            }
+            (R_BPF_64_32, CALL_IMM) if weak => {
+                let number = i32::try_from(relocation.symbol).unwrap_or(0);
+                *insn = Insn { code: CALL_IMM, imm: POISON + number, ..Insn::default() };
+                let program = &self.starts[0].name;
+                self.linker.notes.push(format!(
+                    "{program} calls the weak symbol {name}, which is not there: the kernel \
+                     refuses this as `unknown#{}` if the verifier comes to it",
+                    POISON + number
+                ));
+                Ok(())
+            }
+            _ => Err(self.location(at.function, at.next).error(format!(
+                "the symbol `{name}` is not defined in this object; define it here. Symbols of \
+                 the kernel (`__ksym`, `__kconfig`) cannot be linked without one"
             ))),
         }
     }
@@ -272,6 +319,12 @@ impl<'l, 'o> Layout<'l, 'o> {
         let name = self.linker.object.sections[section].name;
         let location = self.location(at.function, at.next);
         let Some(callee) = callee else {
+            if let Some(error) = self.linker.functions.malformed_at(section, target) {
+                return Err(error.clone());
+            }
+            if let Some(label) = self.label_at(section, target) {
+                return Err(location.error(functions::label(label)));
+            }
             return Err(location.error(format!(
                 "no function has slot {target} of section `{name}`, which is referred to"
             )));
@@ -291,6 +344,17 @@ impl<'l, 'o> Layout<'l, 'o> {
             )));
         }
         self.place(callee)
+    }
+
+    /// The name of a label at a slot of a section.
+    fn label_at(&self, section: usize, slot: i128) -> Option<&'o str> {
+        let at = |symbol: &&Symbol<'_>| {
+            symbol.symbol_type == STT_NOTYPE
+                && symbol.place == SymbolPlace::Section(section)
+                && i128::from(symbol.value) == slot * Insn::SIZE as i128
+        };
+        let found = self.linker.object.symbols.iter().find(at)?;
+        (!found.name.is_empty()).then_some(found.name)
     }
 
     /// The immediate of a call at a slot.
@@ -336,7 +400,7 @@ impl<'l, 'o> Layout<'l, 'o> {
                     "no map is defined at offset {:#x} of section `{name}`",
                     found.value
                 ))
-            })?;
+            })??;
             let value = insn.src == PSEUDO_MAP_VALUE;
             let source = if value { PSEUDO_MAP_VALUE } else { PSEUDO_MAP_FD };
             (map, source, i64::from(insn.imm))
@@ -371,8 +435,8 @@ impl<'l, 'o> Layout<'l, 'o> {
         if let Some(used) = self.data.iter().find(|used| used.section == section) {
             return Ok(used.map);
         }
-        let Linker { object, functions, data, types, plan, .. } = &mut *self.linker;
-        let used = data.used(object, functions, section, types, &mut plan.maps)?;
+        let Linker { object, functions, data, types, plan, notes, .. } = &mut *self.linker;
+        let used = data.used(object, functions, section, types, &mut plan.maps, notes)?;
         let map = used.map;
         self.data.push(used);
         Ok(map)

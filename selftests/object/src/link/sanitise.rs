@@ -26,6 +26,11 @@ struct Sanitise<'a, 'o> {
     btf: Btf,
     /// `int`, for kernel variables, and a variable that replaces kernel functions.
     stand_ins: Option<(u32, u32)>,
+    /// `unsigned char`, and arrays of it by their length, for variables that the compiler shrank.
+    byte: Option<u32>,
+    arrays: HashMap<u32, u32>,
+    /// Sections that the kernel would refuse.
+    left_out: HashSet<u32>,
     /// Prototypes whose parameters already have names, so that each is processed once.
     named: HashSet<u32>,
     /// Replacements for names that the kernel rejects, by the offset of the original.
@@ -34,8 +39,13 @@ struct Sanitise<'a, 'o> {
     symbols: HashMap<&'o str, &'a Symbol<'o>>,
 }
 
-/// The object's BTF, ready to be extended.
-pub(super) fn sanitise<'o>(object: &Object<'o>, types: &Types<'o>) -> Result<Btf, LinkError> {
+/// The object's BTF, ready to be extended, and the ids of sections that are left out; `notes` says
+/// why.
+pub(super) fn sanitise<'o>(
+    object: &Object<'o>,
+    types: &Types<'o>,
+    notes: &mut Vec<String>,
+) -> Result<(Btf, HashSet<u32>), LinkError> {
     let visible = object.symbols.iter().filter(|symbol| {
         symbol.bind != STB_LOCAL
             && symbol.symbol_type != STT_FUNC
@@ -46,6 +56,9 @@ pub(super) fn sanitise<'o>(object: &Object<'o>, types: &Types<'o>) -> Result<Btf
         types,
         btf: Btf::over(data.to_vec(), strings.to_vec(), *types.ids().end()),
         stand_ins: None,
+        byte: None,
+        arrays: HashMap::new(),
+        left_out: HashSet::new(),
         named: HashSet::new(),
         names: HashMap::new(),
         symbols: visible.map(|symbol| (symbol.name, symbol)).collect(),
@@ -53,13 +66,23 @@ pub(super) fn sanitise<'o>(object: &Object<'o>, types: &Types<'o>) -> Result<Btf
     for id in types.ids() {
         sanitise.names(id)?;
         match types.kind(id) {
-            Some(kind::DATASEC) => sanitise.section(object, id)?,
+            Some(kind::DATASEC) => sanitise.section(object, id, notes)?,
             Some(kind::FUNC) => sanitise.function(id),
             Some(kind::VAR) if types.more(id, 0) == Some(EXTERN) => sanitise.variable(id),
             _ => {}
         }
     }
-    Ok(sanitise.btf)
+    Ok((sanitise.btf, sanitise.left_out))
+}
+
+/// Bytes of the section of this name, in the file or not.
+fn size_of(object: &Object<'_>, name: &str) -> Option<u64> {
+    let (_, section) = object.section(name)?;
+    Some(if section.data.is_empty() { section.size } else { section.data.len() as u64 })
+}
+
+fn is_printable(name: &str) -> bool {
+    name.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// An error about a type of the object.
@@ -71,7 +94,12 @@ fn error(types: &Types<'_>, id: u32, reason: impl Into<String>) -> LinkError {
 impl Sanitise<'_, '_> {
     /// Fills in the size of a section, and offset and visibility of its variables, which Clang
     /// leaves to the linker.
-    fn section(&mut self, object: &Object<'_>, id: u32) -> Result<(), LinkError> {
+    fn section(
+        &mut self,
+        object: &Object<'_>,
+        id: u32,
+        notes: &mut Vec<String>,
+    ) -> Result<(), LinkError> {
         let types = self.types;
         let (Some(start), Some(count), Some(name)) =
             (types.start(id), types.count(id), types.name(id))
@@ -83,11 +111,8 @@ impl Sanitise<'_, '_> {
         }
         let open = types.operand(id) == Some(0);
         if open {
-            let (_, section) = object
-                .section(name)
+            let size = size_of(object, name)
                 .ok_or_else(|| error(types, id, "the object has no section of this name"))?;
-            let size =
-                if section.data.is_empty() { section.size } else { section.data.len() as u64 };
             let size = u32::try_from(size).ok().filter(|&size| size > 0);
             let size = size.ok_or_else(|| {
                 error(types, id, "a section of no bytes, or more than BTF counts")
@@ -116,10 +141,65 @@ impl Sanitise<'_, '_> {
             entries.push((offset, variable, size));
         }
         entries.sort_unstable();
-        for (index, (offset, variable, size)) in entries.into_iter().enumerate() {
+        let whole = if open { size_of(object, name) } else { types.operand(id).map(u64::from) };
+        let mut end = 0;
+        let fits = entries.iter().all(|&(offset, _, size)| {
+            let after = u64::from(offset) >= end;
+            end = u64::from(offset) + u64::from(size);
+            after && size > 0 && whole.is_some_and(|whole| end <= whole)
+        });
+        if !fits {
+            notes.push(format!(
+                "{name}: its variables overlap or reach out of it according to BTF; left out"
+            ));
+            self.leave_out(id, start, entries.len());
+            return Ok(());
+        }
+        let mut changed = Vec::new();
+        for (index, &(offset, variable, size)) in entries.iter().enumerate() {
+            let of = types.operand(variable).and_then(|id| types.size(id));
+            if of.is_none_or(|of| size < of) {
+                self.shrink(variable, size);
+                changed.push(types.name(variable).unwrap_or_default());
+            }
             self.entry(start, index, [variable, offset, size]);
         }
+        if !changed.is_empty() {
+            notes.push(format!(
+                "{name}: less is left of {} than its type has; the kernel is given bytes as the \
+                 type",
+                changed.join(", ")
+            ));
+        }
         Ok(())
+    }
+
+    /// Makes a section one that the kernel takes and nothing refers to: a struct.
+    fn leave_out(&mut self, id: u32, start: usize, count: usize) {
+        let (byte, _) = self.bytes();
+        self.btf.patch(start, 0);
+        // The number of members is that of the variables, and so is their size.
+        let variables = self.types.count(id).unwrap_or_default();
+        self.btf.patch(start + 4, kind::STRUCT << 24 | variables);
+        for index in 0..count {
+            self.entry(start, index, [0, byte, 0]);
+        }
+        self.left_out.insert(id);
+    }
+
+    /// Makes a variable one of so many bytes, as which the compiler left it.
+    fn shrink(&mut self, variable: u32, size: u32) {
+        let (byte, index) = self.bytes();
+        let btf = &mut self.btf;
+        let array = *self.arrays.entry(size).or_insert_with(|| btf.array(byte, index, size));
+        self.btf.patch(self.types.start(variable).unwrap_or_default() + 8, array);
+    }
+
+    /// Types of a byte and of an index.
+    fn bytes(&mut self) -> (u32, u32) {
+        let (int, _) = self.stand_ins();
+        let btf = &mut self.btf;
+        (*self.byte.get_or_insert_with(|| btf.int("unsigned char", 1, false)), int)
     }
 
     fn entry(&mut self, section: usize, index: usize, words: [u32; 3]) {
@@ -217,7 +297,10 @@ impl Sanitise<'_, '_> {
                     self.btf.patch(start, 0);
                 }
             }
-            // Any text is valid.
+            // Sections may be called anything printable (`btf_name_valid_section()`), tags anything.
+            kind::DATASEC if !types.name(id).is_some_and(is_printable) => {
+                self.name(start, named, id)?;
+            }
             kind::DATASEC | kind::DECL_TAG | kind::TYPE_TAG => {}
             _ => self.name(start, named, id)?,
         }

@@ -1,7 +1,7 @@
 //! BTF of functions and maps: the object's own as far as possible, otherwise one type per function,
 //! one record per function in a program, one type per value with a lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bpf_isa::opcode::LD_IMM64;
 use bpf_isa::{Insn, Op, decode};
@@ -13,7 +13,7 @@ use super::functions::{Function, Functions};
 use super::sanitise::sanitise;
 use crate::btf::{Btf, Linkage, kind};
 use crate::btf_read;
-use crate::names::{BTF, BTF_EXT, POINTER};
+use crate::names::{BTF, BTF_EXT, KCONFIG, POINTER};
 use crate::plan::{FuncInfo, FunctionStart, LineInfo, MapTypes};
 use crate::read::Object;
 
@@ -28,6 +28,8 @@ pub(super) struct Types<'o> {
     /// Prototypes of static functions with more than five parameters, by the number after the
     /// fifth.
     wide_protos: HashMap<usize, u32>,
+    /// Static functions that are like global ones of the object, by the ids of these.
+    twins: HashMap<u32, u32>,
     /// The object's own BTF.
     own: Option<Own<'o>>,
 }
@@ -36,6 +38,8 @@ pub(super) struct Types<'o> {
 struct Own<'o> {
     types: btf_read::Types<'o>,
     ext: Extension<'o>,
+    /// Ids of sections that the kernel would refuse.
+    left_out: HashSet<u32>,
 }
 
 /// BTF records of a program's functions.
@@ -66,20 +70,40 @@ struct Common {
 }
 
 impl<'o> Types<'o> {
-    /// The types of an object, completed for the kernel; none if it has no section `.BTF`.
-    pub(super) fn of(object: &Object<'o>, functions: &Functions<'o>) -> Result<Self, LinkError> {
+    /// The types of an object, completed for the kernel; none if it has no section `.BTF` or a
+    /// malformed one. What is wrong goes to `errors`, and what users should know to `notes`.
+    pub(super) fn of(
+        object: &Object<'o>,
+        functions: &Functions<'o>,
+        errors: &mut Vec<LinkError>,
+        notes: &mut Vec<String>,
+    ) -> Self {
         let mut found = Self {
             btf: Btf::default(),
             used: false,
             common: None,
             functions: HashMap::new(),
             wide_protos: HashMap::new(),
+            twins: HashMap::new(),
             own: None,
         };
+        if let Err(error) = found.read(object, functions, errors, notes) {
+            errors.push(error);
+        }
+        found
+    }
+
+    fn read(
+        &mut self,
+        object: &Object<'o>,
+        functions: &Functions<'o>,
+        errors: &mut Vec<LinkError>,
+        notes: &mut Vec<String>,
+    ) -> Result<(), LinkError> {
         let ext = object.section(BTF_EXT);
         let Some((_, btf)) = object.section(BTF) else {
             return match ext {
-                None => Ok(found),
+                None => Ok(()),
                 Some(_) => Err(Location::new(BTF_EXT, "", 0)
                     .error("it names types and strings of a section `.BTF`, which is not there")),
             };
@@ -88,32 +112,46 @@ impl<'o> Types<'o> {
             Location::new(BTF, "", malformed.offset as u64)
                 .error(format!("the BTF is malformed: {}", malformed.reason))
         })?;
-        found.btf = sanitise(object, &types)?;
-        let ext = match ext {
-            Some((_, ext)) => Extension::read(ext.data, &types)?,
-            None => Extension::default(),
+        let left_out;
+        (self.btf, left_out) = sanitise(object, &types, notes)?;
+        let ext = match ext.map(|(_, ext)| Extension::read(ext.data, &types)).transpose() {
+            Ok(ext) => ext.unwrap_or_default(),
+            Err(error) => {
+                errors.push(error);
+                Extension::default()
+            }
         };
         for (section, record) in ext.functions.all() {
             let Some((number, _)) = object.section(section) else { continue };
-            let Some(function) = functions.starting_at(number, record.offset) else {
-                return Err(record.error(section, "no function starts there"));
-            };
             let id = record.words[0];
-            if !types.is_function(id) {
-                return Err(record.error(section, &format!("type {id} is no function")));
-            }
-            if !function.global && !functions.is_entry(function) {
-                let start = types.start(id).unwrap_or_default();
-                found.btf.patch(start + 4, kind::FUNC << 24 | Linkage::Static as u32);
-            }
+            let function = functions.starting_at(number, record.offset);
+            let error = match function {
+                None => Some("no function starts there".to_owned()),
+                Some(_) if !types.is_function(id) => Some(format!("type {id} is no function")),
+                Some(function) => {
+                    if !function.global && !functions.is_entry(function) {
+                        let start = types.start(id).unwrap_or_default();
+                        self.btf.patch(start + 4, kind::FUNC << 24 | Linkage::Static as u32);
+                    }
+                    None
+                }
+            };
+            errors.extend(error.map(|reason| record.error(section, &reason)));
         }
-        found.own = Some(Own { types, ext });
-        Ok(found)
+        self.own = Some(Own { types, ext, left_out });
+        Ok(())
     }
 
     /// The object's own types.
     pub(super) fn own(&self) -> Option<&btf_read::Types<'o>> {
         self.own.as_ref().map(|own| &own.types)
+    }
+
+    /// Whether a variable is an option of the kernel's configuration (`__kconfig`).
+    pub(super) fn is_of_kconfig(&self, name: &str) -> bool {
+        let Some(Own { types, .. }) = &self.own else { return false };
+        let section = types.section(KCONFIG);
+        section.is_some_and(|section| types.variables_in(section).any(|it| it == name))
     }
 
     /// Offset of the first CO-RE relocation in a range of bytes of a section.
@@ -123,41 +161,64 @@ impl<'o> Types<'o> {
     }
 
     /// The functions of a program, entry first, as described by the object; `None` if it does not
-    /// describe the entry.
+    /// describe the entry. `starts` says which of them have to be static.
     pub(super) fn described(
         &mut self,
         object: &Object<'_>,
         functions: &[&Function<'_>],
         starts: &mut [FunctionStart],
+        insns: &[Insn],
     ) -> Result<Option<Described>, LinkError> {
-        let Some(Own { types, ext }) = &self.own else { return Ok(None) };
+        let Some(own) = self.own.take() else { return Ok(None) };
+        let found = self.described_by(object, &own, functions, starts, insns);
+        self.own = Some(own);
+        found
+    }
+
+    fn described_by(
+        &mut self,
+        object: &Object<'_>,
+        Own { types, ext, .. }: &Own<'_>,
+        functions: &[&Function<'_>],
+        starts: &mut [FunctionStart],
+        insns: &[Insn],
+    ) -> Result<Option<Described>, LinkError> {
         let mut found = Described::default();
         let mut whole = true;
-        for (function, start) in functions.iter().zip(starts) {
+        for (index, function) in functions.iter().enumerate() {
             let Function { section, start: first, code, .. } = **function;
             let section = object.sections[section].name;
-            let Some(record) = ext.functions.of(section, first, code.len()).first() else {
-                if start.slot == 0 {
-                    return Ok(None);
-                }
-                return Err(Location::new(section, function.name, first as u64).error(
-                    "`.BTF.ext` describes the program, but not this function of it; compile all of \
-                     it with -g or none",
-                ));
-            };
-            let type_id = record.words[0];
-            let is_static = types.count(type_id) == Some(Linkage::Static as u32);
-            // A hidden function is static for the kernel, whatever the compiler says.
-            start.global = !is_static && (start.slot == 0 || function.global);
+            let at = starts[index].slot;
             // A program has far fewer slots than 32 bits can count.
             let slot = |slot: usize| u32::try_from(slot).unwrap_or(u32::MAX);
-            found.functions.push(FuncInfo { slot: slot(start.slot), type_id });
+            let record = ext.functions.of(section, first, code.len()).first();
+            let record = record.map(|record| record.words[0]).filter(|id| types.is_function(*id));
+            let Some(mut type_id) = record else {
+                if at == 0 {
+                    return Ok(None);
+                }
+                // Compiled without -g, or in assembly; the kernel wants all functions or none.
+                starts[index].global = false;
+                let end = starts.get(index + 1).map_or(insns.len(), |next| next.slot);
+                let type_id = self.like(&starts[index], insns.get(at..end).unwrap_or_default());
+                found.functions.push(FuncInfo { slot: slot(at), type_id });
+                found.lines.push(LineInfo { slot: slot(at), file: 0, text: 0, line_col: 0 });
+                continue;
+            };
+            let is_static = types.count(type_id) == Some(Linkage::Static as u32);
+            let may_be_global = starts[index].global;
+            if !is_static && at > 0 && function.global && !may_be_global {
+                type_id = self.twin(types, type_id);
+            }
+            // A hidden function is static for the kernel, whatever the compiler says.
+            starts[index].global = !is_static && (at == 0 || may_be_global);
+            found.functions.push(FuncInfo { slot: slot(at), type_id });
             let lines = ext.lines.of(section, first, code.len());
             whole &= lines.first().is_some_and(|line| line.offset == first);
             for line in lines {
                 check_line(types, line, section, function)?;
                 let [file, text, line_col] = line.words;
-                let slot = slot(start.slot + (line.offset - first) / Insn::SIZE);
+                let slot = slot(at + (line.offset - first) / Insn::SIZE);
                 found.lines.push(LineInfo { slot, file, text, line_col });
             }
         }
@@ -169,31 +230,46 @@ impl<'o> Types<'o> {
         Ok(Some(found))
     }
 
+    /// A static function with the name and the prototype of a global one.
+    fn twin(&mut self, types: &btf_read::Types<'_>, id: u32) -> u32 {
+        let (name, proto) = (types.name(id).unwrap_or_default(), types.operand(id));
+        let btf = &mut self.btf;
+        *self
+            .twins
+            .entry(id)
+            .or_insert_with(|| btf.func(name, proto.unwrap_or_default(), Linkage::Static))
+    }
+
     /// Describes the functions of a program that the object does not describe, entry first.
     pub(super) fn synthesised(&mut self, starts: &[FunctionStart], insns: &[Insn]) -> Described {
-        let common = self.common();
         let ends = starts.iter().skip(1).map(|next| next.slot).chain([insns.len()]);
         let info = starts.iter().zip(ends).map(|(start, end)| {
-            let global = start.global;
-            let btf = &mut self.btf;
-            let entry = start.slot == 0;
-            let beyond = arguments_beyond(insns.get(start.slot..end).unwrap_or_default());
-            let key = (start.name.clone(), global, beyond);
-            let type_id = *self.functions.entry(key).or_insert_with(|| {
-                let linkage = if global { Linkage::Global } else { Linkage::Static };
-                let proto = match beyond {
-                    _ if global && !entry => common.global_proto,
-                    0 => common.static_proto,
-                    _ => *self.wide_protos.entry(beyond).or_insert_with(|| {
-                        btf.func_proto(common.int, &vec![("a", common.long); IN_REGISTERS + beyond])
-                    }),
-                };
-                btf.func(&start.name, proto, linkage)
-            });
+            let type_id = self.like(start, insns.get(start.slot..end).unwrap_or_default());
             // A program has far fewer slots than 32 bits can count.
             FuncInfo { slot: u32::try_from(start.slot).unwrap_or(u32::MAX), type_id }
         });
         Described { functions: info.collect(), lines: Vec::new() }
+    }
+
+    /// The id of a function made up to fit a start and its code.
+    fn like(&mut self, start: &FunctionStart, code: &[Insn]) -> u32 {
+        let common = self.common();
+        let global = start.global;
+        let btf = &mut self.btf;
+        let entry = start.slot == 0;
+        let beyond = arguments_beyond(code);
+        let key = (start.name.clone(), global, beyond);
+        *self.functions.entry(key).or_insert_with(|| {
+            let linkage = if global { Linkage::Global } else { Linkage::Static };
+            let proto = match beyond {
+                _ if global && !entry => common.global_proto,
+                0 => common.static_proto,
+                _ => *self.wide_protos.entry(beyond).or_insert_with(|| {
+                    btf.func_proto(common.int, &vec![("a", common.long); IN_REGISTERS + beyond])
+                }),
+            };
+            btf.func(&start.name, proto, linkage)
+        })
     }
 
     /// Uses the types of a map of the section `.maps`.
@@ -259,8 +335,8 @@ impl<'o> Types<'o> {
 
     /// The type of a data section of this size, if the object describes it.
     pub(super) fn of_data(&mut self, name: &str, size: u32) -> Option<MapTypes> {
-        let types = &self.own.as_ref()?.types;
-        let value = types.section(name)?;
+        let Own { types, left_out, .. } = self.own.as_ref()?;
+        let value = types.section(name).filter(|id| !left_out.contains(id))?;
         // An unset size becomes that of the section.
         types.operand(value).filter(|&told| told == 0 || told == size)?;
         self.used = true;

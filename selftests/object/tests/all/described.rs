@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bpf_object::{BtfUse, LoadPlan, link, link_each, link_with, read};
+use bpf_object::{BtfUse, Linked, Linking, LoadPlan, link, link_each, link_with, read};
 
 use crate::compilers::compiled;
 
@@ -199,7 +199,7 @@ fn what_the_kernel_defines_does_not_stand_in_the_way() {
         }
         __attribute__((section(\"tc\"), used)) int without(void *) { return 3; }";
     let Some(object) = compiled("external", source, &["-g"]) else { return };
-    let (plan, refused) = link_each(&object, BtfUse::Auto).unwrap();
+    let Linked { plan, refused, .. } = link_each(&object, Linking::default()).unwrap();
     assert_eq!(refused.len(), 1);
     let [program] = plan.programs.as_slice() else { panic!("{:?}", plan.programs) };
     assert_eq!((program.name.as_str(), program.func_info.len()), ("without", 1));
@@ -281,8 +281,19 @@ fn records_have_to_fit_the_code() {
     let next = about(OBJECT, 16, "tc") + 8;
     let wide = refusal(OBJECT, ".BTF.ext", |ext| put(ext, next, 8));
     expect(wide, "it lies inside of an instruction; it is about offset 0x8 of `tc`");
-    let without = link(&rename(OBJECT, 8, ".text")).expect_err("accepted").to_string();
-    expect(without, "`.BTF.ext` describes the program, but not this function");
+}
+
+#[test]
+fn functions_that_btf_does_not_describe_are_static() {
+    let described = plan(OBJECT);
+    let plan = plan(&rename(OBJECT, 8, ".text"));
+    let [prog] = ["prog"].map(|name| plan.programs.iter().find(|it| it.name == name).unwrap());
+    let slots: Vec<usize> = prog.func_info.iter().map(|info| info.slot as usize).collect();
+    assert_eq!(slots, prog.functions.iter().map(|start| start.slot).collect::<Vec<_>>());
+    assert!(prog.functions[1..].iter().all(|start| !start.global), "{:?}", prog.functions);
+    assert!(!prog.line_info.is_empty());
+    let found = described.programs.iter().find(|it| it.name == "prog").unwrap();
+    assert!(found.functions[1..].iter().any(|start| start.global), "{:?}", found.functions);
 }
 
 #[test]
@@ -381,14 +392,14 @@ fn prog_arrays_hold_programs_and_nothing_else_is_held() {
     let programs = "typeof(int(void *)) *values[];";
     let cases = [
         (held(3, programs, ".values = { [1] = (void *)&sub }"), "the symbol `sub` is no program"),
-        (held(2, programs, ".values = { (void *)&prog }"), "of a map that is no prog array"),
+        (held(2, programs, ".values = { (void *)&prog }"), "has programs in a prog array"),
         (
-            held(12, "typeof(struct inner) *values[];", ".values = { &inner }"),
-            "the field `values` describes maps in the map, which is not supported",
+            held(12, "typeof(struct inner) *values[];", ".values = { (void *)&sub }"),
+            "the symbol `sub` is no map",
         ),
         (
             held(2, "int (*value)[1];", ".value = (void *)&prog"),
-            "1 of 1 relocations are no programs that prog arrays hold",
+            "1 of 1 relocations are neither programs that prog arrays hold",
         ),
     ];
     for (source, text) in cases {

@@ -152,6 +152,18 @@ fn relocations_have_to_fit_their_instruction() {
 }
 
 #[test]
+fn files_given_by_mistake_are_known() {
+    let error = |bytes: &[u8]| link(bytes).expect_err("accepted").to_string();
+    for bitcode in [&b"BC\xc0\xde rest"[..], b"\xde\xc0\x17\x0b rest"] {
+        assert!(error(bitcode).contains("LLVM bitcode; compile without -flto"), "{bitcode:?}");
+    }
+    assert!(error(b"!<arch>\nmember").contains("an archive; give the objects that it holds"));
+    let mut elf = compile_elf("exit").unwrap();
+    elf[18] = 62;
+    assert!(error(&elf).contains("for machine 62; compile with --target=bpf"), "{}", error(&elf));
+}
+
+#[test]
 fn functions_consist_of_slots_of_their_own() {
     let source = "call f\nexit\n.global f\nexit\n.global g\nexit";
     assert_eq!(
@@ -161,7 +173,7 @@ fn functions_consist_of_slots_of_their_own() {
     assert_eq!(
         refusal(source, |elf| patch::symbol(elf, "f", 16, &[0])),
         "cannot link section `.text`, symbol `f` at offset 0x0: a function of 0 bytes; it has to \
-         have some, inside of the 16 of its section"
+         have some, inside of the 16 of its section; in assembly, `.size f, .-f` says how many"
     );
     assert_eq!(
         refusal(source, |elf| patch::symbol(elf, "f", 16, &[4])),
@@ -223,7 +235,7 @@ fn files_that_are_no_objects_are_named() {
     elf[18] = 62;
     assert_eq!(
         error(&elf),
-        "cannot read the object: the file header: type 1 for machine 62; a 64-bit little-endian \
+        "cannot read the object: the file header: type 1 for machine 62; compile with --target=bpf; a 64-bit little-endian \
          relocatable file for BPF is expected"
     );
     let mut elf = compile_elf("exit").unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use bpf_object::{BtfUse, compile_elf, link, link_each, read};
+use bpf_object::{Globals, Linked, Linking, compile_elf, link, link_each, read};
 use proptest::prelude::*;
 
 use crate::{compilers, described};
@@ -145,7 +145,9 @@ proptest! {
         for (at, byte) in changes {
             mutant[places[at.index(places.len())]] = byte;
         }
-        if let Ok((plan, _)) = link_each(&mutant, BtfUse::Auto) {
+        let easy = Linking { globals: Globals::Static, ..Linking::default() };
+        for linking in [Linking::default(), easy] {
+            let Ok(Linked { plan, .. }) = link_each(&mutant, linking) else { continue };
             for program in &plan.programs {
                 let slots = program.func_info.iter().map(|info| info.slot as usize);
                 prop_assert!(

@@ -1,7 +1,7 @@
 //! From source to load plan.
 
 use bpf_isa::{Insn, disassemble};
-use bpf_object::{BtfUse, LoadPlan, MapPlan, MapRef, compile, compile_elf, link_each};
+use bpf_object::{Linked, Linking, LoadPlan, MapPlan, MapRef, compile, compile_elf, link_each};
 
 fn plan(source: &str) -> LoadPlan {
     compile(source).unwrap_or_else(|error| panic!("{error}"))
@@ -222,12 +222,12 @@ fn prog_arrays_hold_programs_alone() {
     assert_eq!(
         relocation(0, 0x14),
         "cannot link section `maps`, symbol `progs` at offset 0x14: a relocation of type 2 at byte \
-         20 of a map definition; R_BPF_64_ABS64 (2) of an entry of a prog array is expected"
+         20 of a map definition; R_BPF_64_ABS64 (2) of an entry of a prog array or a map of maps is expected"
     );
     assert_eq!(
         relocation(8, 1),
         "cannot link section `maps`, symbol `progs` at offset 0x18: a relocation of type 1 at byte \
-         24 of a map definition; R_BPF_64_ABS64 (2) of an entry of a prog array is expected"
+         24 of a map definition; R_BPF_64_ABS64 (2) of an entry of a prog array or a map of maps is expected"
     );
     assert_eq!(
         relocation(16, 0x18),
@@ -278,7 +278,7 @@ fn programs_that_cannot_be_linked_can_be_left_out() {
         ",
     )
     .unwrap();
-    let (plan, refused) = link_each(&elf, BtfUse::Auto).unwrap();
+    let Linked { plan, refused, .. } = link_each(&elf, Linking::default()).unwrap();
     assert_eq!(plan.programs.len(), 1);
     assert_eq!(plan.maps[0].programs, [(1, 0)]);
     let names: Vec<&str> = refused.iter().map(|(name, _)| name.as_str()).collect();

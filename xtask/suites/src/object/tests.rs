@@ -53,14 +53,16 @@ fn refusals_deaths_and_traps_that_no_verifier_allows_are_problems() {
 
 #[test]
 fn what_depends_on_an_address_is_not_compared() {
-    let address = Outcome::Ran(Ran { returned: 3, kernels_choice: true, ..Ran::default() });
+    let address =
+        Outcome::Ran(Ran { returned: 3, kernels_choice: Some("an address"), ..Ran::default() });
     assert!(compare(&[ran("interp", 1), ran("jit", 2), with("model", address)]).is_empty());
 }
 
 /// What the first program of a plan does in a mode, in a guest that answers with these outputs.
 fn execute(mode: Mode, steps: Vec<Result<Output, Failure>>) -> Execution {
     let plan = bpf_object::compile("r0 = 7\nexit").unwrap();
-    let test = ObjectTest { file: "f.o".into(), plan, input: Input::default(), log_level: 0 };
+    let (file, program) = ("f.o".into(), "main".to_owned());
+    let test = ObjectTest { file, program, plan: Ok(plan), input: Input::default(), log_level: 0 };
     let mut guest = Scripted::new(|_, _| {
         let (jit_enable, jit_harden) = mode.sysctls();
         let report = BatchReport { steps: steps.clone(), jit_enable, jit_harden };
@@ -118,4 +120,27 @@ fn json_has_bytes_in_hexadecimal() {
     assert_eq!((&json["by"], &json["outcome"]), (&"jit".into(), &"ran".into()));
     assert_eq!(json["ctx"], "ab 01");
     assert_eq!(json["maps"][0]["elements"][0][1], "02 03");
+}
+
+#[test]
+fn a_program_comes_with_those_that_it_may_tail_call() {
+    let plan = bpf_object::compile(
+        "
+        .map jumps prog_array key=4 value=4 entries=1: third
+        .prog first syscall
+            exit
+        .prog second syscall
+            r1 = jumps ll
+            exit
+        .prog third syscall
+            exit
+        ",
+    )
+    .unwrap();
+    let names =
+        |plan: LoadPlan| plan.programs.into_iter().map(|program| program.name).collect::<Vec<_>>();
+    assert_eq!(names(with_tail_calls(&plan, 0)), ["first"]);
+    let second = with_tail_calls(&plan, 1);
+    assert_eq!(second.maps[0].programs, [(0, 1)]);
+    assert_eq!(names(second), ["second", "third"]);
 }

@@ -59,6 +59,11 @@ const FLAGS: [&str; 14] = [
     "-c",
 ];
 
+/// What clang 22 says where a function has a jump table and another switch became a table of pointers,
+/// which it then leaves out, and the flags without which no switch becomes one.
+const LOST_TABLE: &str = "Undefined temporary symbol .Lswitch.table";
+const NO_LOOKUP_TABLES: [&str; 2] = ["-mllvm", "-switch-to-lookup=false"];
+
 /// One source and what became of it.
 #[derive(Clone, Debug)]
 pub struct Compiled {
@@ -274,9 +279,19 @@ impl Compiler<'_> {
 
     /// The object, or what clang says.
     fn clang(&self, source: &Path) -> Result<Result<Vec<u8>, String>> {
+        let tried = self.clang_with(source, &[])?;
+        match &tried {
+            Err(messages) if messages.contains(LOST_TABLE) => {
+                self.clang_with(source, &NO_LOOKUP_TABLES)
+            }
+            _ => Ok(tried),
+        }
+    }
+
+    fn clang_with(&self, source: &Path, flags: &[&str]) -> Result<Result<Vec<u8>, String>> {
         let file = tempfile::NamedTempFile::new_in(&self.cache).context("failed to make a file")?;
         let mut command = Command::new(&self.clang);
-        command.args(FLAGS);
+        command.args(FLAGS).args(flags);
         for folder in [
             &self.included,
             self.selftests,

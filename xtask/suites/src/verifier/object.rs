@@ -1,12 +1,13 @@
 //! The tests of one object.
 
-use bpf_object::{BtfUse, LoadPlan};
+use bpf_object::{Linked, Linking, LoadPlan, MapRef};
 use bpf_wire::{Mode, Response};
 
 use super::spec::Spec;
 use super::subtest::{Subtest, Tests};
 use super::suite::{Reference, general};
 use super::tags;
+use crate::object::ARENA;
 use harness_results::event::Sort;
 use harness_results::record::Record;
 use harness_session::test::{Found, Judge, Plan, Test, Unmet};
@@ -48,8 +49,8 @@ impl Annotated {
     ///
     /// Why it cannot be linked or its BTF not be read.
     pub fn read(name: &str, bytes: &[u8], without_sys_admin: bool) -> Result<Self, String> {
-        let linked = bpf_object::link_each(bytes, BtfUse::Auto);
-        let (plan, refused) = linked.map_err(|error| error.to_string())?;
+        let linked = bpf_object::link_each(bytes, Linking::default());
+        let Linked { plan, refused, .. } = linked.map_err(|error| error.to_string())?;
         let object = bpf_object::read(bytes).map_err(|error| error.to_string())?;
         let tags = tags::tags(&object)?;
         let spec = |name: &str, prog_type: u32| {
@@ -87,9 +88,22 @@ impl Annotated {
         for (program, reason) in self.refused.iter().filter(|(it, _)| wanted(&full(it))) {
             found.push(test(full(program), What::Lacks(general(reason).to_owned())));
         }
+        let of_maps = self.plan.maps.iter().any(|map| map.inner.is_some());
         for (index, (program, spec)) in self.plan.programs.iter().zip(&self.specs).enumerate() {
             let name = full(&program.name);
             if !wanted(&name) {
+                continue;
+            }
+            let arena = |reference: &MapRef| {
+                self.plan.maps.get(reference.map).is_some_and(|map| map.map_type == ARENA)
+            };
+            let reason = match program.map_refs.iter().any(arena) {
+                true => Some("it uses an arena, which wants kernel functions"),
+                // Nothing is recorded of them on the base.
+                false => of_maps.then_some("its object has maps in maps"),
+            };
+            if let Some(reason) = reason {
+                found.push(test(name, What::Lacks(reason.to_owned())));
                 continue;
             }
             match spec {

@@ -98,7 +98,8 @@ pub(super) fn cases() -> Vec<Case> {
             .data T .data: f
             ",
         )
-        .log("unreachable insn 5")
+        .errno(errno::EACCES)
+        .log("R2 has type scalar, expected func")
         .into(),
         rejects(
             "callx/table_holds_global_function",
