@@ -20,7 +20,7 @@ const LIST_LIMIT: u64 = 4 << 20;
 /// How often a running curl is looked at.
 const POLL: Duration = Duration::from_millis(50);
 /// Less free space than this after a failed write: the disk is full.
-const FULL: u64 = 1 << 20;
+pub(super) const FULL: u64 = 1 << 20;
 
 /// Exit statuses of curl (curl(1), EXIT CODES).
 mod exit {
@@ -36,17 +36,6 @@ mod exit {
     pub(super) const TOO_LARGE: i32 = 63;
 }
 
-/// How a server is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Proxy {
-    /// As the environment says: `https_proxy` and its like.
-    Environment,
-    /// Without a proxy, whatever the environment says.
-    Direct,
-    /// Through this one, as curl's `--proxy` takes it.
-    Through(String),
-}
-
 /// How patient a client is, and which way it goes.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -56,14 +45,14 @@ pub(crate) struct Options {
     pub(crate) silence: Duration,
     /// How often a download that broke off is resumed, if it got further each time.
     pub(crate) resumes: u32,
-    /// The proxy.
-    pub(crate) proxy: Proxy,
+    /// Whether to do without the proxy that the environment names, as tests do.
+    pub(crate) direct: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let (connect, silence) = (Duration::from_secs(8), Duration::from_secs(10));
-        Self { connect, silence, resumes: 5, proxy: Proxy::Environment }
+        Self { connect, silence, resumes: 5, direct: false }
     }
 }
 
@@ -102,10 +91,8 @@ impl Client {
         let seconds = self.options.silence.as_secs().max(1);
         command.args(["--speed-limit", "1", "--speed-time", &seconds.to_string()]);
         command.args(["--user-agent", concat!("bpf-indirect/", env!("CARGO_PKG_VERSION"))]);
-        match &self.options.proxy {
-            Proxy::Environment => {}
-            Proxy::Direct => drop(command.args(["--noproxy", "*"])),
-            Proxy::Through(proxy) => drop(command.args(["--noproxy", "", "--proxy", proxy])),
+        if self.options.direct {
+            command.args(["--noproxy", "*"]);
         }
         command.args(["--url", url]);
         command
@@ -175,7 +162,6 @@ impl Client {
         let from = size(part);
         let dir = part.parent().unwrap_or(Path::new("."));
         let mut headers = tempfile::NamedTempFile::new().map_err(failed)?;
-        let mut errors = tempfile::tempfile().map_err(failed)?;
         let mut command = self.curl(url);
         if from > 0 {
             command.args(["--continue-at", &from.to_string()]);
@@ -183,26 +169,18 @@ impl Client {
         let free = space::free(dir).map_err(End::Failed)?.max(1);
         command.args(["--max-filesize", &free.to_string()]);
         command.arg("--suppress-connect-headers").arg("--dump-header").arg(headers.path());
-        command.arg("--output").arg(part).stdout(Stdio::null());
-        command.stderr(errors.try_clone().map_err(failed)?);
-        let mut group = Group::spawn(&mut command, Stdio::null())
-            .map_err(|error| End::Failed(not_started(error.into())))?;
-        let name = url.rsplit('/').next().unwrap_or(url);
-        let progress = Progress::bytes(None, format!("downloading {name}"));
+        command.arg("--output").arg(part);
+        let progress = progress(url);
         let mut announced = None;
-        let status = loop {
-            if let Some(status) = group.try_wait().map_err(End::Failed)? {
-                break status;
-            }
+        let (status, said) = watched(&mut command, part, &progress, || {
             if announced.is_none() && size(part) > from {
                 announced = Answer::read(headers.as_file_mut()).and_then(|answer| answer.length);
                 if let Some(left) = announced {
                     progress.set_total(from + left);
                 }
             }
-            progress.set(size(part));
-            sleep(POLL);
-        };
+        })
+        .map_err(|error| End::Failed(not_started(error)))?;
         let answer = Answer::read(headers.as_file_mut());
         // The server has nothing after what is there: all of the file, or less. Not every curl takes
         // that for a failure.
@@ -212,15 +190,9 @@ impl Client {
         }
         if status.success() || from > 0 && length.is_some() {
             File::open(part).and_then(|file| file.sync_all()).map_err(failed)?;
-            progress.set(size(part));
             progress.finish();
             return Ok(());
         }
-        let mut said = Vec::new();
-        errors
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| errors.read_to_end(&mut said))
-            .map_err(failed)?;
         let error = anyhow!("{}", complaint(&said, status));
         Err(match status.code() {
             Some(exit::RANGE_ERROR) => End::Misfit,
@@ -235,6 +207,40 @@ impl Client {
             _ => End::Cut(error),
         })
     }
+}
+
+/// The progress of downloading `url`.
+pub(super) fn progress(url: &str) -> Progress {
+    Progress::bytes(None, format!("downloading {}", url.rsplit('/').next().unwrap_or(url)))
+}
+
+/// Runs a program that downloads to the file `part`, shows meanwhile how far that is, and calls `look`.
+/// The program's status, and what it wrote to standard error.
+///
+/// # Errors
+///
+/// When it cannot be started: the [`io::Error`] as it is. [`Stop::Interrupted`].
+pub(super) fn watched(
+    command: &mut Command,
+    part: &Path,
+    progress: &Progress,
+    mut look: impl FnMut(),
+) -> Result<(ExitStatus, Vec<u8>)> {
+    let mut errors = tempfile::tempfile()?;
+    command.stdout(Stdio::null()).stderr(errors.try_clone()?);
+    let mut group = Group::spawn(command, Stdio::null())?;
+    let status = loop {
+        let status = group.try_wait()?;
+        look();
+        progress.set(size(part));
+        match status {
+            Some(status) => break status,
+            None => sleep(POLL),
+        }
+    };
+    let mut said = Vec::new();
+    errors.seek(SeekFrom::Start(0)).and_then(|_| errors.read_to_end(&mut said))?;
+    Ok((status, said))
 }
 
 /// What the head of a server's last answer says.
@@ -287,6 +293,7 @@ fn not_started(error: Error) -> Error {
                 .to_owned(),
         )
         .into(),
+        _ if error.is::<Stop>() => error,
         _ => error.context("running curl"),
     }
 }
