@@ -73,7 +73,8 @@ impl Programs {
     pub fn new(seed: u64, cases: &[Case], features: Features) -> Self {
         let has = |feature: &Feature| match feature {
             Feature::Callx => features.callx,
-            Feature::Gotox => features.gotox,
+            // Where the address does not survive the spill, the program is rejected, which is counted.
+            Feature::Gotox | Feature::SpilledTarget => features.gotox,
         };
         let fits = |case: &&Case| case.needs.iter().all(has);
         let cases = cases.iter().filter(fits).filter_map(sample_of).collect();
