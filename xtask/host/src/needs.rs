@@ -2,10 +2,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Result;
 use nix::unistd::Uid;
+use xshell::{Shell, cmd};
 
 use crate::exit::Stop;
 use crate::programs;
@@ -228,9 +228,10 @@ fn lacks(needs: &[&Need], packages: &[&str]) -> Stop {
 
 /// Whether a process may have mounts of its own, without being root.
 pub fn has_mount_namespaces() -> bool {
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "true"]);
-    programs::read(&mut command).is_ok()
+    Shell::new().is_ok_and(|shell| {
+        let command = cmd!(shell, "unshare --user --map-root-user --mount true");
+        programs::read(&mut command.into()).is_ok()
+    })
 }
 
 /// Installs packages through apt, after refreshing its lists.
@@ -244,9 +245,9 @@ fn install(packages: &[&str]) -> Result<()> {
 
 /// Runs `apt-get`; its complaint is shown when it fails.
 fn apt(args: &[&str]) -> Result<()> {
-    let mut command = Command::new("apt-get");
-    command.args(args).env("DEBIAN_FRONTEND", "noninteractive");
-    match programs::read(&mut command) {
+    let shell = Shell::new()?;
+    let command = cmd!(shell, "apt-get {args...}").env("DEBIAN_FRONTEND", "noninteractive");
+    match programs::read(&mut command.into()) {
         Ok(_) => Ok(()),
         Err(error) if error.is::<Stop>() => Err(error),
         Err(error) => Err(Stop::HostLacks(format!("{error:#}")).into()),

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use xshell::{Shell, cmd};
 
 use harness_host::exit::Stop;
 use harness_host::files::write_whole;
@@ -186,9 +187,9 @@ fn helper_defs(python: &Path, tree: &Path, folder: &Path) -> Result<()> {
         return Ok(());
     }
     let uapi = tree.join("tools/include/uapi/linux/bpf.h");
-    let text = programs::read(
-        Command::new(python).arg(script(tree)).args(["--header", "--file"]).arg(uapi),
-    )?;
+    let (shell, script) = (Shell::new()?, script(tree));
+    let text =
+        programs::read(&mut cmd!(shell, "{python} {script} --header --file {uapi}").into())?;
     fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
     write_whole(&header, text.as_bytes())
 }
