@@ -134,12 +134,8 @@ impl<'a> Campaign<'a> {
             round(self);
             let mut found = self.found(&ran);
             found.retain(|(find, _)| self.finds.is_new(find));
-            if self.rules.first {
-                // What two programs show together cannot be tried on another kernel.
-                found.retain(|(find, _)| !find.cause.starts_with(VARIANTS));
-                if !found.is_empty() {
-                    return Ok(found.into_iter().map(|(find, it)| (find, it.sample)).collect());
-                }
+            if self.rules.first && !found.is_empty() {
+                return Ok(found.into_iter().map(|(find, it)| (find, it.sample)).collect());
             }
             for (find, program) in found {
                 self.keep(find, &program, guests, tell)?;
@@ -226,7 +222,7 @@ impl<'a> Campaign<'a> {
         self.finds.write_original(&folder, &program.sample)?;
         tell(&format!("find: {}\n  {}", find.title(), folder.display()));
         // Two programs are needed to show that their verdicts differ.
-        if find.cause.starts_with(VARIANTS) {
+        if find.other.is_some() {
             return Ok(());
         }
         match minimise(&find, &program.sample, self.contain.clone(), guests)? {
@@ -406,9 +402,6 @@ fn in_modes(ran: &mut [&mut Ran], modes: Vec<Mode>, guests: &mut Guests<'_>) -> 
     Ok(())
 }
 
-/// What begins the cause of a find that two variants show.
-const VARIANTS: &str = "variants: ";
-
 /// What two variants of a program show.
 #[derive(Debug)]
 enum Compared {
@@ -453,12 +446,13 @@ fn compare(one: &Ran, other: &Ran) -> Compared {
     let style = other.program.origin.name();
     let source = &one.program.sample.source;
     Compared::Different(Box::new(Find {
-        cause: format!("{VARIANTS}{}", kind_of(&format!("{what} {style}"))),
+        cause: format!("variants: {}", kind_of(&format!("{what} {style}"))),
         mode: FIRST.name(),
         problems: vec![format!("{what} ({style})"), format!("the other:\n{source}")],
         log: String::new(),
         console: Vec::new(),
         deadly: false,
+        other: Some(Box::new(one.program.sample.clone())),
     }))
 }
 

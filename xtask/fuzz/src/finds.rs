@@ -30,6 +30,8 @@ pub struct Find {
     pub console: Vec<String>,
     /// Whether the guest died of it.
     pub deadly: bool,
+    /// The variant of the program that has another verdict, where that is the find.
+    pub other: Option<Box<Sample>>,
 }
 
 impl Find {
@@ -42,6 +44,7 @@ impl Find {
             log: record.log.clone(),
             console: record.console.clone(),
             deadly: record.guest.is_some(),
+            other: None,
         })
     }
 
