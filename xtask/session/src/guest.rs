@@ -94,6 +94,11 @@ impl Guest {
         self.config.memory_mib
     }
 
+    /// Gives guests at least so much memory, in MiB.
+    pub fn take_memory(&mut self, mib: u32) {
+        self.config.memory_mib = self.config.memory_mib.max(mib);
+    }
+
     /// Lets the kernel keep more memory than it usually does, in MiB: for what it does not give back.
     pub fn let_keep(&mut self, mib: u32) {
         self.keeps_mib = self.keeps_mib.saturating_add(mib);

@@ -95,6 +95,16 @@ pub fn fit(jobs: usize, guest_mib: u32) -> Result<()> {
     fit_into(jobs, guest_mib.into(), available)
 }
 
+/// Memory in MiB that one guest may well have: a quarter of what is available, 1 GiB at most.
+pub fn spare() -> u32 {
+    let text = fs::read_to_string(MEMORY).unwrap_or_default();
+    spare_of(available_mib(&text).unwrap_or_default())
+}
+
+fn spare_of(available_mib: u64) -> u32 {
+    u32::try_from(available_mib / 4).unwrap_or(u32::MAX).min(1024)
+}
+
 /// How many guests of this size pay for so many cases on this machine, when nobody says: one for each
 /// processor, as long as half of the available memory holds them, and each has enough to do to make up
 /// for its start.
@@ -141,6 +151,11 @@ mod tests {
         let error = fit_into(5, 256, 1279).unwrap_err();
         assert_eq!(Status::of(&error), Status::Usage);
         assert!(error.to_string().ends_with("--jobs 4 does"), "{error}");
+    }
+
+    #[test]
+    fn a_guest_takes_a_part_of_what_is_there() {
+        assert_eq!([0, 2000, 64_000].map(spare_of), [0, 500, 1024]);
     }
 
     #[test]

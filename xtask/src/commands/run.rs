@@ -18,6 +18,7 @@ use harness_report::terminal;
 use harness_results::event::{Finished, Reporter, Sort, Stream};
 use harness_results::object::ObjectRun;
 use harness_results::record::{Counts, Record};
+use harness_session::helpers;
 use harness_session::start::{Started, start};
 use harness_session::{self as session, Alone, Executor, Part, Rules, Scripted, Test, Work};
 use harness_suites::object::lacking::lacking;
@@ -74,6 +75,9 @@ pub(crate) struct Run {
     /// (tools/testing/selftests/bpf/progs/bpf_misc.h).
     #[arg(long, conflicts_with = "log")]
     annotated: bool,
+    /// Memory of the guest in MiB. Without, a quarter of what the host can spare, 1 GiB at most.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..))]
+    memory: Option<u32>,
     /// Print the results as JSON.
     #[arg(long)]
     json: bool,
@@ -150,6 +154,7 @@ impl Run {
         let Started { built, mut guest, .. } = start(&self.on.on())?;
         let config = std::fs::read_to_string(&built.config)
             .with_context(|| format!("failed to read {}", built.config.display()))?;
+        guest.take_memory(self.memory.unwrap_or_else(helpers::spare));
         guest.let_keep(adapt(&mut tests, &config));
         let ran = self.session(modes, &tests, &mut guest)?;
         guest.end()?;

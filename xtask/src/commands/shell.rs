@@ -1,6 +1,7 @@
 //! `cargo xtask shell`: a shell in a guest, or one command there.
 
 use std::io::{IsTerminal, Write, stdin, stdout};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -23,6 +24,7 @@ Examples:
   cargo xtask shell                                    a shell in the guest
   cargo xtask shell -- bpf-case callx/one_callee       one command, and its exit status
   cargo xtask shell -- 'bpftool prog list; uname -a'   one that the guest's shell takes apart
+  cargo xtask shell --file prog.o:/tmp/prog.o          with a file of yours
 
 The guest holds the cases as ELF objects (/objects/SUITE/CASE.o, those in Rust among them) and as what
 `test` would have the kernel do with them: `bpf-case NAME [MODE]` loads and runs one and says what came
@@ -35,6 +37,15 @@ older one knows neither jump tables nor the two instructions.
 Exit status: that of the command; without one, 0. 2 wrong usage, 69 the host lacks something, 70 the
 harness itself failed. A guest that ends before its command is status 1.")]
 pub(crate) struct Shell {
+    /// Put a file of the host's into the guest; may be repeated.
+    #[arg(long, value_name = "HOST:GUEST", value_parser = pair)]
+    file: Vec<(PathBuf, String)>,
+    /// Memory in MiB.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..))]
+    memory: Option<u32>,
+    /// Append an argument to the kernel's command line; may be repeated.
+    #[arg(long, value_name = "ARG")]
+    append: Vec<String>,
     /// What to run instead of a shell: one word for the guest's shell to take apart, or words.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -52,9 +63,17 @@ impl Shell {
             )
             .into());
         }
-        let (built, accel) = ready(&self.on.on())?;
-        needs::require(needs::BUSYBOX)?;
         let mut tree = Tree::default();
+        for (host, guest) in &self.file {
+            let bytes = std::fs::read(host).map_err(|error| {
+                Stop::Usage(format!("failed to read {}: {error}", host.display()))
+            })?;
+            tree.file(guest, bytes);
+        }
+        let (mut built, accel) = ready(&self.on.on())?;
+        built.boot.kernel_args.extend_from_slice(&self.append);
+        built.boot.memory_mib = built.boot.memory_mib.max(self.memory.unwrap_or_default());
+        needs::require(needs::BUSYBOX)?;
         userland::busybox(&mut tree)?;
         if let Some(missing) = userland::bpftool(&mut tree)? {
             errln!("{missing}");
@@ -98,6 +117,16 @@ impl Shell {
     }
 }
 
+/// A file of the host's and an absolute path in the guest.
+fn pair(text: &str) -> Result<(PathBuf, String), String> {
+    match text.rsplit_once(':') {
+        Some((host, guest)) if !host.is_empty() && guest.starts_with('/') => {
+            Ok((host.into(), guest.to_owned()))
+        }
+        _ => Err("HOST:GUEST is expected, with an absolute path in the guest".to_owned()),
+    }
+}
+
 /// What the guest says in the beginning.
 const MOTD: &str = "\
 /objects  the cases as ELF objects; /cases  what bpf-case executes
@@ -122,6 +151,14 @@ fn script(command: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_given_by_both_paths() {
+        assert_eq!(pair("a:b:/c"), Ok(("a:b".into(), "/c".to_owned())));
+        for wrong in ["a", "a:b", ":/c"] {
+            assert!(pair(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn words_stay_words_and_a_line_is_the_shells() {

@@ -33,6 +33,10 @@ use harness_session::helpers::{self, Helpers};
 use harness_session::start::{On, Started, start};
 use harness_session::{self as session, Alone, Part};
 
+/// Memory in MiB that the kernel keeps of the arenas of its own tests: see
+/// [`keeps`](crate::object::keeps). Some of them lie where an earlier one was.
+const KEPT_OF_ARENAS: u32 = 18;
+
 /// What to run, and on what.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -192,6 +196,7 @@ impl Parts<'_, '_> {
         if let Some(wanted) = &selected.verifier
             && !self.stops()
         {
+            self.guest.let_keep(KEPT_OF_ARENAS);
             let suite = run::Suite {
                 kernel: &job.on.kernel,
                 built: self.built,

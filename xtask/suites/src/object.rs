@@ -53,7 +53,7 @@ pub struct Given {
 }
 
 /// `BPF_MAP_TYPE_ARENA`.
-pub const ARENA: u32 = 33;
+const ARENA: u32 = 33;
 /// Memory that the kernel keeps of each arena, in MiB: the page tables of the 4 GiB that it may have
 /// (`arena_map_alloc()` of `kernel/bpf/arena.c`).
 const KEPT_OF_ARENA: u32 = 9;

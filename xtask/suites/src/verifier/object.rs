@@ -1,13 +1,12 @@
 //! The tests of one object.
 
-use bpf_object::{Linked, Linking, LoadPlan, MapRef};
+use bpf_object::{Linked, Linking, LoadPlan};
 use bpf_wire::{Mode, Response};
 
 use super::spec::Spec;
 use super::subtest::{Subtest, Tests};
 use super::suite::{Reference, general};
 use super::tags;
-use crate::object::ARENA;
 use harness_results::event::Sort;
 use harness_results::record::Record;
 use harness_session::test::{Found, Judge, Plan, Test, Unmet};
@@ -94,16 +93,9 @@ impl Annotated {
             if !wanted(&name) {
                 continue;
             }
-            let arena = |reference: &MapRef| {
-                self.plan.maps.get(reference.map).is_some_and(|map| map.map_type == ARENA)
-            };
-            let reason = match program.map_refs.iter().any(arena) {
-                true => Some("it uses an arena, which wants kernel functions"),
-                // Nothing is recorded of them on the base.
-                false => of_maps.then_some("its object has maps in maps"),
-            };
-            if let Some(reason) = reason {
-                found.push(test(name, What::Lacks(reason.to_owned())));
+            // Nothing is recorded of them on the base.
+            if of_maps {
+                found.push(test(name, What::Lacks("its object has maps in maps".to_owned())));
                 continue;
             }
             match spec {
