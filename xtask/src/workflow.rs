@@ -9,8 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use harness_host::exit::Stop;
-use harness_host::interrupt::{self, Group};
-use harness_host::paths;
+use harness_host::{interrupt, paths, programs};
 
 /// The linter's package and version.
 const LINTER: (&str, &str) = ("action-validator", "0.9.0");
@@ -40,15 +39,11 @@ pub(crate) fn linter(install: bool) -> Result<Option<PathBuf>> {
     if !install {
         return Ok(None);
     }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = programs::cargo();
     command
         .args(["install", "--quiet", "--locked", "--force", name, "--version", version, "--root"])
-        .arg(tools())
-        .current_dir(paths::repository());
-    let status = Group::spawn(&mut command, Stdio::null())
-        .with_context(|| format!("failed to run {command:?}"))?
-        .wait()?;
+        .arg(tools());
+    let status = programs::run(&mut command)?;
     if !status.success() {
         return Err(Stop::HostLacks(format!("{command:?} failed: {status}")).into());
     }

@@ -1,10 +1,12 @@
 //! Files that several processes share: written whole or not at all, and locks.
 
-use std::fs::{File, TryLockError};
+use std::env;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::process;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -66,42 +68,51 @@ pub fn directory(path: &Path) -> &Path {
     }
 }
 
-/// A lock that other processes respect; dropping it, or the process's end, gives it back.
+/// How often a process that waits for a lock says so.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// A lock that other processes respect; dropping it, or the process's end, gives it back. The file
+/// says who took it last.
 #[derive(Debug)]
 pub struct Lock(File);
 
 impl Lock {
-    /// Takes the lock file `path`, waiting for as long as it takes; `what` is in use meanwhile, and a
-    /// line says so.
+    /// Takes the lock file `path`, waiting for as long as it takes; `what` is in use meanwhile. A line
+    /// says so at once and then every minute, with the process that has it.
     ///
     /// # Errors
     ///
     /// When the file cannot be opened or locked, or when the user stops the wait.
     pub fn take(path: &Path, what: &str) -> Result<Self> {
         interrupt::install();
-        let file = File::options()
+        let mut file = File::options()
             .create(true)
             .truncate(false)
             .read(true)
             .write(true)
             .open(path)
             .with_context(|| format!("opening the lock {}", path.display()))?;
-        let mut told = false;
+        let start = Instant::now();
+        let mut told: u32 = 0;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
+                Ok(()) => break,
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("locking {}", path.display()));
                 }
             }
-            if !told {
-                errln!("waiting for another process that is using {what}");
-                told = true;
+            if start.elapsed() >= told * REMINDER {
+                let holder = fs::read_to_string(path).unwrap_or_default();
+                errln!("waiting for another process that is using {what}{}", in_brackets(&holder));
+                told += 1;
             }
             interrupt::check()?;
             thread::sleep(Duration::from_millis(100));
         }
+        // For messages alone, so that a full disk is no reason to stop here.
+        let _ = file.set_len(0).and_then(|()| file.write_all(own_name().as_bytes()));
+        Ok(Self(file))
     }
 
     /// A handle for a child to hold: the lock is given back when the child has ended, too. A make
@@ -111,9 +122,22 @@ impl Lock {
     }
 }
 
+/// What this process writes into locks: its id and its arguments.
+fn own_name() -> String {
+    let arguments: Vec<_> =
+        env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    format!("process {}: cargo xtask {}\n", process::id(), arguments.join(" "))
+}
+
+fn in_brackets(holder: &str) -> String {
+    match holder.trim_end() {
+        "" => String::new(),
+        holder => format!(" ({holder})"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::process::Command;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -167,6 +191,23 @@ mod tests {
         for holder in holders {
             holder.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_lock_names_its_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        fs::write(
+            &path,
+            "an older holder with a name that is longer than that of this one".repeat(9),
+        )
+        .unwrap();
+        let _lock = Lock::take(&path, "x").unwrap();
+        let holder = in_brackets(&fs::read_to_string(&path).unwrap());
+        let id = process::id();
+        assert!(holder.starts_with(&format!(" (process {id}: cargo xtask")), "{holder}");
+        assert!(!holder.contains("older"), "{holder}");
+        assert_eq!(in_brackets(""), "");
     }
 
     #[test]

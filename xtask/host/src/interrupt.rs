@@ -1,5 +1,5 @@
-//! Ctrl-C: children run in process groups of their own, and none of them outlives this process's
-//! wish to stop.
+//! Ctrl-C: children run in process groups of their own, and none of them outlives a request to
+//! stop.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -21,10 +21,10 @@ use crate::ui::errln;
 /// are half made.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Signals that come within this time are one wish to stop.
+/// Signals within this time count as one request to stop.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
-/// When the user first wished to stop.
+/// When the user first asked to stop.
 static ASKED: OnceLock<Instant> = OnceLock::new();
 static PENDING: AtomicBool = AtomicBool::new(false);
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());

@@ -5,5 +5,6 @@ pub mod files;
 pub mod interrupt;
 pub mod needs;
 pub mod paths;
+pub mod programs;
 pub mod terminal;
 pub mod ui;

@@ -4,12 +4,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::unistd::Uid;
-use xshell::{Shell, cmd};
 
 use crate::exit::Stop;
-use crate::interrupt;
+use crate::programs;
 use crate::ui::errln;
 
 /// Something that the host has or lacks.
@@ -231,7 +230,7 @@ fn lacks(needs: &[&Need], packages: &[&str]) -> Stop {
 pub fn has_mount_namespaces() -> bool {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "true"]);
-    interrupt::output(&mut command, &[]).is_ok_and(|output| output.status.success())
+    programs::read(&mut command).is_ok()
 }
 
 /// Installs packages through apt, after refreshing its lists.
@@ -243,24 +242,15 @@ fn install(packages: &[&str]) -> Result<()> {
     apt(&args)
 }
 
-/// Runs `apt-get`; its output is shown when it fails.
+/// Runs `apt-get`; its complaint is shown when it fails.
 fn apt(args: &[&str]) -> Result<()> {
-    let shell = Shell::new()?;
-    let command = cmd!(shell, "apt-get {args...}").env("DEBIAN_FRONTEND", "noninteractive");
-    let output = interrupt::output(&mut command.into(), &[])
-        .with_context(|| format!("failed to run apt-get {}", args.join(" ")))?;
-    if output.status.success() {
-        return Ok(());
+    let mut command = Command::new("apt-get");
+    command.args(args).env("DEBIAN_FRONTEND", "noninteractive");
+    match programs::read(&mut command) {
+        Ok(_) => Ok(()),
+        Err(error) if error.is::<Stop>() => Err(error),
+        Err(error) => Err(Stop::HostLacks(format!("{error:#}")).into()),
     }
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.push_str(&String::from_utf8_lossy(&output.stderr));
-    Err(Stop::HostLacks(format!(
-        "apt-get {} failed ({}):\n{}",
-        args.join(" "),
-        output.status,
-        text.trim_end()
-    ))
-    .into())
 }
 
 #[cfg(test)]

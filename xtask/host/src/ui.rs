@@ -58,7 +58,7 @@ pub fn print_error(text: fmt::Arguments<'_>) {
     let _ = stderr().write_fmt(text);
 }
 
-/// Why something that was printed did not arrive, if so. That nobody reads on, as behind `head`, is
+/// Why something that was printed did not arrive, if so. That nobody reads on, as after `head`, is
 /// no failure.
 pub fn lost_output() -> Option<&'static io::Error> {
     if let Err(error) = stdout().flush() {
@@ -148,7 +148,7 @@ impl Progress {
         }
     }
 
-    /// What is worked on just now, behind the bar. Only terminals show it.
+    /// What is worked on just now, after the bar. Only terminals show it.
     pub fn detail(&self, text: impl Into<String>) {
         self.bar.set_message(text.into());
     }

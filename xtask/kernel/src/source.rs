@@ -1,7 +1,5 @@
 //! The source of a base: from the cache or from the first place that has it, checked, and unpacked.
 
-mod apt_proxy;
-mod apt_sources;
 mod debian;
 pub mod digest;
 mod http;
@@ -17,7 +15,7 @@ use anyhow::{Context, Result, bail};
 
 pub use self::unpack::unpack;
 
-use self::debian::Package;
+use self::debian::{Apt, Package};
 use self::digest::{Mismatch, Note, Sha256Sum};
 use self::http::{Client, Options};
 use super::bases::{Base, Place};
@@ -176,16 +174,39 @@ impl Place {
                     (None, None) => bail!("nothing tells the digest of {name}"),
                 };
                 let part = target.with_added_extension("part");
-                debian::fetch(&client, url, &part, &target, expected)?;
+                fetch(&client, url, &part, &target, expected)?;
                 Ok(expected)
             }
             Self::DebianSource { package, version, sha256 } => {
                 let package = Package::new(package, version, *sha256);
-                package.download(Path::new("/etc/apt"), options, &target)?;
+                package.download(&Apt::default(), &target)?;
                 Ok(*sha256)
             }
         }
     }
+}
+
+/// Downloads `url` to `part` and lets it appear as `target` if its digest is the expected one.
+///
+/// # Errors
+///
+/// When it cannot be downloaded, or its digest is another ([`Mismatch`]).
+fn fetch(
+    client: &Client,
+    url: &str,
+    part: &Path,
+    target: &Path,
+    expected: Sha256Sum,
+) -> Result<()> {
+    let kept = client.file(url, part)?;
+    let admitted = digest::admit(part, target, expected);
+    if kept && admitted.as_ref().is_err_and(|error| error.is::<Mismatch>()) {
+        // What an earlier run left may be of another file: once more from the start.
+        let _ = fs::remove_file(part);
+        client.file(url, part)?;
+        return digest::admit(part, target, expected);
+    }
+    admitted
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
 //! `cargo xtask check`: everything that must hold before a commit.
 
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use xshell::{Shell, cmd};
 
 use super::bisect::Bisect;
 use super::fuzz::Fuzz;
@@ -15,9 +13,8 @@ use super::test::SHOWN_STEPS;
 use crate::cli::{self, HostArgs};
 use crate::workflow;
 use harness_host::exit::{Status, Stop};
-use harness_host::interrupt::Group;
 use harness_host::ui::{out, outln};
-use harness_host::{interrupt, needs, paths};
+use harness_host::{interrupt, needs, programs};
 use harness_kernel::bases;
 use harness_kernel::build::{self, KernelRequest};
 use harness_report::files::Files;
@@ -308,28 +305,11 @@ fn bless() -> Result<Status> {
     Ok(Status::Passed)
 }
 
-/// How the variables begin that `cargo run` sets for the program that it runs.
-const SET_BY_CARGO_RUN: [&str; 3] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_"];
-
 fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
-    let shell = Shell::new()?;
-    shell.change_dir(paths::repository());
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let command = cmd!(shell, "{program} {args...}").envs(environment.iter().copied());
-    let line = command.to_string();
-    let mut command = Command::from(command);
-    // Build scripts that ask for what `cargo run` has set for this program would run again now, and
-    // once more at the next `cargo xtask`.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| SET_BY_CARGO_RUN.iter().any(|p| name.starts_with(p))) {
-            command.env_remove(name);
-        }
-    }
-    let status = Group::spawn(&mut command, Stdio::null())
-        .with_context(|| format!("failed to start `{line}`"))?
-        .wait()?;
+    let status = programs::run(programs::cargo().args(args).envs(environment.iter().copied()))?;
     if !status.success() {
-        return Err(Stop::CaseFailed(format!("`{line}` failed: {status}")).into());
+        let line = args.join(" ");
+        return Err(Stop::CaseFailed(format!("`cargo {line}` failed: {status}")).into());
     }
     Ok(())
 }

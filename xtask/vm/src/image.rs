@@ -6,15 +6,14 @@ pub use recipe::Entry;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use harness_host::files::write_whole;
-use harness_host::{interrupt, paths};
+use harness_host::files::{Lock, write_whole};
+use harness_host::{paths, programs};
 
-/// Target of the agent. glibc, linked statically: there is no other libc to be had everywhere.
+/// Target of the agent. glibc, linked statically: no other libc is available everywhere.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Builds the agent if it changed, packs it, and gives the initramfs: an uncompressed cpio under
@@ -48,22 +47,20 @@ pub fn build_from(list: &str, further: Vec<Entry>, folder: &Path) -> Result<Path
 }
 
 fn build_agent(target_dir: &Path) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    fs::create_dir_all(target_dir)
+        .with_context(|| format!("failed to create {}", target_dir.display()))?;
+    // cargo has a lock of its own, but waits for it silently.
+    let lock = target_dir.with_extension("lock");
+    let _lock = Lock::take(&lock, "the build of the guest's agent")?;
+    let mut command = programs::cargo();
     command
-        .current_dir(paths::repository())
         .args(["build", "--quiet", "--locked", "--package", "bpf-agent", "--profile", "agent"])
         .args(["--target", TARGET, "--target-dir"])
         .arg(target_dir)
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
         // Would go before RUSTFLAGS.
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    let output = interrupt::output(&mut command, &[])
-        .with_context(|| format!("failed to start the agent's build: {command:?}"))?;
-    if !output.status.success() {
-        let messages = String::from_utf8_lossy(&output.stderr);
-        bail!("failed to build the agent: {}\n{}", output.status, messages.trim_end());
-    }
+    programs::read(&mut command).context("failed to build the agent")?;
     Ok(target_dir.join(TARGET).join("agent").join("bpf-agent"))
 }
 

@@ -15,7 +15,7 @@ pub fn free(dir: &Path) -> Result<u64> {
     Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
-/// Sees to it that the file system of the existing directory `dir` has this many bytes free.
+/// Makes sure that the file system of the existing directory `dir` has this many bytes free.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::http::{Options, Proxy};
+use super::http::Options;
 
 /// What to do with one connection.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub(crate) fn stalling(answer: Answer) -> Answer {
 /// A client that waits for as long as a test may.
 pub(crate) fn options() -> Options {
     let limit = Duration::from_secs(20);
-    Options { connect: limit, silence: limit, resumes: 3, proxy: Proxy::Direct }
+    Options { connect: limit, silence: limit, resumes: 3, direct: true }
 }
 
 /// The server. It ends with this value.

@@ -126,7 +126,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Writes all of `from` to the first command. That a command stops reading is no error here:
+    /// Writes all of `from` to the first command. That a command stops reading is not an error here:
     /// its exit status tells more.
     fn feed(&mut self, from: &mut File, mut fed: impl FnMut(u64)) -> io::Result<()> {
         // The last command writes nothing there: tar -x without -v.

@@ -19,8 +19,8 @@ use super::{Spread, processor};
 use harness_host::exit::{Status, Stop};
 use harness_host::files::write_whole;
 use harness_host::interrupt::{self, Group};
-use harness_host::paths;
 use harness_host::ui::{Progress, out};
+use harness_host::{paths, programs};
 use harness_suites::select;
 
 /// Where cases are written.
@@ -121,22 +121,9 @@ impl Drop for Edited {
     }
 }
 
-fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(paths::repository());
-    // What cargo sets for the programs that it runs would make build scripts run again.
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
-        if ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_"].iter().any(|it| name.starts_with(it)) {
-            cargo.env_remove(name);
-        }
-    }
-    cargo
-}
-
 /// Builds the harness: where it is, and what each crate took that was compiled.
 fn build() -> Result<(PathBuf, Round)> {
-    let mut command = cargo();
+    let mut command = programs::cargo();
     command.args(["build", "--quiet", "--package", "xtask", "--message-format=json"]);
     command.stdout(Stdio::piped());
     let mut last = Instant::now();
@@ -167,9 +154,7 @@ fn session(harness: &Path, name: &str) -> Result<Round> {
     command.args(["test", &format!("^{}$", name), "--jobs", "1", "--json"]).arg(&json);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let started = Instant::now();
-    let status = Group::spawn(&mut command, Stdio::null())
-        .with_context(|| format!("failed to start {}", harness.display()))?
-        .wait()?;
+    let status = programs::run(&mut command)?;
     let took = started.elapsed();
     interrupt::check()?;
     if !status.success() {

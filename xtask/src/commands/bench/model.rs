@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{processor, store};
 use harness_host::exit::Status;
-use harness_host::interrupt::Group;
-use harness_host::paths;
 use harness_host::ui::out;
+use harness_host::{paths, programs};
 
 /// What the others are compared with, as the benchmarks call it.
 const MODEL: &str = "bpf-model";
@@ -89,16 +88,13 @@ impl Model {
             fs::remove_dir_all(&results)
                 .with_context(|| format!("failed to remove {}", results.display()))?;
         }
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+        let mut command = programs::cargo();
         command
-            .current_dir(paths::repository())
             .args(["bench", "--package", MODEL, "--bench", "interpreters", "--"])
             .args(&self.filter)
             .env("CRITERION_HOME", &results)
             .stdout(Stdio::from(std::io::stderr()));
-        let status = Group::spawn(&mut command, Stdio::null())
-            .with_context(|| format!("failed to start {command:?}"))?
-            .wait()?;
+        let status = programs::run(&mut command)?;
         ensure!(status.success(), "the benchmarks of the model failed: {command:?}: {status}");
         let report = Report {
             processor: processor(),

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use harness_host::exit::Stop;
 use harness_host::files::write_whole;
 use harness_host::needs;
-use harness_host::{interrupt, paths};
+use harness_host::{interrupt, paths, programs};
 use harness_kernel::key::Digester;
 
 /// A program that the host needs for this alone.
@@ -84,7 +84,7 @@ pub fn compile(tree: &Path) -> Result<Vec<Compiled>> {
     let cache = paths::cache()?.join("verifier");
     fs::create_dir_all(&cache).with_context(|| format!("failed to create {}", cache.display()))?;
 
-    let version = output(Command::new(&clang).arg("--version"))?;
+    let version = programs::read(Command::new(&clang).arg("--version"))?;
     let selftests = tree.join(SELFTESTS);
     let headers = headers(tree, &selftests)?;
     let included = cache.join(format!("include-{headers}"));
@@ -186,22 +186,11 @@ fn helper_defs(python: &Path, tree: &Path, folder: &Path) -> Result<()> {
         return Ok(());
     }
     let uapi = tree.join("tools/include/uapi/linux/bpf.h");
-    let text =
-        output(Command::new(python).arg(script(tree)).args(["--header", "--file"]).arg(uapi))?;
+    let text = programs::read(
+        Command::new(python).arg(script(tree)).args(["--header", "--file"]).arg(uapi),
+    )?;
     fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
     write_whole(&header, text.as_bytes())
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output =
-        interrupt::output(command, &[]).with_context(|| format!("failed to start {command:?}"))?;
-    ensure!(
-        output.status.success(),
-        "{command:?} failed: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim_end()
-    );
-    String::from_utf8(output.stdout).with_context(|| format!("{command:?} printed no UTF-8"))
 }
 
 struct Compiler<'a> {

@@ -214,16 +214,6 @@ fn only_the_last_answer_counts() {
 }
 
 #[test]
-fn a_proxy_is_asked_for_the_whole_address() {
-    let (_dir, path) = target("");
-    let server = Server::start([whole("0123456789")]);
-    let proxy = Proxy::Through(server.url("").trim_end_matches('/').to_owned());
-    let client = Client::new(Options { proxy, ..options() });
-    client.file("http://mirror.invalid/f", &path).unwrap();
-    assert!(server.requests()[0].starts_with("get http://mirror.invalid/f "));
-}
-
-#[test]
 fn a_redirection_does_not_leave_https() {
     let command = Client::new(options()).curl("https://h.invalid/f");
     let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy()).collect();
