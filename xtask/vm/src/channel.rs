@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bpf_wire::{DecodeError, Decoder, Request, Response, encode};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use thiserror::Error;
 
+use crate::clock::Clock;
 use harness_host::interrupt;
 
 /// Bytes to read at once.
@@ -44,7 +45,7 @@ pub(super) enum ChannelError {
     /// The agent is alive but did not answer in time.
     #[error("no answer within {0:.1?}, though the agent is alive")]
     Deadline(Duration),
-    /// What came is no record.
+    /// What came is not a record.
     #[error("the agent sent no valid record: {0}")]
     Invalid(#[from] DecodeError),
     /// A request cannot be sent at all.
@@ -74,16 +75,23 @@ pub(super) struct Channel {
     deaf: bool,
     /// Longest silence that is accepted while something is awaited.
     patience: Duration,
+    /// QEMU, by whose time waits are measured.
+    qemu: Option<u32>,
     chunk: Vec<u8>,
 }
 
 impl Channel {
-    /// A channel at its start, where both sequences start at 0.
+    /// A channel at its start, where both sequences start at 0. Waits are measured by the time that the
+    /// process `qemu` has, so that a busy host makes no guest silent.
     ///
     /// # Errors
     ///
     /// When the socket cannot be made non-blocking.
-    pub(super) fn new(stream: UnixStream, patience: Duration) -> io::Result<Self> {
+    pub(super) fn new(
+        stream: UnixStream,
+        patience: Duration,
+        qemu: Option<u32>,
+    ) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self {
             stream,
@@ -94,6 +102,7 @@ impl Channel {
             unanswered: VecDeque::new(),
             deaf: false,
             patience,
+            qemu,
             chunk: vec![0; READ_SIZE],
         })
     }
@@ -104,7 +113,7 @@ impl Channel {
     }
 
     /// Sends a request as far as the socket takes it at once; the rest goes while answers are
-    /// awaited. That nobody reads it any more shows there, behind what was said before.
+    /// awaited. That nobody reads it any more shows there, after what was said before.
     ///
     /// # Errors
     ///
@@ -150,7 +159,7 @@ impl Channel {
         self.converse(false, deadline, self.patience).map(drop)
     }
 
-    /// Waits for the first record, before which there is no heartbeat.
+    /// Waits for the first record, before which there is not a heartbeat.
     ///
     /// # Errors
     ///
@@ -168,7 +177,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Writes what is queued and, if `answered`, reads up to the next record that is no heartbeat.
+    /// Writes what is queued and, if `answered`, reads up to the next record that is not a heartbeat.
     /// Does both at once: an agent that blocks on writing reads nothing.
     fn converse(
         &mut self,
@@ -176,8 +185,8 @@ impl Channel {
         deadline: Duration,
         patience: Duration,
     ) -> Result<Option<Response>, ChannelError> {
-        let started = Instant::now();
-        let mut heard = started;
+        let mut started = Clock::start(self.qemu);
+        let mut heard = Clock::start(self.qemu);
         loop {
             if !answered && self.out.is_empty() {
                 return if self.deaf { Err(ChannelError::Closed) } else { Ok(None) };
@@ -205,12 +214,12 @@ impl Channel {
                 self.flush()?;
             }
             if readable && self.read()? {
-                heard = Instant::now();
+                heard = Clock::start(self.qemu);
             }
         }
     }
 
-    /// The next record that is no heartbeat, if it is there. Only what comes behind a request can be
+    /// The next record that is not a heartbeat, if it is there. Only what comes after a request can be
     /// its answer.
     fn pop(&mut self) -> Result<Option<Response>, ChannelError> {
         while self.unanswered.front().is_none_or(|end| *end <= self.written) {

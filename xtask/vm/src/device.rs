@@ -37,7 +37,7 @@ pub trait Device {
 /// The board: QEMU's `microvm`, without firmware tables, PCI or option ROMs.
 ///
 /// What stays, stays for a reason. The interval timer and the interrupt controller before the APIC:
-/// under TCG the kernel has nothing else to calibrate the TSC against, and hangs for ever without
+/// under TCG the kernel has nothing else to calibrate the TSC against, and hangs forever without
 /// them. The clock: without it the kernel spins for a whole second, waiting for its update to end
 /// (`drivers/rtc/rtc-mc146818-lib.c`, `mc146818_avoid_UIP()`).
 #[derive(Debug)]

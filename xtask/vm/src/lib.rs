@@ -2,6 +2,7 @@
 
 pub mod accel;
 mod channel;
+mod clock;
 pub mod console;
 pub mod device;
 mod failure;

@@ -182,7 +182,7 @@ impl Machine {
         })?;
         let mut starting = Starting { qemu, console };
         let stream = starting.accept(&listener, config.start_deadline)?;
-        let mut channel = Channel::new(stream, config.patience)
+        let mut channel = Channel::new(stream, config.patience, Some(starting.qemu.id()))
             .map_err(host("set up the channel's socket".into()))?;
         let left = config.start_deadline.saturating_sub(started.elapsed());
         let first = channel.first(left).map_err(|error| starting.blame(&error))?;
@@ -201,7 +201,7 @@ impl Machine {
                 return Err(starting.failure(FailureKind::Trouble, text).into());
             }
             other => {
-                let title = format!("the agent's first record is no Ready but {other:?}");
+                let title = format!("expected Ready from the agent, got {other:?}");
                 return Err(starting.failure(FailureKind::Protocol, title).into());
             }
         };
@@ -506,7 +506,7 @@ fn first_fatal(console: &Console) -> Option<Splat> {
 fn judge(error: &ChannelError, ended: Option<ExitStatus>, said: &str) -> (FailureKind, String) {
     match (error, ended) {
         (ChannelError::Closed | ChannelError::Io(_), Some(status)) if status.success() => {
-            (FailureKind::Panic, "the guest reset without a word (triple fault?)".to_owned())
+            (FailureKind::Panic, "the guest reset without a message (triple fault?)".to_owned())
         }
         (_, Some(status)) => {
             let colon = if said.is_empty() { "" } else { ": " };

@@ -6,9 +6,11 @@ use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::clock::Clock;
 use super::device::Device;
 use harness_host::interrupt;
 use harness_host::needs::find_program;
@@ -28,14 +30,19 @@ pub fn command_line(devices: &[&dyn Device], further_kernel_args: &[String]) -> 
     args
 }
 
-/// `qemu-system-x86_64 --version`, first line.
+/// `qemu-system-x86_64 --version`, first line. Asked for once.
 ///
 /// # Errors
 ///
 /// When the program cannot be run.
 pub fn version() -> io::Result<String> {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    if let Some(version) = VERSION.get() {
+        return Ok(version.clone());
+    }
     let output = Command::new(PROGRAM).arg("--version").stdin(Stdio::null()).output()?;
-    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(VERSION.get_or_init(|| text.lines().next().unwrap_or_default().to_owned()).clone())
 }
 
 /// QEMU without arguments, which the kernel kills when the calling thread ends, however that happens.
@@ -88,6 +95,11 @@ impl Qemu {
         Ok(Self { child, stderr: stderr.to_owned(), status: None })
     }
 
+    /// The process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How it ended, if it has.
     pub fn exited(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
@@ -96,9 +108,10 @@ impl Qemu {
         self.status
     }
 
-    /// Waits for it to end by itself, or for the user to stop this process.
+    /// Waits for it to end by itself, or for the user to stop this process. `deadline` is by the
+    /// guest's time.
     pub fn wait(&mut self, deadline: Duration) -> Option<ExitStatus> {
-        let started = Instant::now();
+        let mut started = Clock::start(Some(self.child.id()));
         loop {
             let status = self.exited();
             if status.is_some() || started.elapsed() >= deadline || interrupt::check().is_err() {

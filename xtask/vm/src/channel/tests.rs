@@ -46,7 +46,7 @@ fn with_agent(
     agent: impl FnOnce(UnixStream) + Send + 'static,
 ) -> (Channel, JoinHandle<()>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    (Channel::new(ours, patience).unwrap(), spawn(move || agent(theirs)))
+    (Channel::new(ours, patience, None).unwrap(), spawn(move || agent(theirs)))
 }
 
 fn send(stream: &mut UnixStream, seq: u32, response: &Response) {
@@ -194,7 +194,7 @@ fn what_was_said_before_the_end_counts() {
 
 #[test]
 fn large_requests_and_answers_cross_at_the_same_time() {
-    // More than any socket buffer, both ways: whoever only writes would block for ever.
+    // More than any socket buffer, both ways: whoever only writes would block forever.
     let big = Response::Trouble("x".repeat(8 << 20));
     let reply = big.clone();
     let (mut channel, agent) = with_agent(LONG, move |stream| {

@@ -88,7 +88,7 @@ fn parse_line(line: &str) -> Result<Entry> {
              the repository or <agent>"
         ),
     };
-    ensure!(path.starts_with('/') && path.len() > 1, "{path} is no absolute path");
+    ensure!(path.starts_with('/') && path.len() > 1, "{path} is not an absolute path");
     Ok(Entry {
         path: path.to_owned(),
         kind,
@@ -99,7 +99,7 @@ fn parse_line(line: &str) -> Result<Entry> {
 }
 
 fn number(text: &str, radix: u32) -> Result<u32> {
-    u32::from_str_radix(text, radix).with_context(|| format!("{text} is no number"))
+    u32::from_str_radix(text, radix).with_context(|| format!("{text} is not a number"))
 }
 
 /// Makes the archive, in the format `newc`. The same entries and agent give the same bytes: times
@@ -214,7 +214,7 @@ mod tests {
         let error = format!("{:#}", parse("dir /dev 0755 0 0\nslink /a /b 0 0").unwrap_err());
         assert!(error.starts_with("line 2: slink /a /b 0 0"), "{error}");
         let error = format!("{:#}", parse("dir /dev 0795 0 0").unwrap_err());
-        assert!(error.contains("0795 is no number"), "{error}");
+        assert!(error.contains("0795 is not a number"), "{error}");
         assert!(parse("dir dev 0755 0 0").is_err());
         let error = format!("{:#}", parse("dir /dev 0755 0 0").unwrap_err());
         assert!(error.contains("agent"), "{error}");
