@@ -3,10 +3,10 @@
 pub(crate) mod history;
 pub(crate) mod rehearsal;
 mod report;
+pub(crate) mod runner;
 pub(crate) mod search;
 pub(crate) mod state;
 pub(crate) mod step;
-pub(crate) mod workshop;
 
 use std::path::Path;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use history::History;
 pub(crate) use report::{Answer, Ending};
 use search::{Found, Side, search};
 use state::State;
-use step::{Class, Judged, Workshop};
+use step::{Class, Judged, Runner};
 
 /// Answers the question of `state`, which is stored at `path` after every step; what it knows
 /// already is not looked at again.
@@ -32,7 +32,7 @@ pub(crate) fn run(
     state: &mut State,
     path: &Path,
     history: &History,
-    workshop: &mut dyn Workshop,
+    runner: &mut dyn Runner,
 ) -> Result<Answer> {
     let start = Instant::now();
     let question = state.question.clone();
@@ -41,7 +41,7 @@ pub(crate) fn run(
         return Err(Stop::Usage("both ends are the same commit".to_owned()).into());
     }
     errln!("{}", report::opening(commits.len()));
-    let mut seen = Steps { state, path, workshop };
+    let mut seen = Steps { state, path, runner };
     let old = seen.end(history, &question.old, &question.term_old)?;
     let new = seen.end(history, &question.new, &question.term_new)?;
     if old == new {
@@ -107,7 +107,7 @@ fn side(class: Option<Class>, old: Class, new: Class) -> Side {
 struct Steps<'a> {
     state: &'a mut State,
     path: &'a Path,
-    workshop: &'a mut dyn Workshop,
+    runner: &'a mut dyn Runner,
 }
 
 impl Steps<'_> {
@@ -116,7 +116,7 @@ impl Steps<'_> {
         if let Some(judged) = self.state.judged.get(commit) {
             return Ok(judged.clone());
         }
-        let judged = step::judge(self.workshop, commit, self.state.question.repeat)?;
+        let judged = step::judge(self.runner, commit, self.state.question.repeat)?;
         self.state.judged.insert(commit.to_owned(), judged.clone());
         self.state.store(self.path)?;
         Ok(judged)

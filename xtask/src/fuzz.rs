@@ -127,7 +127,7 @@ impl Campaign {
     ///
     /// # Errors
     ///
-    /// When it cannot be run. What it finds is no error.
+    /// When it cannot be run. What it finds is not an error.
     pub(crate) fn run(&self, target: &str, seconds: u32) -> Result<Result<log::Done, Finding>> {
         let [corpus, seeds, artifacts] =
             ["corpus", "seeds", "artifacts"].map(|kind| self.folder.join(kind).join(target));

@@ -16,7 +16,7 @@ use crate::tally::{Tally, kind_of};
 use harness_host::interrupt;
 use harness_results::event::Stream;
 use harness_results::record::Record;
-use harness_session::{self as session, Crew, Executor, Part, Test};
+use harness_session::{self as session, Executor, Part, Test, Workers};
 use harness_suites::contain;
 use harness_suites::generated::{FIRST, Generated, Seen, others, own_fault};
 
@@ -82,7 +82,7 @@ pub struct Guests<'a> {
     /// The first guest.
     pub first: &'a mut dyn Executor,
     /// The others.
-    pub crew: &'a dyn Crew,
+    pub workers: &'a dyn Workers,
 }
 
 impl<'a> Campaign<'a> {
@@ -128,7 +128,7 @@ impl<'a> Campaign<'a> {
     ) -> Result<Vec<(Find, Sample)>> {
         while self.took() < self.rules.time && self.programs.has(self.next) {
             interrupt::check()?;
-            let count = self.next_round(1 + guests.crew.helpers());
+            let count = self.next_round(1 + guests.workers.helpers());
             let ran = self.round(self.next..self.next + count, guests)?;
             self.next += count;
             round(self);
@@ -399,7 +399,7 @@ fn in_modes(ran: &mut [&mut Ran], modes: Vec<Mode>, guests: &mut Guests<'_>) -> 
     let rules = session::Rules { modes, fail_fast: false };
     let part = Part { name: "programs", total: None };
     let mut stream = Stream::new(Vec::new());
-    let records = session::run(part, &tests, &rules, guests.first, guests.crew, &mut stream)?;
+    let records = session::run(part, &tests, &rules, guests.first, guests.workers, &mut stream)?;
     for (ran, records) in ran.iter_mut().zip(records.chunks(each)) {
         ran.records.extend_from_slice(records);
     }

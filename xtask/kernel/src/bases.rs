@@ -19,7 +19,7 @@ pub struct Base {
     /// The folder of the patches under `kernel-patches/`: `7.3`. Without such a folder the base has no
     /// patches.
     pub series: String,
-    /// Where the source is to be had, in the order in which the places are tried.
+    /// Where to get the source, in the order in which the places are tried.
     #[serde(rename = "place")]
     pub places: Vec<Place>,
 }

@@ -218,7 +218,7 @@ enum Origin {
 struct Plan {
     cache: Cache,
     origin: Origin,
-    print: Fingerprint,
+    fingerprint: Fingerprint,
     selection: Selection,
     series: Series,
     fragments: Fragments,
@@ -251,23 +251,23 @@ impl Plan {
             series.patches.push(mutant.clone());
         }
         let toolchain = Toolchain::probe()?;
-        let (origin, print) = if let Some(linux) = &request.linux {
+        let (origin, fingerprint) = if let Some(linux) = &request.linux {
             let tree = LinuxTree::open(linux)?;
-            let print = tree.fingerprint(&cache)?;
+            let fingerprint = tree.fingerprint(&cache)?;
             let copy = request.selection.is_some_and(|selection| selection != Selection::None);
-            (if copy { Origin::Copy(tree) } else { Origin::AsIs(tree) }, print)
+            (if copy { Origin::Copy(tree) } else { Origin::AsIs(tree) }, fingerprint)
         } else {
             let base = bases::find(&request.base)?;
             let tarball = source::obtain(&base, &dir)?;
             let all = tarball.sha256.to_string();
-            let print = Fingerprint { kconfig: all.clone(), all };
-            (Origin::Base(Box::new(base), tarball), print)
+            let fingerprint = Fingerprint { kconfig: all.clone(), all };
+            (Origin::Base(Box::new(base), tarball), fingerprint)
         };
         let configs = request.config.clone();
         Ok(Self {
             cache,
             origin,
-            print,
+            fingerprint,
             selection,
             series,
             fragments,
@@ -322,7 +322,7 @@ impl Plan {
         let mut digester = Digester::new("config");
         digester
             .field("builder", BUILDER_VERSION.to_le_bytes())
-            .field("source", &self.print.kconfig)
+            .field("source", &self.fingerprint.kconfig)
             .field("series", self.series.digest(|patch| patch.files().iter().any(affects)))
             .field("fragments", self.fragments.digest())
             .field("toolchain", &self.toolchain.versions);
@@ -331,7 +331,7 @@ impl Plan {
 
     fn key(&self, config: &str) -> String {
         Ingredients {
-            source: &self.print.all,
+            source: &self.fingerprint.all,
             series: &self.series.digest(|_| true),
             config,
             toolchain: &self.toolchain.versions,
@@ -368,7 +368,7 @@ impl Plan {
             bail!("make changed its configuration {} while it was building", placed.display());
         }
         if let Origin::AsIs(tree) = &self.origin
-            && tree.fingerprint(&self.cache)? != self.print
+            && tree.fingerprint(&self.cache)? != self.fingerprint
         {
             bail!("{} was changed while it was being built; start again", tree.dir().display());
         }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use harness_host::exit::Stop;
 use harness_host::interrupt;
 
-/// Settings that hold for every command.
+/// Settings that hold forevery command.
 const SETTINGS: &[&str] = &[
     "core.hooksPath=/dev/null",
     "core.attributesFile=/dev/null",

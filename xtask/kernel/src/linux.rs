@@ -163,9 +163,12 @@ impl LinuxTree {
                 kconfig.field(&file, &content);
             }
         }
-        let print = Fingerprint { all: all.finish(), kconfig: kconfig.finish() };
-        write_whole(&note, format!("{times} {} {}\n", print.all, print.kconfig).as_bytes())?;
-        Ok(print)
+        let fingerprint = Fingerprint { all: all.finish(), kconfig: kconfig.finish() };
+        write_whole(
+            &note,
+            format!("{times} {} {}\n", fingerprint.all, fingerprint.kconfig).as_bytes(),
+        )?;
+        Ok(fingerprint)
     }
 }
 
@@ -221,21 +224,21 @@ mod tests {
         }
         let cache = Cache::open(&dir.path().join("cache")).unwrap();
         let tree = LinuxTree::open(&kernel).unwrap();
-        let print = || tree.fingerprint(&cache).unwrap();
-        let first = print();
-        assert_eq!(first, print());
+        let fingerprint = || tree.fingerprint(&cache).unwrap();
+        let first = fingerprint();
+        assert_eq!(first, fingerprint());
 
         fs::write(kernel.join("kernel/core.c"), "changed\n").unwrap();
-        let changed = print();
+        let changed = fingerprint();
         assert_ne!(changed.all, first.all);
         assert_eq!(changed.kconfig, first.kconfig);
 
         fs::write(kernel.join("kernel/new.c"), "new\n").unwrap();
-        let added = print();
+        let added = fingerprint();
         assert_ne!(added.all, changed.all);
 
         fs::write(kernel.join("Kconfig"), "config X\n").unwrap();
-        assert_ne!(print().kconfig, added.kconfig);
+        assert_ne!(fingerprint().kconfig, added.kconfig);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub const FORMATS: &[Format] = &[
 pub struct Files(Vec<(&'static Format, PathBuf)>);
 
 impl Files {
-    /// A file in the format of each of these names; one that is no format is left out.
+    /// A file in the format of each of these names; one that is not a format is left out.
     pub fn new(asked: impl IntoIterator<Item = (&'static str, PathBuf)>) -> Self {
         let format = |name| FORMATS.iter().find(|format| format.name == name);
         Self(asked.into_iter().filter_map(|(name, path)| Some((format(name)?, path))).collect())

@@ -37,7 +37,7 @@ pub fn text(report: &Report) -> Result<String> {
 ///
 /// # Errors
 ///
-/// [`Stop::Usage`] when the file is not there, is no report, or is one of another version.
+/// [`Stop::Usage`] when the file is not there, is not a report, or is one of another version.
 pub fn read(path: &Path) -> Result<Report> {
     /// What every version has.
     #[derive(Deserialize)]
@@ -51,7 +51,7 @@ pub fn read(path: &Path) -> Result<Report> {
     let text =
         std::fs::read(path).map_err(|error| usage(format!("failed to read {shown}: {error}")))?;
     let Versioned { schema, .. } = serde_json::from_slice(&text).map_err(|error| {
-        usage(format!("{shown} is no report of `cargo xtask test --json`: {error}"))
+        usage(format!("{shown} is not a report of `cargo xtask test --json`: {error}"))
     })?;
     if schema != SCHEMA {
         return Err(usage(format!(
@@ -141,7 +141,7 @@ mod tests {
         assert!(error.contains("report.json"), "{error}");
         std::fs::write(&path, r#"{"programs": []}"#).unwrap();
         let error = format!("{:#}", read(&path).unwrap_err());
-        assert!(error.contains("is no report of `cargo xtask test --json`"), "{error}");
+        assert!(error.contains("is not a report of `cargo xtask test --json`"), "{error}");
         let mut value = serde_json::to_value(testing::report()).unwrap();
         value["cases"][0]["mode"] = "quick".into();
         std::fs::write(&path, value.to_string()).unwrap();

@@ -41,10 +41,10 @@ fn case(record: &Record) -> TestCase {
             status.set_message(first);
             status
         }
-        Verdict::Failed | Verdict::Broken => {
+        Verdict::Failed | Verdict::Error => {
             let (kind, name) = match record.verdict {
                 Verdict::Failed => (NonSuccessKind::Failure, "failed"),
-                _ => (NonSuccessKind::Error, "broken"),
+                _ => (NonSuccessKind::Error, "error"),
             };
             let mut status = TestCaseStatus::non_success(kind);
             status.set_type(record.guest.map_or(name, |kind| kind.name()));
@@ -64,30 +64,77 @@ fn case(record: &Record) -> TestCase {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect;
+
     use super::super::testing::report;
     use super::*;
 
     #[test]
     fn a_report_in_junit() {
-        let xml = render(&report()).unwrap();
-        for piece in [
-            r#"<testsuites name="bpf-indirect" tests="4" skipped="1" failures="1" errors="1">"#,
-            r#"<testsuite name="callx" tests="2" skipped="0" errors="0" failures="1">"#,
-            r#"<testcase name="callx/one (interp)" classname="callx" time="0.012"/>"#,
-            r#"<failure message="run 0: returned 0x1, the case states #2" type="failed">"#,
-            "<system-out>verifier &lt;log&gt;</system-out>",
-            r#"<skipped message="the kernel lacks gotox"/>"#,
-            r#"<error message="the agent is in trouble" type="broken">"#,
-            r#"<property name="base" value="7.3.4"/>"#,
-            r#"<property name="series-digest" value="5e1e"/>"#,
-            r#"<property name="configs" value="debug lfence"/>"#,
-            r#"<property name="config-digest" value="c0f1"/>"#,
-            r#"<property name="toolchain" value="gcc 12; as 2; ld 2"/>"#,
-            r#"<property name="qemu" value="QEMU 7.2"/>"#,
-            r#"<property name="accel" value="tcg"/>"#,
-            r#"<property name="seed" value="0x1"/>"#,
-        ] {
-            assert!(xml.contains(piece), "{piece} is not in\n{xml}");
-        }
+        expect![[r#"
+            <?xml version="1.0" encoding="UTF-8"?>
+            <testsuites name="bpf-indirect" tests="4" skipped="1" failures="1" errors="1">
+                <testsuite name="callx" tests="2" skipped="0" errors="0" failures="1">
+                    <properties>
+                        <property name="kernel" value="7.3.4"/>
+                        <property name="base" value="7.3.4"/>
+                        <property name="series" value="all"/>
+                        <property name="patches" value="23"/>
+                        <property name="series-digest" value="5e1e"/>
+                        <property name="configs" value="debug lfence"/>
+                        <property name="config-digest" value="c0f1"/>
+                        <property name="key" value="k"/>
+                        <property name="toolchain" value="gcc 12; as 2; ld 2"/>
+                        <property name="qemu" value="QEMU 7.2"/>
+                        <property name="accel" value="tcg"/>
+                        <property name="seed" value="0x1"/>
+                    </properties>
+                    <testcase name="callx/one (interp)" classname="callx" time="0.012"/>
+                    <testcase name="callx/one (jit)" classname="callx" time="0.012">
+                        <failure message="run 0: returned 0x1, the case states #2" type="failed">run 0: returned 0x1, the case states #2
+            secondine</failure>
+                        <system-out>verifier &lt;log&gt;</system-out>
+                    </testcase>
+                </testsuite>
+                <testsuite name="gotox" tests="1" skipped="1" errors="0" failures="0">
+                    <properties>
+                        <property name="kernel" value="7.3.4"/>
+                        <property name="base" value="7.3.4"/>
+                        <property name="series" value="all"/>
+                        <property name="patches" value="23"/>
+                        <property name="series-digest" value="5e1e"/>
+                        <property name="configs" value="debug lfence"/>
+                        <property name="config-digest" value="c0f1"/>
+                        <property name="key" value="k"/>
+                        <property name="toolchain" value="gcc 12; as 2; ld 2"/>
+                        <property name="qemu" value="QEMU 7.2"/>
+                        <property name="accel" value="tcg"/>
+                        <property name="seed" value="0x1"/>
+                    </properties>
+                    <testcase name="gotox/two (jit)" classname="gotox" time="0.012">
+                        <skipped message="the kernel lacks gotox"/>
+                    </testcase>
+                </testsuite>
+                <testsuite name="maps" tests="1" skipped="0" errors="1" failures="0">
+                    <properties>
+                        <property name="kernel" value="7.3.4"/>
+                        <property name="base" value="7.3.4"/>
+                        <property name="series" value="all"/>
+                        <property name="patches" value="23"/>
+                        <property name="series-digest" value="5e1e"/>
+                        <property name="configs" value="debug lfence"/>
+                        <property name="config-digest" value="c0f1"/>
+                        <property name="key" value="k"/>
+                        <property name="toolchain" value="gcc 12; as 2; ld 2"/>
+                        <property name="qemu" value="QEMU 7.2"/>
+                        <property name="accel" value="tcg"/>
+                        <property name="seed" value="0x1"/>
+                    </properties>
+                    <testcase name="maps/three (jit)" classname="maps" time="0.012">
+                        <error message="the agent is in trouble" type="error">the agent is in trouble</error>
+                    </testcase>
+                </testsuite>
+            </testsuites>
+        "#]].assert_eq(&render(&report()).unwrap());
     }
 }

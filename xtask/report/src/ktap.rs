@@ -55,8 +55,7 @@ fn one(number: usize, record: &Record, text: &mut String) {
             let reason = record.problems.first().map_or("no reason given", String::as_str);
             ("ok", format!(" # SKIP {}", line(reason)))
         }
-        Verdict::Failed => ("not ok", String::new()),
-        Verdict::Broken => ("not ok", String::new()),
+        Verdict::Failed | Verdict::Error => ("not ok", String::new()),
     };
     if record.is_bad() {
         for problem in record.problems.iter().flat_map(|problem| problem.lines()) {

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use regex::Regex;
 
 use super::ktap;
 use harness_host::exit::Stop;
-use harness_host::interrupt;
+use harness_host::{interrupt, programs};
 use harness_kernel::build::BaseTree;
 use harness_results::record::{Counts, Report, Verdict};
 
@@ -52,10 +52,7 @@ impl Parser {
         }
         let mut tar = Command::new("tar");
         tar.arg("-xf").arg(&archive).arg("-C").arg(dir.path());
-        let done =
-            interrupt::output(&mut tar, &[]).with_context(|| format!("failed to run {tar:?}"))?;
-        let said = String::from_utf8_lossy(&done.stderr);
-        ensure!(done.status.success(), "{tar:?} failed: {}: {}", done.status, said.trim_end());
+        programs::read(&mut tar)?;
         Ok(Self { dir })
     }
 
@@ -68,7 +65,7 @@ impl Parser {
     pub fn check(&self, report: &Report) -> Result<()> {
         self.agrees(report)?;
         let mut every = report.clone();
-        let verdicts = [Verdict::Failed, Verdict::Skipped, Verdict::Passed, Verdict::Broken];
+        let verdicts = [Verdict::Failed, Verdict::Skipped, Verdict::Passed, Verdict::Error];
         for (record, verdict) in every.cases.iter_mut().zip(verdicts.into_iter().cycle()) {
             record.verdict = verdict;
             record.problems = vec!["run 0: #1\nnot ok 1 no result\n1..7".to_owned()];
@@ -81,8 +78,8 @@ impl Parser {
         let file = self.dir.path().join("report.ktap");
         std::fs::write(&file, ktap::render(report))?;
         let said = self.parse(&file)?;
-        let Counts { passed, failed, skipped, broken, .. } = report.counts;
-        let ours = Tally { passed, failed: failed + broken, skipped };
+        let Counts { passed, failed, skipped, error, .. } = report.counts;
+        let ours = Tally { passed, failed: failed + error, skipped };
         match tally(&said) {
             Some(theirs) if theirs == ours && !said.contains("[ERROR]") => Ok(()),
             theirs => Err(Stop::CaseFailed(format!(

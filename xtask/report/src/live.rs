@@ -109,7 +109,7 @@ impl Reporter for Live {
                 }
                 out!("{}", terminal::too_strict(&report.too_strict, self.too_strict));
                 let counts = report.counts;
-                if counts.failed + counts.broken > 0 {
+                if counts.failed + counts.error > 0 {
                     outln!("consoles: {}", console.display());
                 }
                 if let Some(why) = &report.stopped {

@@ -13,7 +13,7 @@ const SAID: usize = 160;
 /// A row a report, then what failed.
 pub fn render(reports: &[Report]) -> String {
     let mut text = String::from(
-        "| kernel | accelerator | passed | failed | skipped | broken | cases | key |\n\
+        "| kernel | accelerator | passed | failed | skipped | error | cases | key |\n\
          |---|---|--:|--:|--:|--:|--:|---|\n",
     );
     for Report { kernel, host, counts, times, .. } in reports {
@@ -25,7 +25,7 @@ pub fn render(reports: &[Report]) -> String {
             counts.passed,
             counts.failed,
             counts.skipped,
-            counts.broken,
+            counts.error,
             times.cases_ms as f64 / 1000.0,
             kernel.key.replace(['`', '|', '\n'], "")
         );
@@ -79,6 +79,8 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect;
+
     use super::super::testing::report;
     use super::*;
 
@@ -87,7 +89,7 @@ mod tests {
         let text = render(&[report()]);
         assert_eq!(
             text,
-            "| kernel | accelerator | passed | failed | skipped | broken | cases | key |
+            "| kernel | accelerator | passed | failed | skipped | error | cases | key |
 |---|---|--:|--:|--:|--:|--:|---|
 | 7.3.4, 23 patches, debug, lfence | tcg | 1 | 1 | 1 | 1 | 0.0 s | `k` |
 
@@ -102,9 +104,17 @@ mod tests {
     #[test]
     fn text_cannot_become_markup() {
         let mut report = report();
+        report.cases.truncate(2);
         report.cases[1].problems = vec!["a | <script>x</script> `b` \u{1b}".into()];
-        let text = render(&[report]);
-        assert!(text.contains("a \\| &lt;script&gt;x&lt;/script&gt; \\`b\\`   |"), "{text}");
+        expect![[r#"
+            | kernel | accelerator | passed | failed | skipped | error | cases | key |
+            |---|---|--:|--:|--:|--:|--:|---|
+            | 7.3.4, 23 patches, debug, lfence | tcg | 1 | 1 | 1 | 1 | 0.0 s | `k` |
+
+            | failed | mode | kernel | |
+            |---|---|---|---|
+            | callx/one | jit | 7.3.4, 23 patches, debug, lfence, tcg | a \| &lt;script&gt;x&lt;/script&gt; \`b\`   |
+        "#]].assert_eq(&render(&[report]));
     }
 
     #[test]

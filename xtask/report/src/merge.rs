@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(merged.cases.len(), 6);
         assert_eq!(
             merged.counts,
-            Counts { passed: 1, failed: 3, unsound: 0, skipped: 1, broken: 1 }
+            Counts { passed: 1, failed: 3, unsound: 0, skipped: 1, error: 1 }
         );
         assert_eq!(merged.too_strict.len(), 1);
         assert_eq!(merged.too_strict[0].modes, ["jit", "interp"]);

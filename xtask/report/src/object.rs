@@ -139,8 +139,8 @@ fn log(log: &str, refused: bool, whole: bool, colour: bool, text: &mut String) {
     }
 }
 
-/// The lines that say why a program was refused: the last one that is no statistics, and the
-/// headline where the verifier explains itself behind that.
+/// The lines that say why a program was refused: the last one that is not statistics, and the
+/// headline where the verifier explains itself after that.
 fn deciding(lines: &[&str]) -> Vec<usize> {
     const EXPLAINED: &str = "Verification failed:";
     const STATISTICS: [&str; 5] =
@@ -216,6 +216,7 @@ pub fn annotated(records: &[Record]) -> String {
 #[cfg(test)]
 mod tests {
     use bpf_wire::Mode;
+    use expect_test::expect;
 
     use super::*;
 
@@ -280,10 +281,35 @@ mod tests {
     fn a_long_log_is_cut_unless_asked_for() {
         let mut execution = refused();
         execution.log = (0..100).map(|line| format!("line {line}\n")).collect();
-        let text = shown(std::slice::from_ref(&execution), false, false);
-        assert!(text.contains("79 lines of the verifier log left out"), "{text}");
-        assert!(!text.contains("line 78\n") && text.contains("    > line 99\n"), "{text}");
-        assert!(shown(&[execution], true, false).contains("| line 0\n"));
+        expect![[r#"
+            main: syscall, 2 slots, 1 function
+              jit           BPF_PROG_LOAD failed
+                | … 79 lines of the verifier log left out; --log 1 shows all
+                | line 79
+                | line 80
+                | line 81
+                | line 82
+                | line 83
+                | line 84
+                | line 85
+                | line 86
+                | line 87
+                | line 88
+                | line 89
+                | line 90
+                | line 91
+                | line 92
+                | line 93
+                | line 94
+                | line 95
+                | line 96
+                | line 97
+                | line 98
+                > line 99
+              jit and model differ
+        "#]]
+        .assert_eq(&shown(std::slice::from_ref(&execution), false, false));
+        assert_eq!(shown(&[execution], true, false).lines().count(), 103);
     }
 
     #[test]

@@ -65,6 +65,8 @@ fn line(step: &Step, program: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect;
+
     use super::*;
     use harness_results::trace::Changed;
 
@@ -92,25 +94,35 @@ mod tests {
         }
     }
 
+    /// A trace after a line that is not indented, which keeps the indentation of the others.
+    fn shown(trace: &Trace, steps: usize) -> String {
+        format!("trace\n{}", text(trace, steps))
+    }
+
     #[test]
     fn a_trace_shows_input_path_values_and_result() {
-        let expected = [
-            "  the model in run 1, context [01 00], after 1 other runs on the same maps:",
-            "    … 5 steps left out; --trace N shows the last N",
-            "       5: (bf) r1 = r10              ; r1 = stack frame 0 +0",
-            "       6: (7b) *(u64 *)(r1 -8) = r6",
-            "       9:   (b7) r0 = 1              ; r0 = 0x1, r2 = insn 4",
-            "    returns r0 = 0x1",
-            "",
-        ];
-        assert_eq!(text(&trace(), 20), expected.join("\n"));
+        expect![[r#"
+            trace
+              the model in run 1, context [01 00], after 1 other runs on the same maps:
+                … 5 steps left out; --trace N shows the last N
+                   5: (bf) r1 = r10              ; r1 = stack frame 0 +0
+                   6: (7b) *(u64 *)(r1 -8) = r6
+                   9:   (b7) r0 = 1              ; r0 = 0x1, r2 = insn 4
+                returns r0 = 0x1
+        "#]]
+        .assert_eq(&shown(&trace(), 20));
     }
 
     #[test]
     fn as_many_steps_are_shown_as_asked_for() {
-        let shown = text(&trace(), 1);
-        assert!(shown.contains("… 7 steps left out"), "{shown}");
-        assert!(!shown.contains("r1 = r10") && shown.contains("(b7) r0 = 1"), "{shown}");
+        expect![[r#"
+            trace
+              the model in run 1, context [01 00], after 1 other runs on the same maps:
+                … 7 steps left out; --trace N shows the last N
+                   9:   (b7) r0 = 1  ; r0 = 0x1, r2 = insn 4
+                returns r0 = 0x1
+        "#]]
+        .assert_eq(&shown(&trace(), 1));
         assert_eq!(text(&trace(), 0), "");
     }
 
@@ -118,16 +130,26 @@ mod tests {
     fn a_trap_ends_a_trace_and_programs_are_told_apart() {
         let mut trace = Trace { r0: None, trap: Some("it is wrong".into()), ..trace() };
         trace.steps[2].program = 1;
-        let shown = text(&trace, 20);
-        assert!(shown.contains("program 1    9:   (b7) r0 = 1"), "{shown}");
-        assert!(shown.ends_with("    traps: it is wrong\n"), "{shown}");
+        expect![[r#"
+            trace
+              the model in run 1, context [01 00], after 1 other runs on the same maps:
+                … 5 steps left out; --trace N shows the last N
+                program 0    5: (bf) r1 = r10              ; r1 = stack frame 0 +0
+                program 0    6: (7b) *(u64 *)(r1 -8) = r6
+                program 1    9:   (b7) r0 = 1              ; r0 = 0x1, r2 = insn 4
+                traps: it is wrong
+        "#]]
+        .assert_eq(&shown(&trace, 20));
     }
 
     #[test]
     fn long_inputs_are_cut_and_a_run_without_steps_is_none() {
         let context = vec!["ab"; 100].join(" ");
         let trace = Trace { context, steps: vec![], left_out: 0, ..trace() };
-        let shown = text(&trace, 20);
-        assert!(shown.contains("ab …]"), "{shown}");
+        expect![[r#"
+            trace
+              the model in run 1, context [ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab …], after 1 other runs on the same maps:
+                returns r0 = 0x1
+        "#]].assert_eq(&shown(&trace, 20));
     }
 }

@@ -15,7 +15,7 @@ const SHOWN_LINES: usize = 60;
 /// Lines at the end of a verifier log that are shown.
 const SHOWN_LOG: usize = 25;
 
-/// A case that did not hold: program, input, expectation, what each mode gave, how to repeat it.
+/// A case that failed: program, input, expectation, each mode's result, how to repeat it.
 ///
 /// `steps` of the model are shown where it says something else.
 pub fn failure(subject: &Subject, records: &[Record], steps: usize, setting: &Setting) -> String {
@@ -55,7 +55,7 @@ pub(super) fn log_of(record: &Record, text: &mut String) {
 /// A suite that judges itself, in one mode: what it counted, and what is wrong with that.
 pub fn suite(record: &Record, setting: &Setting) -> String {
     let mut text = match record.verdict {
-        Verdict::Failed | Verdict::Broken => format!("FAILED {}\n", record.name),
+        Verdict::Failed | Verdict::Error => format!("FAILED {}\n", record.name),
         Verdict::Passed | Verdict::Skipped => format!("{}\n", record.name),
     };
     verdict(record, &mut text);
@@ -76,7 +76,7 @@ pub(super) fn verdict(record: &Record, text: &mut String) {
         Verdict::Failed if record.failure == Some(FailureClass::Unsound) => "failed (unsound)",
         Verdict::Failed => "failed",
         Verdict::Skipped => "skipped",
-        Verdict::Broken => "broken",
+        Verdict::Error => "error",
     };
     let _ = writeln!(text, "  {}: {verdict}", record.mode);
     for problem in &record.problems {
@@ -145,12 +145,12 @@ pub fn guest(facts: &GuestFacts) -> String {
         ("maps", start.maps, end.maps),
         ("BTF objects", start.btfs, end.btfs),
     ];
-    for (what, before, behind) in counts {
-        let _ = write!(text, "{what} {before}→{behind}, ");
+    for (what, before, after) in counts {
+        let _ = write!(text, "{what} {before}→{after}, ");
     }
     let mib = |kib: u64| kib as f64 / 1024.0;
-    let (before, behind) = (mib(start.available_kib), mib(end.available_kib));
-    let _ = write!(text, "memory to be had {before:.1}→{behind:.1} MiB");
+    let (before, after) = (mib(start.available_kib), mib(end.available_kib));
+    let _ = write!(text, "available memory {before:.1}→{after:.1} MiB");
     text
 }
 
@@ -168,12 +168,12 @@ pub fn summary(records: &[Record], counts: Counts, seconds: f64) -> String {
     for (reason, count) in reasons {
         let _ = writeln!(text, "skipped: {count} × {reason}");
     }
-    let Counts { passed, failed, unsound, skipped, broken } = counts;
+    let Counts { passed, failed, unsound, skipped, error } = counts;
     if unsound > 0 {
         let _ = writeln!(text, "unsound: {unsound} of those that failed");
     }
-    if broken > 0 {
-        let _ = writeln!(text, "broken: {broken}, by no fault of the kernel");
+    if error > 0 {
+        let _ = writeln!(text, "error: {error}, not the fault of the kernel");
     }
     let _ = writeln!(text, "took {seconds:.1} s");
     let _ = writeln!(text, "{passed} passed, {failed} failed, {skipped} skipped");

@@ -34,7 +34,7 @@ pub(super) fn report() -> Report {
             "run 0: returned 0x1, the case states #2\nsecond\u{1b} line",
         ),
         record("gotox/two", Mode::Jit, Verdict::Skipped, "the kernel lacks gotox"),
-        record("maps/three", Mode::Jit, Verdict::Broken, "the agent is in trouble"),
+        record("maps/three", Mode::Jit, Verdict::Error, "the agent is in trouble"),
     ];
     cases[1].log = "verifier <log>".to_owned();
     report_of(cases)

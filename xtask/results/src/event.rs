@@ -107,7 +107,7 @@ impl<'a> Stream<'a> {
         self.finished.insert(finished.order, finished);
     }
 
-    /// The place of the next test, behind all that are over.
+    /// The place of the next test, after all that are over.
     pub fn next_order(&self) -> usize {
         self.finished.last_key_value().map_or(0, |(order, _)| order + 1)
     }

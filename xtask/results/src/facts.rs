@@ -80,7 +80,7 @@ pub struct GuestFacts {
     pub batches: u64,
     /// What it held before the first of them.
     pub start: Resources,
-    /// What it held behind the last of them; none if it was not there any more, or of no more use.
+    /// What it held after the last of them; none if it was gone or unusable by then.
     pub end: Option<Resources>,
 }
 

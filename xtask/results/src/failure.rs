@@ -43,7 +43,7 @@ pub enum FailureKind {
     Trouble,
     /// QEMU ended, for no reason that the console shows.
     QemuDied,
-    /// What came is no record of the protocol.
+    /// What came is not a record of the protocol.
     Protocol,
     /// Ctrl-C.
     Interrupted,

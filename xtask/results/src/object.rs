@@ -52,7 +52,7 @@ pub const MODEL: &str = "model";
 /// Keys and values of a map.
 type Elements = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What came of one execution.
+/// The outcome of one execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
@@ -134,7 +134,7 @@ pub struct Written {
 pub struct Execution {
     /// `interp`, `jit`, `jit-hardened`, or `model`.
     pub by: &'static str,
-    /// What came of it.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
     /// Bytes of machine code; 0 in the interpreter and in the model.

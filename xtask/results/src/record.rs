@@ -13,7 +13,7 @@ use harness_host::exit::Status;
 
 /// Version of the JSON report's shape; bumped when a field changes its meaning, comes
 /// or goes. The shape itself is `report.schema.json` beside this file, made of these types.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// The JSON Schema of the report. A test keeps it that of the types.
 pub const JSON_SCHEMA: &str = include_str!("report.schema.json");
@@ -57,9 +57,9 @@ pub struct Record {
     /// `interp`, `jit`, `jit-hardened` or, for `kernel/test_bpf` alone, `jit-hardened-unpriv`.
     #[serde(deserialize_with = "mode")]
     pub mode: ModeName,
-    /// What came of it.
+    /// The outcome.
     pub verdict: Verdict,
-    /// The gravest thing that is wrong with a case that failed; none for the others.
+    /// Most severe failure class; `None` unless the case failed.
     pub failure: Option<FailureClass>,
     /// One line for each thing that is wrong, or the reason why it could not be judged.
     pub problems: Vec<String>,
@@ -69,7 +69,7 @@ pub struct Record {
     pub notes: Vec<String>,
     /// Verifier log of a step that failed without being expected to, else empty.
     pub log: String,
-    /// What the console showed while a case ran that did not hold, its last 200 lines at most.
+    /// What the console showed while a failed case ran, its last 200 lines at most.
     pub console: Vec<String>,
     /// How the guest ended, if it did not survive the case.
     pub guest: Option<FailureKind>,
@@ -86,9 +86,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether it is to be looked at: a failure, or trouble of the harness's own.
+    /// Whether it is to be looked at: a failure of the case or of the harness.
     pub fn is_bad(&self) -> bool {
-        matches!(self.verdict, Verdict::Failed | Verdict::Broken)
+        matches!(self.verdict, Verdict::Failed | Verdict::Error)
     }
 
     /// A record of which nothing is known yet; it passes until something is found.
@@ -128,7 +128,7 @@ fn modes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ModeName>, D:
     Vec::<String>::deserialize(deserializer)?.iter().map(|name| known(name)).collect()
 }
 
-/// What came of a case in one mode.
+/// The outcome of a case in one mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -139,11 +139,11 @@ pub enum Verdict {
     Failed,
     /// The kernel lacks what the case needs.
     Skipped,
-    /// The harness broke while the case ran; nothing is known about it.
-    Broken,
+    /// The harness failed while the case ran; nothing is known about it.
+    Error,
 }
 
-/// What a failure is about, the gravest first.
+/// What a failure is about, the most severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -168,7 +168,7 @@ pub enum FailureClass {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
-    /// Number of the run; none for a map, which is looked at behind the last one.
+    /// Number of the run; none for a map, which is looked at after the last one.
     pub run: Option<usize>,
     /// What was compared.
     pub place: Place,
@@ -193,11 +193,11 @@ pub struct Difference {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// The context behind a run.
+    /// The context after a run.
     Context,
-    /// The packet behind a run.
+    /// The packet after a run.
     Packet,
-    /// A map behind the last run.
+    /// A map after the last run.
     Map,
 }
 
@@ -304,8 +304,8 @@ pub struct Counts {
     pub unsound: usize,
     /// [`Verdict::Skipped`].
     pub skipped: usize,
-    /// [`Verdict::Broken`].
-    pub broken: usize,
+    /// [`Verdict::Error`].
+    pub error: usize,
 }
 
 impl Counts {
@@ -320,13 +320,13 @@ impl Counts {
                 .filter(|record| record.failure == Some(FailureClass::Unsound))
                 .count(),
             skipped: count(Verdict::Skipped),
-            broken: count(Verdict::Broken),
+            error: count(Verdict::Error),
         }
     }
 
-    /// Exit status of a session: a failed case outweighs a harness that broke, as it is the finding.
+    /// Exit status of a session: a failed case outweighs a failure of the harness, as it is the finding.
     pub fn status(self) -> Status {
-        match (self.failed, self.broken) {
+        match (self.failed, self.error) {
             (0, 0) => Status::Passed,
             (0, _) => Status::Harness,
             _ => Status::CaseFailed,

@@ -65,7 +65,7 @@ pub trait Executor {
 }
 
 /// Where a session with several jobs has its further executors from.
-pub trait Crew: Sync {
+pub trait Workers: Sync {
     /// How many there are beside the first.
     fn helpers(&self) -> usize;
 
@@ -86,7 +86,7 @@ pub trait Crew: Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct Alone;
 
-impl Crew for Alone {
+impl Workers for Alone {
     fn helpers(&self) -> usize {
         0
     }

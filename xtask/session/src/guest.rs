@@ -17,7 +17,7 @@ use harness_kernel::source::space;
 use harness_results::facts::{GuestFacts, Resources};
 use harness_vm::{FailureKind, GuestFailure, Machine, MachineConfig, Splat};
 
-/// Lines of the console that belong to a case which did not hold.
+/// Lines of the console that belong to a case which failed.
 const CONSOLE_LINES: usize = 200;
 
 /// Bytes that a disk has free if it is not full: a block of any file system.
@@ -119,7 +119,7 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// When a splat came in the very end, the guest holds what it did not hold at its start, or it
+    /// When a splat came at the end, the guest holds what it did not hold at its start, or it
     /// does not power off.
     pub fn end(&mut self) -> Result<()> {
         self.check_console()?;
@@ -147,7 +147,7 @@ impl Guest {
         leak.map_or(Ok(()), |leak| Err(leak.into_error()))
     }
 
-    /// Sees to it that the console has the marker of the batch that was answered last: on a disk that
+    /// Makes sure that the console has the marker of the batch that was answered last: on a disk that
     /// is full it breaks off, and splats with it.
     fn check_console(&self) -> Result<()> {
         let Some((path, marker)) = &self.answered else { return Ok(()) };
@@ -282,10 +282,10 @@ impl Guest {
     }
 }
 
-/// Whether a guest ended under a batch behind the one whose answer was awaited.
-fn ended_behind(failure: &GuestFailure, awaited: &Waiting, behind: &VecDeque<Waiting>) -> bool {
+/// Whether a guest ended under a batch after the one whose answer was awaited.
+fn ended_behind(failure: &GuestFailure, awaited: &Waiting, after: &VecDeque<Waiting>) -> bool {
     let is_of = |batch: &Waiting| failure.case.as_deref() == Some(batch.marker.as_str());
-    !is_of(awaited) && behind.iter().any(|batch| batch.sent > 0 && is_of(batch))
+    !is_of(awaited) && after.iter().any(|batch| batch.sent > 0 && is_of(batch))
 }
 
 /// What a guest holds now.
@@ -352,7 +352,7 @@ impl Executor for Guest {
         }
         let splats = self.machine()?.take_splats();
         // The agent lets the kernel print before it answers. What comes later all the same says whose it
-        // is: behind the marker of a batch that was answered already, it is of that one.
+        // is: after the marker of a batch that was answered already, it is of that one.
         let said = |splat: Splat| match splat.case {
             Some(case) if case != waiting.marker => format!("{} (of {case})", splat.title),
             _ => splat.title,

@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
 
-use crate::executor::{Crew, Executor};
+use crate::executor::{Executor, Workers};
 use crate::guest::Guest;
 use harness_host::exit::Stop;
 use harness_results::facts::GuestFacts;
@@ -61,7 +61,7 @@ impl Helpers {
     }
 }
 
-impl Crew for Helpers {
+impl Workers for Helpers {
     fn helpers(&self) -> usize {
         self.count
     }

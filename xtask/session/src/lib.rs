@@ -1,5 +1,5 @@
 //! Runs tests in a guest, which is restarted when it dies, or in several guests at once, and tells a
-//! stream of events what comes of them.
+//! stream of events the results.
 //!
 //! While a guest executes a test, the next one waits in the guest already, and the host judges the one
 //! before ([`worker`]): a guest never waits for the host, unless judging takes longer than executing.
@@ -8,14 +8,14 @@
 //! it ended, or was given up for a splat of the one before, is sent to the next guest as if it had never
 //! been sent.
 //!
-//! With several guests ([`Crew`]), each has a thread of its own that takes the next test from a common
-//! list ([`board`]), executes and judges it. Records are kept in the order of the list.
+//! With several guests ([`Workers`]), each has a thread of its own that takes the next test from a common
+//! list ([`queue`]), executes and judges it. Records are kept in the order of the list.
 
-mod board;
 pub mod consoles;
 pub mod executor;
 pub mod guest;
 pub mod helpers;
+mod queue;
 pub mod resources;
 pub mod start;
 pub mod test;
@@ -27,7 +27,7 @@ use std::thread;
 use anyhow::{Context, Result};
 use bpf_wire::Mode;
 
-pub use executor::{Alone, Answer, Crew, Executor, Scripted, Work};
+pub use executor::{Alone, Answer, Executor, Scripted, Work, Workers};
 use harness_results::event::{Event, Stream};
 use harness_results::record::Record;
 pub use test::Test;
@@ -50,7 +50,7 @@ pub struct Part<'a> {
     pub total: Option<u64>,
 }
 
-/// Runs every test in every mode, in the first executor and in those of the crew. The stream is told
+/// Runs every test in every mode, in the first executor and in those of the workers. The stream is told
 /// each test as soon as it is over; gives the records in the order of the tests. To stop at the first
 /// failure means to begin nothing after it: what was begun before it in the order of tests is ended,
 /// and counts.
@@ -63,29 +63,29 @@ pub fn run(
     tests: &[&dyn Test],
     rules: &Rules,
     executor: &mut dyn Executor,
-    crew: &dyn Crew,
+    workers: &dyn Workers,
     stream: &mut Stream<'_>,
 ) -> Result<Vec<Record>> {
     let total = part.total.or(Some(tests.len() as u64));
     stream.tell(&Event::Part { name: part.name, total });
     let first = stream.next_order();
-    let board = board::Board::new(tests, stream);
+    let queue = queue::Queue::new(tests, stream);
     let work = |executor: &mut dyn Executor| {
-        let worked = worker::work(&board, rules, executor);
+        let worked = worker::work(&queue, rules, executor);
         if worked.is_err() {
-            board.give_up();
+            queue.give_up();
         }
         worked
     };
     thread::scope(|scope| {
         let mut helpers = Vec::new();
-        for number in 1..=crew.helpers().min(tests.len().saturating_sub(1)) {
-            let employed = move || crew.employ(number, &mut |executor| work(executor));
+        for number in 1..=workers.helpers().min(tests.len().saturating_sub(1)) {
+            let employed = move || workers.employ(number, &mut |executor| work(executor));
             let thread = thread::Builder::new().name(format!("job {}", number + 1));
             match thread.spawn_scoped(scope, employed) {
                 Ok(helper) => helpers.push(helper),
                 Err(error) => {
-                    board.give_up();
+                    queue.give_up();
                     return Err(error).context("failed to start a thread for a further job");
                 }
             }
@@ -97,8 +97,8 @@ pub fn run(
         }
         worked
     })?;
-    let done = board.is_done();
-    drop(board);
+    let done = queue.is_done();
+    drop(queue);
     if done {
         stream.tell(&Event::PartEnded);
     }

@@ -1,4 +1,4 @@
-//! Whether a guest lost something: what it holds at its end against what it held at its start.
+//! Leak check: compares the guest's resources before and after.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -67,7 +67,7 @@ pub fn settled(
 /// What is held at the end that was not held at the start, the most telling first: who leaks a
 /// descriptor leaks what it stands for, and who leaks an object its memory.
 fn leak(start: &Resources, end: &Resources, usual_kib: u64) -> Option<Leak> {
-    let more = |before: u32, behind: u32| (behind > before).then(|| behind - before);
+    let more = |before: u32, after: u32| (after > before).then(|| after - before);
     if let Some(more) = more(start.descriptors, end.descriptors) {
         return Some(Leak::Agent(format!(
             "the agent leaks descriptors: it has {more} more open at its end, {} in place of {}",
@@ -81,20 +81,20 @@ fn leak(start: &Resources, end: &Resources, usual_kib: u64) -> Option<Leak> {
     ];
     let held: Vec<String> = counts
         .iter()
-        .filter_map(|(what, before, behind)| Some((what, behind, more(*before, *behind)?)))
-        .map(|(what, behind, more)| format!("{more} {what} more than at its start, {behind}"))
+        .filter_map(|(what, before, after)| Some((what, after, more(*before, *after)?)))
+        .map(|(what, after, more)| format!("{more} {what} more than at its start, {after}"))
         .collect();
     if !held.is_empty() {
         return Some(Leak::Kernel(format!(
-            "the guest's kernel leaks: behind the last case, with everything closed, it holds {}",
+            "the guest's kernel leaks: after the last case, with everything closed, it has {}",
             held.join("; ")
         )));
     }
     let lost = start.available_kib.saturating_sub(end.available_kib);
     (lost > usual_kib).then(|| {
-        let grown = |name, before: u64, behind: u64| format!("{name} {before}→{behind} KiB");
+        let grown = |name, before: u64, after: u64| format!("{name} {before}→{after} KiB");
         Leak::Kernel(format!(
-            "the guest's kernel leaks memory: behind the last case {lost} KiB less can be had than \
+            "the guest's kernel leaks memory: after the last case {lost} KiB less can be had than \
              at the start, more than the {usual_kib} KiB that are usual ({}, {}, {})",
             grown("Slab", start.slab_kib, end.slab_kib),
             grown("VmallocUsed", start.vmalloc_kib, end.vmalloc_kib),
@@ -139,9 +139,12 @@ mod tests {
         assert!(text.contains("1 more open at its end, 9 in place of 8"), "{text}");
         let (status, text) = said(Resources { programs: 6, btfs: 4, ..START }).unwrap();
         assert_eq!(status, Status::CaseFailed);
-        assert!(text.ends_with(
-            "holds 5 programs more than at its start, 6; 1 BTF objects more than at its start, 4"
-        ), "{text}");
+        assert!(
+            text.ends_with(
+                "has 5 programs more than at its start, 6; 1 BTF objects more than at its start, 4"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

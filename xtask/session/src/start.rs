@@ -1,6 +1,8 @@
 //! What commands that run something in a guest begin with: the kernel, the initramfs, the guest.
 
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 
 use anyhow::{Context, Result};
 
@@ -47,8 +49,12 @@ pub struct Started {
 ///
 /// Whatever stands in the way of one of them.
 pub fn start(on: &On) -> Result<Started> {
-    let (built, decision) = ready(on)?;
-    let initramfs = image::build()?;
+    // That the agent did not change takes cargo as long as it takes to find the kernel.
+    let (ready, initramfs) = thread::scope(|scope| {
+        let initramfs = scope.spawn(image::build);
+        (ready(on), initramfs.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let ((built, decision), initramfs) = (ready?, initramfs?);
     let console = consoles::folder()?.join("console.log");
     let config =
         MachineConfig::new(built.vmlinux.clone(), initramfs, decision.accel, console.clone());

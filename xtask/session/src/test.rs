@@ -12,7 +12,7 @@ pub trait Test: Sync {
     /// Its name in reports, which filters match.
     fn name(&self) -> &str;
 
-    /// Whether it is a test in this mode at all. Without, there is no record of it.
+    /// Whether it is a test in this mode at all. Without, there is not a record of it.
     fn is_for(&self, _mode: Mode) -> bool {
         true
     }

@@ -1,6 +1,6 @@
 //! What one guest's thread does: takes tests, keeps the guest busy, judges.
 //!
-//! Every test in every mode is an item of a queue, in the order in which it will be recorded. Those that
+//! Every test in every mode is an item of a list, in the order in which it will be recorded. Those that
 //! go to the guest are sent up to [`AHEAD`] at a time; the oldest is waited for, another one is sent, and
 //! only then the answer is judged, while the guest is at the next.
 
@@ -11,8 +11,8 @@ use anyhow::Result;
 use bpf_wire::Mode;
 
 use crate::Rules;
-use crate::board::Board;
 use crate::executor::{Answer, Executor, Work};
+use crate::queue::Queue;
 use crate::test::{Found, Judge, Plan, Test};
 use harness_results::record::{FailureClass, Record, Verdict};
 use harness_vm::FailureKind;
@@ -52,11 +52,11 @@ struct Sending<'a> {
 }
 
 struct Worker<'a, 'w, 's, 'r> {
-    board: &'w Board<'a, 's, 'r>,
+    queue: &'w Queue<'a, 's, 'r>,
     rules: &'w Rules,
     executor: &'w mut dyn Executor,
-    queue: VecDeque<Item<'a>>,
-    /// Items of the queue that the guest has.
+    items: VecDeque<Item<'a>>,
+    /// Items that the guest has.
     sent: usize,
     sending: Option<Sending<'a>>,
     judged: Judged<'a>,
@@ -64,30 +64,30 @@ struct Worker<'a, 'w, 's, 'r> {
     answered: Option<Instant>,
 }
 
-/// Takes tests from the board until there are none that are wanted.
+/// Takes tests from the queue until there are none that are wanted.
 ///
 /// # Errors
 ///
 /// When the guest cannot be started, or the session was interrupted.
 pub(crate) fn work<'a>(
-    board: &Board<'a, '_, '_>,
+    queue: &Queue<'a, '_, '_>,
     rules: &Rules,
     executor: &mut dyn Executor,
 ) -> Result<()> {
     let mut worker = Worker {
-        board,
+        queue,
         rules,
         executor,
-        queue: VecDeque::new(),
+        items: VecDeque::new(),
         sent: 0,
         sending: None,
         judged: Judged::default(),
         answered: None,
     };
     worker.fill()?;
-    while let Some(item) = worker.queue.pop_front() {
-        if !board.wants(item.index) {
-            // Nor is what comes behind it.
+    while let Some(item) = worker.items.pop_front() {
+        if !queue.wants(item.index) {
+            // Nor is what comes after it.
             worker.abandon();
             break;
         }
@@ -104,20 +104,20 @@ impl<'a> Worker<'a, '_, '_, '_> {
             let Some(mut sending) = self.sending.take().or_else(|| self.next()) else { break };
             let Some(mode) = sending.modes.pop_front() else {
                 let sort = sending.test.judge().end(&mut Vec::new());
-                self.board.finish(sending.index, sort, Vec::new(), false);
+                self.queue.finish(sending.index, sort, Vec::new(), false);
                 continue;
             };
             let Sending { index, test, ref modes } = sending;
             let last = modes.is_empty();
             let what = self.send(test, mode)?;
-            self.queue.push_back(Item { index, test, mode, last, what });
+            self.items.push_back(Item { index, test, mode, last, what });
             self.sending = (!last).then_some(sending);
         }
         Ok(())
     }
 
     fn next(&self) -> Option<Sending<'a>> {
-        let (index, test) = self.board.take()?;
+        let (index, test) = self.queue.take()?;
         let modes = self.rules.modes.iter().copied().filter(|mode| test.is_for(*mode)).collect();
         Some(Sending { index, test, modes })
     }
@@ -133,7 +133,7 @@ impl<'a> Worker<'a, '_, '_, '_> {
         let mut plan = match test.plan(mode) {
             Ok(plan) => plan,
             Err(error) => {
-                record.verdict = Verdict::Broken;
+                record.verdict = Verdict::Error;
                 record.problems.push(error);
                 return Ok(What::Known(Box::new(record)));
             }
@@ -154,8 +154,8 @@ impl<'a> Worker<'a, '_, '_, '_> {
         let record = match what {
             What::Known(record) => *record,
             What::Sent(plan, sent) => {
-                let board = self.board;
-                let mut logged = |text: &str| board.progress(index, judge.logged(text));
+                let queue = self.queue;
+                let mut logged = |text: &str| queue.progress(index, judge.logged(text));
                 let answer = self.executor.answer(&mut logged)?;
                 let free = self.answered.map_or(sent, |answered| answered.max(sent));
                 let waited = free.elapsed();
@@ -184,7 +184,7 @@ impl<'a> Worker<'a, '_, '_, '_> {
             let Judged { judge, mut records } = std::mem::take(&mut self.judged);
             let sort = judge.unwrap_or_else(|| test.judge()).end(&mut records);
             let stop = hangs || fail_fast && records.iter().any(Record::is_bad);
-            self.board.finish(index, sort, records, stop);
+            self.queue.finish(index, sort, records, stop);
             if hangs {
                 self.abandon();
             }
@@ -193,14 +193,14 @@ impl<'a> Worker<'a, '_, '_, '_> {
     }
 
     fn abandon(&mut self) {
-        self.queue.clear();
+        self.items.clear();
         self.sent = 0;
         self.sending = None;
         self.executor.abandon();
     }
 }
 
-/// Judges what came of a test in a mode, `waited` after the guest was free for it: the one way from an
+/// Judges the outcome of a test in a mode, `waited` after the guest was free for it: the one way from an
 /// answer, or a guest that died, to a verdict.
 fn judge_answer(
     judge: &mut dyn Judge,

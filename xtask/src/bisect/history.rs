@@ -20,13 +20,13 @@ impl History {
     ///
     /// # Errors
     ///
-    /// When `origin` is no git repository ([`Stop::Usage`]), or `dir` cannot be written.
+    /// When `origin` is not a git repository ([`Stop::Usage`]), or `dir` cannot be written.
     pub(crate) fn open(dir: &Path, origin: &Path) -> Result<Self> {
         let history = Self { dir: dir.to_owned() };
         let path = |name: &str| -> Result<PathBuf> {
-            let path = Git::at(origin)
-                .run(["rev-parse", "--git-path", name])
-                .map_err(|_| Stop::Usage(format!("{} is no git repository", origin.display())))?;
+            let path = Git::at(origin).run(["rev-parse", "--git-path", name]).map_err(|_| {
+                Stop::Usage(format!("{} is not a git repository", origin.display()))
+            })?;
             Ok(origin.join(path))
         };
         let objects = path("objects")?.canonicalize().context("looking for the objects")?;
@@ -101,7 +101,7 @@ impl History {
     ///
     /// # Errors
     ///
-    /// [`Stop::Usage`] when `old` is no ancestor of `new`.
+    /// [`Stop::Usage`] when `old` is not an ancestor of `new`.
     pub(crate) fn between(&self, old: &str, new: &str) -> Result<Vec<String>> {
         let ancestor =
             self.git().output(["merge-base", "--is-ancestor", old, new], &[], &[])?.status;
@@ -109,7 +109,7 @@ impl History {
             Some(0) => {}
             Some(1) => {
                 return Err(Stop::Usage(format!(
-                    "{} is no ancestor of {}: there is no straight way from one to the other",
+                    "{} is not an ancestor of {}: there is no straight way from one to the other",
                     self.describe(old)?,
                     self.describe(new)?
                 ))

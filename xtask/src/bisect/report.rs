@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::search::Left;
 use super::step::{Class, Judged};
 
-/// What came of a bisection.
+/// The result of a bisection.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Answer {
     /// The first commit of the new side; several where those between could not be judged.

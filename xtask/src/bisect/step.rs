@@ -42,7 +42,7 @@ pub(crate) struct Judged {
 impl Eq for Judged {}
 
 /// Builds kernels and runs cases on them. The real one has make and guests; tests have others.
-pub(crate) trait Workshop {
+pub(crate) trait Runner {
     /// Builds the kernel of a commit, and gives whether there was anything to build.
     fn build(&mut self, commit: &str) -> Result<bool>;
 
@@ -57,13 +57,13 @@ pub(crate) trait Workshop {
 ///
 /// Trouble of the host's: no tool, no space, a harness that breaks, Ctrl-C. It says nothing of the
 /// commit, which can be judged again.
-pub(crate) fn judge(workshop: &mut dyn Workshop, commit: &str, repeat: u32) -> Result<Judged> {
+pub(crate) fn judge(runner: &mut dyn Runner, commit: &str, repeat: u32) -> Result<Judged> {
     let start = Instant::now();
     let mut built = true;
-    let answer = match workshop.build(commit) {
+    let answer = match runner.build(commit) {
         Ok(was_built) => {
             built = was_built;
-            answer(workshop, repeat)
+            answer(runner, repeat)
         }
         Err(error) => Err(error),
     };
@@ -74,8 +74,8 @@ pub(crate) fn judge(workshop: &mut dyn Workshop, commit: &str, repeat: u32) -> R
     Ok(Judged { class, text, built, seconds: start.elapsed().as_secs_f64() })
 }
 
-fn answer(workshop: &mut dyn Workshop, repeat: u32) -> Result<(Option<Class>, String)> {
-    let first = workshop.run(None)?;
+fn answer(runner: &mut dyn Runner, repeat: u32) -> Result<(Option<Class>, String)> {
+    let first = runner.run(None)?;
     let mut failed = failures(&first)?;
     if failed.is_empty() {
         let counts = Counts::of(&first);
@@ -93,7 +93,7 @@ fn answer(workshop: &mut dyn Workshop, repeat: u32) -> Result<(Option<Class>, St
         });
     for _ in 1..repeat {
         let names: BTreeSet<String> = failed.keys().map(|(name, _)| name.clone()).collect();
-        let again = failures(&workshop.run(Some(&names))?)?;
+        let again = failures(&runner.run(Some(&names))?)?;
         failed.retain(|key, _| again.contains_key(key));
         if failed.is_empty() {
             return Ok((
@@ -118,7 +118,7 @@ fn answer(workshop: &mut dyn Workshop, repeat: u32) -> Result<(Option<Class>, St
 ///
 /// # Errors
 ///
-/// When the harness itself broke on a case.
+/// When the harness itself failed on a case.
 fn failures(records: &[Record]) -> Result<BTreeMap<(String, &'static str), String>> {
     let mut failed = BTreeMap::new();
     for record in records {
@@ -129,8 +129,8 @@ fn failures(records: &[Record]) -> Result<BTreeMap<(String, &'static str), Strin
             Verdict::Failed => {
                 failed.insert((record.name.clone(), record.mode), problem().to_owned());
             }
-            Verdict::Broken => {
-                bail!("the harness broke on {} ({}): {}", record.name, record.mode, problem());
+            Verdict::Error => {
+                bail!("the harness failed on {} ({}): {}", record.name, record.mode, problem());
             }
         }
     }
@@ -184,7 +184,7 @@ mod tests {
         asked: Vec<Option<Vec<String>>>,
     }
 
-    impl Workshop for Prepared {
+    impl Runner for Prepared {
         fn build(&mut self, _: &str) -> Result<bool> {
             self.build.take().map_or(Ok(true), Err)
         }
@@ -202,18 +202,18 @@ mod tests {
 
     fn judged(runs: &[&[(&'static str, Verdict)]]) -> (Result<Judged>, Prepared) {
         let runs = runs.iter().map(|run| run.to_vec()).collect();
-        let mut workshop = Prepared { build: None, runs, asked: Vec::new() };
-        (judge(&mut workshop, "c", 3), workshop)
+        let mut runner = Prepared { build: None, runs, asked: Vec::new() };
+        (judge(&mut runner, "c", 3), runner)
     }
 
-    use Verdict::{Broken, Failed, Passed, Skipped};
+    use Verdict::{Error, Failed, Passed, Skipped};
 
     #[test]
     fn cases_that_hold_are_run_once() {
-        let (judged, workshop) = judged(&[&[("a", Passed), ("b", Skipped)]]);
+        let (judged, runner) = judged(&[&[("a", Passed), ("b", Skipped)]]);
         let judged = judged.unwrap();
         assert_eq!((judged.class, judged.text.as_str()), (Some(Class::Holds), "1 passed"));
-        assert_eq!(workshop.asked, [None]);
+        assert_eq!(runner.asked, [None]);
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_fails_every_time_counts() {
-        let (judged, workshop) = judged(&[
+        let (judged, runner) = judged(&[
             &[("a", Passed), ("b", Failed), ("c", Failed)],
             &[("b", Failed), ("c", Passed)],
             &[("b", Failed)],
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(judged.class, Some(Class::Fails));
         assert_eq!(judged.text, "1 of 3 failed, and 1 not every time: b (jit): Failed of b");
         let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
-        assert_eq!(workshop.asked, [None, names(&["b", "c"]), names(&["b"])]);
+        assert_eq!(runner.asked, [None, names(&["b", "c"]), names(&["b"])]);
     }
 
     #[test]
@@ -247,15 +247,15 @@ mod tests {
     }
 
     #[test]
-    fn a_harness_that_breaks_says_nothing_of_the_commit() {
-        let (judged, _) = judged(&[&[("a", Broken)]]);
-        assert!(judged.unwrap_err().to_string().contains("broke on a"));
+    fn a_harness_that_fails_says_nothing_of_the_commit() {
+        let (judged, _) = judged(&[&[("a", Error)]]);
+        assert!(judged.unwrap_err().to_string().contains("failed on a"));
     }
 
     fn after(error: impl Into<anyhow::Error>) -> Result<Judged> {
-        let mut workshop =
+        let mut runner =
             Prepared { build: Some(error.into()), runs: Vec::new(), asked: Vec::new() };
-        judge(&mut workshop, "c", 3)
+        judge(&mut runner, "c", 3)
     }
 
     #[test]

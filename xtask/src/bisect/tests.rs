@@ -17,7 +17,7 @@ struct Fake {
     builds: usize,
 }
 
-impl Workshop for Fake {
+impl Runner for Fake {
     fn build(&mut self, commit: &str) -> Result<bool> {
         self.at = self.commits.iter().position(|known| known == commit).unwrap();
         self.builds += 1;

@@ -10,9 +10,9 @@ use clap::Args;
 
 use crate::bisect::history::{History, resolve};
 use crate::bisect::rehearsal;
+use crate::bisect::runner::{Guests, Origin};
 use crate::bisect::state::{Question, State, Subject};
 use crate::bisect::step::{self, Class, Judged};
-use crate::bisect::workshop::{Guests, Origin};
 use crate::bisect::{self, Answer};
 use crate::cli::{self, AccelChoice, HostArgs};
 use harness_host::exit::{Status, Stop};
@@ -243,7 +243,7 @@ impl Bisect {
         let selected = select(candidates(crate::suites(), filters), filters)?;
         if selected.cases.is_empty() {
             return Err(Stop::Usage(
-                "the kernel's own suites are no cases that a bisection can run".to_owned(),
+                "the kernel's own suites are not cases that a bisection can run".to_owned(),
             )
             .into());
         }

@@ -93,7 +93,7 @@ impl Debug {
             Ok(records)
         })?;
         let counts = Counts::of(&records);
-        if counts.failed + counts.broken > 0 {
+        if counts.failed + counts.error > 0 {
             outln!("consoles: {}", console.display());
         }
         out!("{}", terminal::summary(&records, counts, start.elapsed().as_secs_f64()));

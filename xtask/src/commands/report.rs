@@ -65,9 +65,9 @@ impl ReportCommand {
                 report.0.check()?;
                 let merged = merge::merge(read(&files)?)?;
                 report.0.write(&merged)?;
-                let Counts { passed, failed, skipped, broken, .. } = merged.counts;
+                let Counts { passed, failed, skipped, error, .. } = merged.counts;
                 outln!(
-                    "{} of {}: {passed} passed, {failed} failed, {skipped} skipped, {broken} broken",
+                    "{} of {}: {passed} passed, {failed} failed, {skipped} skipped, {error} error",
                     if files.len() == 1 {
                         "1 shard".into()
                     } else {

@@ -103,7 +103,7 @@ impl Run {
             } else {
                 out!("{}", terminal::summary(&records, counts, clock.elapsed().as_secs_f64()));
             }
-            let none = counts.passed + counts.failed + counts.broken == 0;
+            let none = counts.passed + counts.failed + counts.error == 0;
             return Ok(if none { Status::CaseFailed } else { counts.status() });
         }
         let (tests, unreadable) = self.plain()?;

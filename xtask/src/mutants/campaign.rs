@@ -227,12 +227,12 @@ fn verdict(results: &[Record], expected: &RegexSet, record: &mut MutantRecord) {
         if !expected.is_empty() && !as_expected {
             record.note = "none of the cases that its header expects to notice did".into();
         }
-    } else if let Some(broken) = results.iter().find(|result| result.verdict == Verdict::Broken) {
+    } else if let Some(error) = results.iter().find(|result| result.verdict == Verdict::Error) {
         record.trouble(anyhow::anyhow!(
             "{} ({}) could not be judged: {}",
-            broken.name,
-            broken.mode,
-            first_line(&broken.problems)
+            error.name,
+            error.mode,
+            first_line(&error.problems)
         ));
     }
 }

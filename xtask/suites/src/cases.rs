@@ -25,7 +25,7 @@ use harness_results::event::{Reporter, Sort, Stream};
 use harness_results::record::{FailureClass, Record, Verdict};
 use harness_session::guest::Guest;
 use harness_session::test::{Found, Judge, Plan, Test, Unmet};
-use harness_session::{self as session, Alone, Crew, Executor, Part};
+use harness_session::{self as session, Alone, Executor, Part, Workers};
 use harness_vm::MachineConfig;
 
 /// How cases are run, and on what.
@@ -33,7 +33,7 @@ use harness_vm::MachineConfig;
 pub struct Rules {
     /// Modes to run each case in.
     pub modes: Vec<Mode>,
-    /// Whether to stop at the first case that does not hold.
+    /// Whether to stop at the first case that fails.
     pub fail_fast: bool,
     /// Whether the kernel is declared to have the whole series, so that lacking something is a
     /// failure.
@@ -97,7 +97,7 @@ pub fn run(
     cases: &[Prepared],
     rules: &Rules,
     executor: &mut dyn Executor,
-    crew: &dyn Crew,
+    workers: &dyn Workers,
     stream: &mut Stream<'_>,
 ) -> Result<Vec<Record>> {
     let mut features: Vec<Feature> =
@@ -113,7 +113,7 @@ pub fn run(
     let tests: Vec<CaseTest<'_>> = cases.iter().map(test).collect();
     let tests: Vec<&dyn Test> = tests.iter().map(|test| test as &dyn Test).collect();
     let how = session::Rules { modes: rules.modes.clone(), fail_fast: rules.fail_fast };
-    session::run(Part { name, total: None }, &tests, &how, executor, crew, stream)
+    session::run(Part { name, total: None }, &tests, &how, executor, workers, stream)
 }
 
 /// Runs cases on a kernel, in one guest that is started for them, and ended in order unless one failed:

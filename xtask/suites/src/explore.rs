@@ -17,7 +17,7 @@ const BUDGET: u64 = 1 << 20;
 /// Runs that may use up the budget before the others are left out.
 const SLOW: usize = 2;
 
-/// What came of running a program.
+/// The outcome of running a program.
 #[derive(Clone, Debug, Default)]
 pub struct Explored {
     /// Runs that were made.
@@ -49,7 +49,7 @@ pub enum Finding {
 pub struct Explorer(BTreeMap<(usize, bool), Explored>);
 
 impl Explorer {
-    /// What comes of the program with this index; found out once.
+    /// The outcome of the program with this index, computed once.
     ///
     /// `linked` says whether all programs of the plan are there: if not, prog arrays are empty.
     pub fn program(&mut self, plan: &LoadPlan, program: usize, linked: bool) -> &Explored {

@@ -3,7 +3,7 @@
 //! They are the same in every session: patterns first (nothing, all ones, one small number
 //! everywhere, counting words, limits of the number formats), then words from a generator with a
 //! fixed seed, which mixes small numbers, limits and arbitrary bits, so that both the range checks of
-//! a program and what lies behind them are reached.
+//! a program and what lies after them are reached.
 
 use bpf_model::Input;
 use fastrand::Rng;

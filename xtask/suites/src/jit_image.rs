@@ -148,7 +148,7 @@ fn asked(xlated: &[u8]) -> Asked {
     let mut slots = xlated.as_chunks::<8>().0.iter().map(|slot| Insn::from_bytes(*slot));
     while let Some(insn) = slots.next() {
         match insn.code {
-            // The second slot of ld_imm64 is no instruction.
+            // The second slot of ld_imm64 is not an instruction.
             0x18 => drop(slots.next()),
             0x0d => asked.gotox += 1,
             0x8d => asked.callx += 1,
@@ -171,13 +171,13 @@ fn branches(function: &Function, emission: &Emission, problems: &mut Vec<String>
             (Via::Bare, None) if emission.lfence() => {
                 Some(format!("indirect {kind} without LFENCE"))
             }
-            (Via::Lfence, Some(_)) => Some(format!("bare indirect {kind} behind LFENCE")),
+            (Via::Lfence, Some(_)) => Some(format!("bare indirect {kind} after LFENCE")),
             (Via::Bare | Via::Lfence, None) => None,
         };
         if let Some(wrong) = wrong {
             problems.push(function.problem(site.at, &wrong, &emission.describe(site.call)));
         } else if !site.call && emission.int3_after_jump() && !function.is_int3(site.at + 1) {
-            let wrong = format!("no INT3 behind the indirect {kind}");
+            let wrong = format!("no INT3 after the indirect {kind}");
             problems.push(function.problem(site.at, &wrong, "MITIGATION_RETPOLINE or _SLS is set"));
         }
     }
@@ -190,7 +190,7 @@ fn returns(function: &Function, emission: &Emission, problems: &mut Vec<String>)
         } else if emission.sls() && !function.is_int3(at + 1) {
             problems.push(function.problem(
                 at,
-                "no INT3 behind the return",
+                "no INT3 after the return",
                 "MITIGATION_SLS is set",
             ));
         }

@@ -148,7 +148,7 @@ impl Job {
         ran?;
         let status = told?.status();
         match ended.and_then(|()| helpers.ended()) {
-            // What broke before says more.
+            // An earlier failure says more.
             Err(error) if status == Status::Harness => {
                 errln!("error: {error:#}");
                 Ok(Status::Harness)
@@ -215,7 +215,8 @@ impl Parts<'_, '_> {
         let reference = match &job.on.kernel.linux {
             Some(_) => Reference::None,
             None if job.bless => Reference::None,
-            None => Recorded::load(&self.built.base)?.map_or(Reference::Missing, Reference::Base),
+            None => Recorded::load(&self.built.base)?
+                .map_or_else(|| Reference::Missing(self.built.base.clone()), Reference::Base),
         };
         let mut passed = true;
         let mut counts = BTreeMap::new();

@@ -18,7 +18,7 @@ pub(super) fn one_map(
     expected: &Expected,
     problems: &mut Vec<Problem>,
 ) {
-    // Behind a trap the model's maps are half done.
+    // After a trap the model's maps are half done.
     if expected.is_the_kernels_choice() || expected.runs.iter().any(Result::is_err) {
         return;
     }

@@ -62,7 +62,7 @@ pub struct Subject<'a> {
     pub mode: Mode,
     /// What the agent was to do.
     pub roles: &'a [Role],
-    /// What came of it.
+    /// The outcome.
     pub report: &'a BatchReport,
     /// What the model computed.
     pub expected: &'a Expected,

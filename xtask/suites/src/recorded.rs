@@ -69,10 +69,10 @@ impl<T: OfPart> Recorded<T> {
     /// When the file cannot be written.
     pub fn store(&self) -> Result<PathBuf> {
         let path = path::<T>(&self.made_with.base);
-        let about = T::ABOUT;
-        let suite = T::SUITE;
         let text = format!(
-            "# {about}\n# Written by: cargo xtask test kernel/{suite} --series none --bless\n\n{}",
+            "# {}\n# Written by: {}\n\n{}",
+            T::ABOUT,
+            Self::command(&self.made_with.base),
             toml::to_string_pretty(self)?
         );
         if let Some(folder) = path.parent() {
@@ -81,6 +81,11 @@ impl<T: OfPart> Recorded<T> {
         }
         write_whole(&path, text.as_bytes())?;
         Ok(path)
+    }
+
+    /// The command that records the results of a base.
+    pub fn command(base: &str) -> String {
+        format!("cargo xtask test kernel/{} --base {base} --series none --bless", T::SUITE)
     }
 
     /// What a mode gave, by part of the suite.
@@ -108,7 +113,7 @@ mod tests {
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Counts {
-        held: usize,
+        passed: usize,
     }
 
     impl OfPart for Counts {
@@ -118,7 +123,7 @@ mod tests {
 
     fn text(base: &str, patches: usize) -> String {
         let made_with = MadeWith { base: base.into(), patches, key: "k".into() };
-        let parts = BTreeMap::from([("part".to_owned(), Counts { held: 3 })]);
+        let parts = BTreeMap::from([("part".to_owned(), Counts { passed: 3 })]);
         let modes = BTreeMap::from([("jit".to_owned(), parts)]);
         toml::to_string_pretty(&Recorded { made_with, modes }).unwrap()
     }
@@ -126,7 +131,7 @@ mod tests {
     #[test]
     fn results_of_a_patched_kernel_or_of_another_base_are_refused() {
         let recorded: Recorded<Counts> = parse(&text("7.3.4", 0), "7.3.4").unwrap();
-        assert_eq!(recorded.of("jit").unwrap()["part"], Counts { held: 3 });
+        assert_eq!(recorded.of("jit").unwrap()["part"], Counts { passed: 3 });
         assert!(recorded.of("interp").is_none());
         let error = |text: &str| parse::<Counts>(text, "7.3.4").unwrap_err().to_string();
         assert!(error(&text("7.3.4", 8)).contains("8 patches"));

@@ -20,7 +20,7 @@ pub struct Selected {
 }
 
 impl Selected {
-    /// Keeps what is in a shard. It may be nothing. The kernel's own suite stands behind the cases.
+    /// Keeps what is in a shard. It may be nothing. The kernel's own suite stands after the cases.
     pub fn keep(&mut self, partition: Partition) {
         self.test_bpf &= partition.has(self.cases.len(), test_bpf::NAME);
         let mut place = 0..;
@@ -83,7 +83,7 @@ pub fn one(suites: &[Suite], text: &str) -> Result<Case, Stop> {
 
 fn one_of(cases: Vec<Case>, text: &str) -> Result<Case, Stop> {
     let filter = Regex::new(text)
-        .map_err(|error| Stop::Usage(format!("{text} is no regular expression: {error}")))?;
+        .map_err(|error| Stop::Usage(format!("{text} is not a regular expression: {error}")))?;
     let mut matching = Vec::new();
     for case in cases {
         if case.name == text {

@@ -1,6 +1,6 @@
 //! The suite `kernel/test_bpf`: the kernel's own tests of interpreter and JIT, `lib/test_bpf.ko`.
 //!
-//! It is no case of ours: the module judges itself. What is judged here is that it ran to its end,
+//! It is not a case of ours: the module judges itself. What is judged here is that it ran to its end,
 //! in the mode asked for, that nothing failed, and that it counts the same as on the base.
 
 mod log;
@@ -31,7 +31,7 @@ pub const ABOUT: &str =
 ///
 /// Where constants are blinded, the tests of magnitudes and of staggered jumps are left out: each has
 /// a program of thousands of instructions, and blinding takes time that is quadratic in their number
-/// (`kernel/bpf/core.c`, `bpf_patch_insn_single()` for every constant). One of them takes minutes
+/// (`kernel/bpf/core.c`, `bpf_patch_insn_single()` forevery constant). One of them takes minutes
 /// under TCG, and there are two hundred.
 fn loads(mode: Mode) -> &'static [&'static str] {
     match mode.hardens() {
@@ -55,8 +55,8 @@ const SHOWN_FAILURES: usize = 20;
 pub enum Reference {
     /// What was recorded on the base.
     Base(Recorded),
-    /// Nothing was recorded for the base, which has to be made up for.
-    Missing,
+    /// Nothing was recorded for the base of this name, which has to be made up for.
+    Missing(String),
     /// Nothing: the tree is the user's, or the counts are just being recorded.
     None,
 }
@@ -184,17 +184,16 @@ fn judge(mode: Mode, printed: &Printed, reference: &Reference, problems: &mut Ve
 }
 
 fn compare(mode: Mode, printed: &Printed, reference: &Reference, problems: &mut Vec<String>) {
-    let recorded = match reference {
+    let (recorded, base) = match reference {
         Reference::None => return,
-        Reference::Base(counts) => counts.of(mode.name()),
-        Reference::Missing => None,
+        Reference::Base(counts) => (counts.of(mode.name()), &counts.made_with.base),
+        Reference::Missing(base) => (None, base),
     };
     let Some(recorded) = recorded else {
-        problems.push(
-            "there are no counts of the base to compare with; record them with \
-             cargo xtask test kernel/test_bpf --series none --bless"
-                .to_owned(),
-        );
+        let command = Recorded::command(base);
+        problems.push(format!(
+            "there are no counts of the base to compare with; record them with {command}"
+        ));
         return;
     };
     for part in PARTS {

@@ -23,7 +23,7 @@ const KEPT: usize = 4096;
 pub struct Traces(BTreeMap<String, Option<Arc<Trace>>>);
 
 impl Traces {
-    /// The trace of the gravest problem that has one.
+    /// The trace of the most severe problem that has one.
     pub fn of(&mut self, case: &Case, plan: &LoadPlan, problems: &[Problem]) -> Option<Arc<Trace>> {
         let unsound = |problem: &&Problem| problem.class != FailureClass::Unsound;
         let mut with = problems.iter().filter(|problem| problem.evidence.is_some());

@@ -9,7 +9,7 @@ use harness_host::exit::{Status, Stop};
 pub use harness_results::failure::FailureKind;
 use harness_results::record::{FailureClass, Record, Verdict};
 
-/// A guest that is no more, or of no more use. The machine has to go.
+/// A guest that ended or can no longer be used. Its machine is discarded.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct GuestFailure {
     /// Sort.
@@ -35,7 +35,7 @@ impl GuestFailure {
     pub fn judge(&self, record: &mut Record) {
         (record.verdict, record.failure) = match self.status() {
             Status::CaseFailed => (Verdict::Failed, Some(FailureClass::Guest)),
-            _ => (Verdict::Broken, None),
+            _ => (Verdict::Error, None),
         };
         record.guest = Some(self.kind);
         record.problems.push(self.to_string());

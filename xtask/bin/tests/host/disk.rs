@@ -52,7 +52,7 @@ fn full_disk_while_a_build_is_stored() {
     assert!(ended.said.contains("vmlinux  "), "{}", ended.said);
 }
 
-/// Where the console does not fit any more, splats may be missing: that all cases held says nothing then.
+/// Where the console does not fit any more, splats may be missing: that all cases passed says nothing then.
 #[test]
 #[ignore = "needs a mount namespace and the kernel of the cache; cargo xtask check runs it"]
 fn full_disk_under_the_console() {

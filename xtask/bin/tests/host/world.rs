@@ -93,7 +93,7 @@ impl World {
         self.start(command).end()
     }
 
-    /// The processes that have this world's mark and are no zombies, by their command lines.
+    /// The processes that have this world's mark and are not zombies, by their command lines.
     fn processes(&self) -> Vec<String> {
         let mark = format!("{MARK}={}", self.dir.path().display());
         let marked = |dir: &Path| {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// vmlinux is all C files and the configuration. What kernel/core.c says changes how the build goes:
-/// `broken` has it fail, `slow` and `stuck` have it take a second and for ever, `waits` until there is a file `go` beside the
+/// `broken` has it fail, `slow` and `stuck` have it take a second and forever, `waits` until there is a file `go` beside the
 /// objects, `large` makes vmlinux
 /// one of 8 MiB. So does `stuck` in Kconfig with the configuration.
 const MAKEFILE: &str = r##"

@@ -78,7 +78,7 @@ struct Cell {
     first: bool,
 }
 
-/// One case in one report that did not hold in some mode.
+/// One case in one report that failed in some mode.
 #[derive(Debug, Serialize)]
 struct Failure {
     /// Number of its report.
@@ -245,7 +245,7 @@ fn suites(reports: &[Report], columns: &[Column], failures: &[Failure]) -> Vec<S
         };
         Suite {
             name: (*suite).to_owned(),
-            open: known.len() <= OPEN || counts.failed + counts.broken > 0,
+            open: known.len() <= OPEN || counts.failed + counts.error > 0,
             counts,
             rows: names.iter().map(row).collect(),
         }
@@ -258,7 +258,7 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Passed => "passed",
         Verdict::Failed => "failed",
         Verdict::Skipped => "skipped",
-        Verdict::Broken => "broken",
+        Verdict::Error => "error",
     }
 }
 

@@ -75,7 +75,7 @@ fn what_a_real_guest_had_not_answered_is_run_by_the_next() {
         |guest: &mut Guest, name, steps| guest.submit(Work::batch(name, Mode::Jit, steps)).unwrap();
     submit(&mut guest, "t/before", Vec::new());
     submit(&mut guest, "t/fatal", vec![Step::Fault(Fault::AgentExits)]);
-    submit(&mut guest, "t/behind", Vec::new());
+    submit(&mut guest, "t/after", Vec::new());
     assert!(matches!(guest.answer(&mut |_| {}).unwrap(), Answer::Done { .. }));
     assert_eq!(marked(&guest), "t/before jit");
     match guest.answer(&mut |_| {}).unwrap() {
@@ -87,7 +87,7 @@ fn what_a_real_guest_had_not_answered_is_run_by_the_next() {
     }
     assert_eq!(marked(&guest), "t/fatal jit");
     submit(&mut guest, "t/last", Vec::new());
-    for name in ["t/behind jit", "t/last jit"] {
+    for name in ["t/after jit", "t/last jit"] {
         match guest.answer(&mut |_| {}).unwrap() {
             Answer::Done { splats, .. } => assert_eq!(splats, [""; 0]),
             answer => panic!("{answer:?}"),

@@ -54,7 +54,7 @@ impl Fuzz {
                 .flat_map(|number| programs.take(number))
                 .collect();
             number += u64::from(self.programs);
-            let mut guests = Guests { first: &mut guest, crew: &Alone };
+            let mut guests = Guests { first: &mut guest, workers: &Alone };
             let Timed { accepted, .. } = timed(&some, None, &mut guests)?;
             let fit = some.into_iter().zip(accepted);
             chosen.extend(fit.filter_map(|(program, steps)| Some((program, bare_steps(steps?)))));
@@ -74,7 +74,7 @@ impl Fuzz {
             let (mut whole, mut ratios) = (Vec::new(), Vec::new());
             for _ in 0..self.rounds {
                 interrupt::check()?;
-                let mut guests = Guests { first: &mut guest, crew: &Alone };
+                let mut guests = Guests { first: &mut guest, workers: &Alone };
                 let took = timed(&some, contain.clone(), &mut guests)?.took;
                 let loop_took = bare(&steps, &Mode::ALL, &mut guest)?;
                 whole.push((took, loop_took));

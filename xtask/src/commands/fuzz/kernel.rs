@@ -116,7 +116,7 @@ impl Kernel {
         outln!("seed {}; finds go to {}", rules.seed, folder.display());
         let mut campaign = Campaign::new(rules, &programs, Finds::new(folder));
         let mut told = Instant::now();
-        let mut guests = Guests { first: &mut guest, crew: &helpers };
+        let mut guests = Guests { first: &mut guest, workers: &helpers };
         let ran = campaign.run(&mut guests, &mut |find| outln!("{find}"), &mut |campaign| {
             if told.elapsed() >= TELL {
                 told = Instant::now();
@@ -155,7 +155,7 @@ impl Kernel {
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = format!("fuzz/{}", name.unwrap_or_default());
         let contain = (!self.no_contain).then(Tally::default);
-        let mut guests = Guests { first: &mut guest, crew: &Alone };
+        let mut guests = Guests { first: &mut guest, workers: &Alone };
         let Replayed { seen, records } = replay(&name, sample, contain.clone(), &mut guests)?;
         for (mode, seen) in &seen {
             match seen {

@@ -124,7 +124,7 @@ impl Lab {
         let mut campaign = Campaign::new(rules.clone(), programs, finds);
         let mut doubts = Duration::ZERO;
         loop {
-            let mut guests = Guests { first: &mut guest, crew: &Alone };
+            let mut guests = Guests { first: &mut guest, workers: &Alone };
             let ran = campaign.run(&mut guests, &mut |_| {}, &mut |_| {});
             let found = match ran {
                 Ok(found) if found.is_empty() => {
@@ -155,7 +155,7 @@ impl Lab {
         }
         let built = self.build(None)?;
         let mut guest = self.guest(&built, "fuzz-without-a-mutant");
-        let mut guests = Guests { first: &mut guest, crew: &Alone };
+        let mut guests = Guests { first: &mut guest, workers: &Alone };
         let again = replay("fuzz/doubt", sample, Some(Tally::default()), &mut guests)?;
         let mut again = again.records.iter().filter_map(Find::of);
         let known = again.any(|again| again.cause == find.cause);

@@ -69,7 +69,7 @@ fn refuse_loss(tree: &Tree, base: &str, series_dir: &Path, dir: &Path) -> Result
     let real = dir.canonicalize()?;
     if !list.lines().any(|line| line == format!("worktree {}", real.display())) {
         return Err(Stop::Usage(format!(
-            "{} is not empty and is no work tree of this series; choose another directory",
+            "{} is not empty and is not a work tree of this series; choose another directory",
             dir.display()
         ))
         .into());

@@ -75,7 +75,7 @@ impl Written {
 pub(crate) fn export(dir: &Path, base: &str, folder: &Path) -> Result<Written> {
     if !dir.join(".git").exists() {
         return Err(Stop::Usage(format!(
-            "{} is no work tree; make one with `cargo xtask patches checkout`",
+            "{} is not a work tree; make one with `cargo xtask patches checkout`",
             dir.display()
         ))
         .into());

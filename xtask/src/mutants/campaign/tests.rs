@@ -70,7 +70,7 @@ impl Lab for Fake {
                 let verdict = match does {
                     Does::Fails(list) if list.contains(&(name.as_str(), mode)) => Verdict::Failed,
                     Does::Silent(silent) if silent == name => Verdict::Failed,
-                    Does::Breaks(broken) if broken == name => Verdict::Broken,
+                    Does::Breaks(broken) if broken == name => Verdict::Error,
                     _ => Verdict::Passed,
                 };
                 stop |= verdict != Verdict::Passed;

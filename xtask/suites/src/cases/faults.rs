@@ -51,8 +51,8 @@ fn failed(way: Way, kind: Option<FailureKind>, problem: &'static str) -> Expecte
     Expected { way, verdict: Verdict::Failed, kind, problem, status: Status::CaseFailed }
 }
 
-fn broken(way: Way, kind: FailureKind, problem: &'static str) -> Expected {
-    Expected { way, verdict: Verdict::Broken, kind: Some(kind), problem, status: Status::Harness }
+fn harness(way: Way, kind: FailureKind, problem: &'static str) -> Expected {
+    Expected { way, verdict: Verdict::Error, kind: Some(kind), problem, status: Status::Harness }
 }
 
 fn expected() -> Vec<Expected> {
@@ -65,7 +65,7 @@ fn expected() -> Vec<Expected> {
             None,
             "splat: BUG: sleeping function on request",
         ),
-        broken(
+        harness(
             Way::Guest(Fault::Garbage),
             Kind::Protocol,
             "guest failed (protocol): the agent sent no valid record: ",
@@ -77,7 +77,7 @@ fn expected() -> Vec<Expected> {
             Some(Kind::Oops),
             "guest failed (oops): BUG: kernel NULL pointer dereference in lkdtm_",
         ),
-        broken(
+        harness(
             Way::Guest(Fault::Trouble),
             Kind::Trouble,
             "guest failed (trouble): the agent is in trouble: batch fault/bad_6, step 2: this is",
@@ -98,12 +98,12 @@ fn expected() -> Vec<Expected> {
             Some(Kind::Lockup),
             "guest failed (lockup): no heartbeat for 4.0s; the kernel was in lkdtm_HARDLOCKUP",
         ),
-        broken(
+        harness(
             Way::Guest(Fault::AgentExits),
             Kind::AgentDied,
             "guest failed (agent-died): the agent exited with status 1",
         ),
-        broken(
+        harness(
             Way::Guest(Fault::AgentKilled),
             Kind::AgentDied,
             "guest failed (agent-died): the agent was killed by signal 11",
@@ -113,7 +113,7 @@ fn expected() -> Vec<Expected> {
             Some(Kind::Silent),
             "guest failed (silent): no heartbeat for 4.0s; the processor was idle",
         ),
-        broken(
+        harness(
             Way::Guest(Fault::Truncated),
             Kind::Protocol,
             "guest failed (protocol): the agent stopped in the middle of a record: ",
@@ -123,7 +123,7 @@ fn expected() -> Vec<Expected> {
             Some(Kind::OutOfMemory),
             "guest failed (out-of-memory): Out of memory",
         ),
-        broken(
+        harness(
             Way::KillQemu,
             Kind::QemuDied,
             "guest failed (qemu-died): QEMU was killed by signal 9",
@@ -306,10 +306,10 @@ fn a_real_guest_that_fails_costs_the_case_it_fails_under_and_no_other() {
     let count = |verdict| expected.iter().filter(|expected| expected.verdict == verdict).count();
     let counts = Counts::of(&records);
     assert_eq!(
-        (counts.failed, counts.broken, counts.passed, counts.status()),
+        (counts.failed, counts.error, counts.passed, counts.status()),
         (
             count(Verdict::Failed),
-            count(Verdict::Broken),
+            count(Verdict::Error),
             modes.len() * cases.len() - expected.len(),
             Status::CaseFailed
         )

@@ -12,7 +12,7 @@ use bpf_wire::{Batch, BatchReport, Failure, Mode, Output, Request, Step};
 use super::{Emission, Prepared, Rules, prepare};
 use harness_results::event::{Event, Finished, Reporter, Stream};
 use harness_results::record::{Record, Verdict};
-use harness_session::{Alone, Answer, Crew, Executor, Scripted, Work};
+use harness_session::{Alone, Answer, Executor, Scripted, Work, Workers};
 use harness_vm::{FailureKind, GuestFailure};
 
 const PATCH: &str = "bpf: Mend it";
@@ -22,7 +22,7 @@ fn run(cases: &[Prepared], rules: &Rules, executor: &mut dyn Executor) -> Result
     super::run("cases", cases, rules, executor, &Alone, &mut Stream::new(Vec::new()))
 }
 
-/// What the guest does with a batch that is no probe.
+/// What the guest does with a batch that is not a probe.
 #[derive(Clone)]
 enum Does {
     /// Accepts the program, which returns this.
@@ -248,7 +248,7 @@ fn the_kernels_crash_fails_the_case_and_the_next_one_runs() {
     let with = |kind| verdicts(cases(), [Does::Dies(kind), Does::Returns(7)]);
     assert_eq!(with(FailureKind::Oops), [Verdict::Failed, Verdict::Passed]);
     assert_eq!(with(FailureKind::Silent), [Verdict::Failed, Verdict::Passed]);
-    assert_eq!(with(FailureKind::QemuDied), [Verdict::Broken, Verdict::Passed]);
+    assert_eq!(with(FailureKind::QemuDied), [Verdict::Error, Verdict::Passed]);
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn every_mode_that_was_asked_for_is_run() {
 #[test]
 fn a_case_that_does_not_compile_is_the_harness_own_fault() {
     let case = accepts("t/broken", "no such instruction", "frobnicate\nexit").run(vec![], 7).into();
-    assert_eq!(verdicts(vec![case], []), [Verdict::Broken]);
+    assert_eq!(verdicts(vec![case], []), [Verdict::Error]);
 }
 
 fn named(name: &str) -> Case {
@@ -368,7 +368,7 @@ fn fake_by_name() -> impl Executor {
     })
 }
 
-impl Crew for Fakes {
+impl Workers for Fakes {
     fn helpers(&self) -> usize {
         self.helpers
     }
@@ -407,12 +407,12 @@ fn with_helpers(
 ) -> Result<(Vec<Brief>, Vec<String>)> {
     let cases: Vec<_> = names.iter().map(|name| prepare(named(name))).collect();
     let rules = Rules { probe: false, fail_fast, ..rules(&Mode::ALL) };
-    let crew = Fakes { helpers, employed: AtomicUsize::new(0) };
+    let workers = Fakes { helpers, employed: AtomicUsize::new(0) };
     let mut ended = Ended(Vec::new());
     let mut stream = Stream::new(vec![&mut ended]);
-    let records = super::run("cases", &cases, &rules, &mut fake_by_name(), &crew, &mut stream)?;
+    let records = super::run("cases", &cases, &rules, &mut fake_by_name(), &workers, &mut stream)?;
     let Ended(ended) = ended;
-    assert_eq!(crew.employed.into_inner(), helpers.min(names.len() - 1));
+    assert_eq!(workers.employed.into_inner(), helpers.min(names.len() - 1));
     Ok((records.into_iter().map(|it| (it.name, it.mode, it.verdict)).collect(), ended))
 }
 

@@ -8,7 +8,7 @@ use iced_x86::{
 
 use super::emission::Symbols;
 
-/// Instructions shown before and behind the one that is wrong.
+/// Instructions shown before and after the one that is wrong.
 const AROUND: usize = 3;
 
 /// How an indirect branch gets to its target.
@@ -16,7 +16,7 @@ const AROUND: usize = 3;
 pub(super) enum Via {
     /// By itself.
     Bare,
-    /// By itself, right behind LFENCE.
+    /// By itself, right after LFENCE.
     Lfence,
     /// Through a thunk of the kernel with this name.
     Thunk(String),

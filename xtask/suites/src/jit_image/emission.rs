@@ -15,7 +15,7 @@ enum Branch {
     /// As it is.
     #[default]
     Bare,
-    /// Behind LFENCE.
+    /// After LFENCE.
     Lfence,
     /// Through retpolines.
     Retpoline,
@@ -181,13 +181,13 @@ impl Emission {
         self.branch == Branch::Lfence
     }
 
-    /// Whether INT3 has to stand behind an indirect jump. The kernel puts none behind LFENCE and a
+    /// Whether INT3 has to stand after an indirect jump. The kernel puts none after LFENCE and a
     /// jump.
     pub(super) fn int3_after_jump(&self) -> bool {
         self.branch == Branch::Bare && (self.retpoline || self.sls)
     }
 
-    /// Whether INT3 has to stand behind a return.
+    /// Whether INT3 has to stand after a return.
     pub(super) fn sls(&self) -> bool {
         self.sls
     }

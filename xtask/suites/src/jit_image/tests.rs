@@ -127,7 +127,7 @@ fn a_call_goes_through_thunks_as_a_jump_does() {
 fn lfence_is_no_retpoline() {
     assert_eq!(problems(&[LFENCE, JMP_RAX], &[GOTOX], &[], &lfence()), [""; 0]);
     let problem = one_problem(&[LFENCE, JMP_RAX], &[GOTOX], &retpolines());
-    assert!(problem.starts_with("bare indirect jump behind LFENCE"), "{problem}");
+    assert!(problem.starts_with("bare indirect jump after LFENCE"), "{problem}");
 }
 
 #[test]
@@ -135,9 +135,9 @@ fn int3_stands_behind_bare_jumps_and_returns_where_it_is_configured() {
     let sls = emission(SLS, &[]);
     assert_eq!(problems(&[JMP_RAX, INT3, RET, INT3], &[GOTOX, EXIT], &[], &sls), [""; 0]);
     let problem = one_problem(&[JMP_RAX, NOP, RET, INT3], &[GOTOX, EXIT], &sls);
-    assert!(problem.starts_with("no INT3 behind the indirect jump"), "{problem}");
+    assert!(problem.starts_with("no INT3 after the indirect jump"), "{problem}");
     let problem = one_problem(&[JMP_RAX, INT3, RET, NOP], &[GOTOX, EXIT], &sls);
-    assert!(problem.starts_with("no INT3 behind the return"), "{problem}");
+    assert!(problem.starts_with("no INT3 after the return"), "{problem}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use regex::{Regex, RegexBuilder, escape};
 #[derive(Clone, Debug, Default)]
 pub struct Messages {
     patterns: Vec<Pattern>,
-    /// Whether the next pattern of a disassembly has to match on the line behind the last one's.
+    /// Whether the next pattern of a disassembly has to match on the line after the last one's.
     adjacent: bool,
 }
 
@@ -17,7 +17,7 @@ struct Pattern {
     text: String,
     regex: Regex,
     negative: bool,
-    /// Whether the match has to start on the line behind that on which the last one started.
+    /// Whether the match has to start on the line after that on which the last one started.
     on_next_line: bool,
 }
 
@@ -40,7 +40,7 @@ impl Messages {
         self.patterns.is_empty()
     }
 
-    /// Adds a message that has to come behind those before it, or must not come between its
+    /// Adds a message that has to come after those before it, or must not come between its
     /// neighbours.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Messages {
                 return Some(match last {
                     None => format!("the {what} does not say `{text}`"),
                     Some(_) => {
-                        format!("the {what} does not say `{text}` behind what comes before it")
+                        format!("the {what} does not say `{text}` after what comes before it")
                     }
                 });
             };
@@ -102,7 +102,7 @@ impl Messages {
         None
     }
 
-    /// Looks for each positive message behind the one before it that was found.
+    /// Looks for each positive message after the one before it that was found.
     fn positive(&self, log: &str) -> Vec<Option<Match>> {
         let (mut from, mut line, mut counted) = (0, 0, 0);
         let find = |pattern: &Pattern| {
@@ -153,7 +153,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
     RegexBuilder::new(&source)
         .multi_line(true)
         .build()
-        .map_err(|error| format!("`{pattern}` is no regular expression: {error}"))
+        .map_err(|error| format!("`{pattern}` is not a regular expression: {error}"))
 }
 
 #[cfg(test)]
@@ -183,7 +183,7 @@ mod tests {
     fn messages_come_one_behind_the_other() {
         assert_eq!(judged(&["a", "b"], "a b"), None);
         assert_eq!(judged(&[], ""), None);
-        assert!(judged(&["b", "a"], "a b").unwrap().contains("`a` behind"));
+        assert!(judged(&["b", "a"], "a b").unwrap().contains("`a` after"));
         assert_eq!(judged(&["c"], "a b").unwrap(), "the log does not say `c`");
         // Nothing is matched twice.
         assert!(judged(&["a", "a"], "a").is_some());

@@ -16,7 +16,7 @@ use harness_session::test::{Found, Judge, Plan, Test, Unmet};
 /// it refuses; a minute is not enough for that where instructions are emulated.
 const PATIENCE: u32 = 5;
 
-/// `struct test_val` of the tests with its index behind the seventh of its numbers, as
+/// `struct test_val` of the tests with its index after the seventh of its numbers, as
 /// `init_test_val_map()` of `prog_tests/verifier.c` writes it; 48 bytes.
 fn test_val() -> Vec<u8> {
     let mut words = [0u32; 12];
@@ -170,7 +170,7 @@ impl Test for AnnotatedTest<'_> {
     }
 
     fn is_for(&self, mode: Mode) -> bool {
-        // What is for another setting of the JIT is no test in this mode.
+        // What is for another setting of the JIT is not a test in this mode.
         !matches!(&self.what, What::Runs(test) if test.skipped(mode).is_some())
     }
 

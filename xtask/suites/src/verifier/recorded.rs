@@ -16,7 +16,6 @@ pub type Recorded = crate::recorded::Recorded<OfFile>;
 #[serde(deny_unknown_fields)]
 pub struct OfFile {
     /// How many passed.
-    #[serde(alias = "held")]
     pub passed: usize,
     /// Names of those that did not.
     pub failed: Vec<String>,
@@ -36,7 +35,7 @@ pub struct Changes {
     change: Vec<Change>,
 }
 
-/// A test that holds on the base and not with the series.
+/// A test that passes on the base and fails with the series.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
@@ -77,11 +76,14 @@ mod tests {
     use harness_kernel::series::{Patch, Series};
 
     #[test]
-    fn every_change_belongs_to_a_patch_and_to_a_test_that_held() {
+    fn every_change_belongs_to_a_patch_and_to_a_test_that_passed() {
         let changes = Changes::load().unwrap();
         let known = ["interp", "jit", "jit-hardened"];
         for base in bases::all().unwrap() {
             let series = Series::load(&base.series_dir()).unwrap();
+            if series.patches.is_empty() {
+                continue;
+            }
             let recorded = Recorded::load(&base.name).unwrap().expect("results are recorded");
             for change in &changes.change {
                 let subject = |patch: &Patch| patch.subject() == change.patch;
@@ -98,9 +100,13 @@ mod tests {
 
     /// Mainline runs `gotox` in the JIT alone.
     #[test]
-    fn every_base_has_results_in_which_gotox_needs_the_jit() {
+    fn recorded_results_show_that_gotox_needs_the_jit() {
         for base in bases::all().unwrap() {
-            let recorded = Recorded::load(&base.name).unwrap().expect("results are recorded");
+            // Without a series there is nothing to compare, so that results may be missing.
+            let Some(recorded) = Recorded::load(&base.name).unwrap() else {
+                assert_ne!(base.name, bases::default_name());
+                continue;
+            };
             let gotox =
                 |mode: &str| &recorded.of(mode).expect("the mode is recorded")["verifier_gotox"];
             assert!(gotox("jit").failed.is_empty() && gotox("jit").passed > 20);

@@ -13,7 +13,7 @@ use harness_kernel::build::{BuiltKernel, KernelRequest};
 use harness_kernel::selftests;
 use harness_results::event::{Event, Finished, Sort, Stream};
 use harness_results::record::{Record, Verdict};
-use harness_session::{self as session, Crew, Executor, Part, Rules, Test};
+use harness_session::{self as session, Executor, Part, Rules, Test, Workers};
 
 /// Compiles the files of the suite, as they are in the tree of the kernel that is asked for.
 ///
@@ -55,7 +55,7 @@ impl Suite<'_> {
     pub fn run(
         &self,
         guest: &mut dyn Executor,
-        crew: &dyn Crew,
+        workers: &dyn Workers,
         stream: &mut Stream<'_>,
     ) -> Result<()> {
         let reference = self.reference()?;
@@ -67,7 +67,7 @@ impl Suite<'_> {
         let all: Vec<&dyn Test> = tests.iter().map(|test| test as &dyn Test).collect();
         let part = Part { name: suite::NAME, total: None };
         let rules = Rules { modes: self.modes.clone(), fail_fast: self.fail_fast };
-        let records = session::run(part, &all, &rules, guest, crew, stream)?;
+        let records = session::run(part, &all, &rules, guest, workers, stream)?;
         stream.tell(&Event::Note(&suite::summary(&tests, &records)));
         match &reference {
             _ if !self.wanted.is_all() => {}
@@ -100,12 +100,11 @@ impl Suite<'_> {
             return Ok(Reference::None);
         }
         let recorded = Recorded::load(&self.built.base)?.ok_or_else(|| {
+            let base = &self.built.base;
             Stop::Usage(format!(
-                "nothing is recorded of {} on {}; record it with\n  \
-                 cargo xtask test {} --series none --bless",
+                "nothing is recorded of {} on {base}; record it with\n  {}",
                 suite::NAME,
-                self.built.base,
-                suite::NAME
+                Recorded::command(base)
             ))
         })?;
         Ok(Reference::Base(recorded, Changes::load()?))

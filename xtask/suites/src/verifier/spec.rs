@@ -201,7 +201,7 @@ impl Reader {
             }
             "test_btf_path" | "test_btf_func_path" | "test_expect_stderr"
             | "test_expect_stdout" => self.beyond = Some(name.to_owned()),
-            // test_description, and what is no tag of the tests.
+            // test_description, and what is not a tag of the tests.
             _ => {}
         }
         Ok(())
@@ -262,19 +262,19 @@ fn returns(value: &str) -> Result<Returns, String> {
     })
 }
 
-/// A number of C's `int`, in decimal or behind `0x`; what is larger loses its upper half.
+/// A number of C's `int`, in decimal or after `0x`; what is larger loses its upper half.
 fn number(text: &str) -> Result<i32, String> {
     let parsed = match text.strip_prefix("0x") {
         Some(hex) => i64::from_str_radix(hex, 16),
         None => text.parse(),
     };
-    parsed.map(|value| value as i32).map_err(|_| format!("`{text}` is no number"))
+    parsed.map(|value| value as i32).map_err(|_| format!("`{text}` is not a number"))
 }
 
 /// Bits of capabilities that stand in decimal between `|`.
 fn caps(text: &str) -> Result<u64, String> {
     text.split('|').try_fold(0, |bits, cap| {
-        let number: u32 = cap.trim().parse().map_err(|_| format!("`{cap}` is no number"))?;
+        let number: u32 = cap.trim().parse().map_err(|_| format!("`{cap}` is not a number"))?;
         let bit = 1u64.checked_shl(number).ok_or_else(|| format!("no capability {number}"))?;
         Ok(bits | bit)
     })
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(flags(&["test_prog_flags=BPF_F_TEST_STATE_FREQ", "test_prog_flags=0x20"]), 0x28);
         let spec = parse(&["test_prog_flags=!BPF_F_TEST_REG_INVARIANTS"]).unwrap();
         assert_eq!(spec.flags, 4);
-        assert!(parse(&["test_prog_flags=BPF_F_NO_SUCH"]).unwrap_err().contains("no number"));
+        assert!(parse(&["test_prog_flags=BPF_F_NO_SUCH"]).unwrap_err().contains("is not a number"));
     }
 
     #[test]

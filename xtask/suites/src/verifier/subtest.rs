@@ -1,5 +1,5 @@
 //! One annotated test: one way to load one program of an object, as steps for the agent, and the
-//! judgement of what came of them.
+//! judgement of the outcome.
 //!
 //! As `run_subtest()` of `tools/testing/selftests/bpf/test_loader.c`.
 
@@ -37,7 +37,7 @@ const SKB: usize = 192;
 /// A test.
 #[derive(Clone, Debug)]
 pub struct Subtest {
-    /// Name of the program, with ` @unpriv` behind it where it is loaded without privileges.
+    /// Name of the program, with ` @unpriv` after it where it is loaded without privileges.
     pub name: String,
     /// The program, with those that are loaded along with it.
     plan: LoadPlan,
@@ -190,7 +190,7 @@ impl Subtest {
         steps
     }
 
-    /// What is wrong with what the kernel did; nothing when the test holds.
+    /// What is wrong with what the kernel did; nothing when the test passes.
     pub fn judge(&self, mode: Mode, roles: &[Role], report: &BatchReport) -> Vec<Problem> {
         let mut problems = Vec::new();
         sysctls(mode, report, &mut problems);

@@ -2,7 +2,7 @@
 //! by their annotations.
 //!
 //! A kernel lacks what some tests need, so that a failure by itself says little: what counts is that
-//! nothing fails that held on the base without the series.
+//! nothing fails that passed on the base without the series.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,12 @@ pub const NAME: &str = "kernel/verifier";
 
 /// What it shows.
 pub const ABOUT: &str = "the kernel's own annotated tests of the verifier \
-    (progs/verifier_*.c) hold, as many as on the base; not run unless named";
+    (progs/verifier_*.c) pass, as many as on the base; not run unless named";
 
-/// What comes of what the series means to change.
+/// The reason for a test that the series changes on purpose.
 const CHANGED: &str = "changed";
 
-/// What comes of what fails on the base too.
+/// The reason for a test that fails on the base too.
 const KNOWN: &str = "fails on the base without the series as well";
 
 /// What the results are compared with.
@@ -164,9 +164,9 @@ pub fn numbers(records: &[Record], recorded: &Recorded) -> Vec<String> {
     for (mode, files) in &is {
         for (file, now) in files {
             let Some(base) = recorded.of(mode).and_then(|files| files.get(file)) else {
+                let command = Recorded::command(&recorded.made_with.base);
                 problems.push(format!(
-                    "{mode}: nothing is recorded of {file}; renew it with \
-                     cargo xtask test {NAME} --series none --bless"
+                    "{mode}: nothing is recorded of {file}; renew it with {command}"
                 ));
                 continue;
             };
@@ -194,7 +194,7 @@ pub fn tally(records: &[Record]) -> BTreeMap<String, BTreeMap<String, OfFile>> {
             Verdict::Passed => false,
             Verdict::Failed => true,
             Verdict::Skipped if record.problems.first().is_some_and(|it| is_failure(it)) => true,
-            Verdict::Skipped | Verdict::Broken => continue,
+            Verdict::Skipped | Verdict::Error => continue,
         };
         let of_file =
             modes.entry(record.mode.to_owned()).or_default().entry(file.to_owned()).or_default();

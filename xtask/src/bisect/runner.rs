@@ -8,7 +8,7 @@ use bpf_case::Case;
 use bpf_wire::Mode;
 
 use super::history::History;
-use super::step::Workshop;
+use super::step::Runner;
 use harness_host::interrupt;
 use harness_kernel::build::{self, BuiltKernel, KernelRequest};
 use harness_kernel::series::Selection;
@@ -94,7 +94,7 @@ impl Guests {
     }
 }
 
-impl Workshop for Guests {
+impl Runner for Guests {
     fn build(&mut self, commit: &str) -> Result<bool> {
         let built = build::build(&self.request(commit)?)?;
         interrupt::check()?;

@@ -9,7 +9,7 @@ use harness_results::event::{Event, Finished, Sort, Stream};
 use harness_results::record::Record;
 
 /// What there is to do and what was done.
-pub(crate) struct Board<'a, 's, 'r> {
+pub(crate) struct Queue<'a, 's, 'r> {
     tests: &'a [&'a dyn Test],
     /// Index of the next test that nobody has taken.
     next: AtomicUsize,
@@ -28,7 +28,7 @@ struct Told<'s, 'r> {
     inside: HashMap<usize, u64>,
 }
 
-impl<'a, 's, 'r> Board<'a, 's, 'r> {
+impl<'a, 's, 'r> Queue<'a, 's, 'r> {
     /// All of the tests, none of them taken.
     pub(crate) fn new(tests: &'a [&'a dyn Test], stream: &'s mut Stream<'r>) -> Self {
         Self {
