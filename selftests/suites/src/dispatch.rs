@@ -209,6 +209,7 @@ pub(crate) fn cases() -> Vec<Case> {
         .needs(Feature::Gotox)
         .errno(errno::E2BIG)
         .log("number of indirect jump edges exceeds 131072")
+        .fixed_by("bpf: Compute the targets of indirect jumps once")
         .into(),
     ];
     for (kind, name, feature) in

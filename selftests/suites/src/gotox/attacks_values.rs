@@ -3,6 +3,7 @@
 //! What shows it is a word of the stack: the frame has four of them, so an index that reaches the
 //! store must be less than 4.
 
+use super::narrowing::NARROWING;
 use crate::Case;
 use crate::builder::{accepts, ctx_u64s, errno, load_flag, rejects};
 
@@ -70,6 +71,7 @@ fn both(name: &str, about: &str, before: &str, behind: &str, runs: &[(u64, u32)]
         accepts(format!("gotox/attack_{name}"), about, program(before, behind, FOUR))
             .runs(runs)
             .flags(load_flag::TEST_STATE_FREQ)
+            .fixed_by(NARROWING)
             .into(),
         rejects(
             format!("gotox/attack_{name}_one_more"),
@@ -236,6 +238,7 @@ fn frames() -> Vec<Case> {
                 )
                 .runs(&[(0, 5), (1, 100), (2, 5), (3, 5), (4, 100)])
                 .flags(flags)
+                .fixed_by(NARROWING)
                 .into(),
                 rejects(
                     format!("gotox/attack_index_of_the_caller_a_later_row{suffix}"),
@@ -245,6 +248,7 @@ fn frames() -> Vec<Case> {
                 .errno(errno::EACCES)
                 .log(OUTSIDE)
                 .flags(flags)
+                .fixed_by(NARROWING)
                 .into(),
             ]
         })
@@ -293,6 +297,7 @@ fn rounds() -> Vec<Case> {
             .run(ctx_u64s(&[5, 1]), 100)
             .run(ctx_u64s(&[6, 1]), 5)
             .flags(flags)
+            .fixed_by(NARROWING)
             .into(),
         );
         cases.push(

@@ -180,6 +180,7 @@ fn rejected() -> Vec<Case> {
             "words, words, other, other, other, words, other, other",
         )
         .errno(errno::EACCES)
+        .fixed_by(NARROWING)
         .into(),
         refused(
             "changed_before_jump",
