@@ -11,19 +11,16 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::digest::{self, Sha256Sum};
+use super::http;
 use super::space;
 use harness_host::exit::Stop;
-use harness_host::ui::Progress;
-use harness_host::{interrupt, programs};
+use harness_host::programs;
 
 /// More mirrors are not tried: each that is silent costs seconds.
 const MIRRORS: usize = 3;
 
 /// apt's program that downloads one file.
 const HELPER: &str = "/usr/lib/apt/apt-helper";
-
-/// Bytes that a disk has free if a download did not fill it.
-const FULL: u64 = 1 << 20;
 
 /// The machine's apt.
 #[derive(Clone, Debug, Default)]
@@ -69,18 +66,17 @@ impl Apt {
     /// Downloads `url` to the file `target`.
     fn download(&self, url: &str, target: &Path) -> Result<()> {
         let _ = fs::remove_file(target);
-        let name = url.rsplit('/').next().unwrap_or(url);
-        let progress = Progress::spinner(format!("downloading {name}"));
+        let progress = http::progress(url);
         let mut command = self.command(HELPER);
         command.args(["download-file", url]).arg(target);
-        let output = interrupt::output(&mut command, &[])
-            .with_context(|| format!("failed to start {command:?}"))?;
-        if output.status.success() {
+        let (status, said) = http::watched(&mut command, target, &progress, || {})
+            .with_context(|| format!("running {HELPER}"))?;
+        if status.success() {
             progress.finish();
             return Ok(());
         }
-        space::require(target.parent().unwrap_or(Path::new(".")), FULL)?;
-        let said = String::from_utf8_lossy(&output.stderr);
+        space::require(target.parent().unwrap_or(Path::new(".")), http::FULL)?;
+        let said = String::from_utf8_lossy(&said);
         let errors: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("E: ")).collect();
         bail!("getting {url}: {}", errors.join("; "))
     }

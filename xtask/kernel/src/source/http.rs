@@ -20,7 +20,7 @@ const LIST_LIMIT: u64 = 4 << 20;
 /// How often a running curl is looked at.
 const POLL: Duration = Duration::from_millis(50);
 /// Less free space than this after a failed write: the disk is full.
-const FULL: u64 = 1 << 20;
+pub(super) const FULL: u64 = 1 << 20;
 
 /// Exit statuses of curl (curl(1), EXIT CODES).
 mod exit {
@@ -162,7 +162,6 @@ impl Client {
         let from = size(part);
         let dir = part.parent().unwrap_or(Path::new("."));
         let mut headers = tempfile::NamedTempFile::new().map_err(failed)?;
-        let mut errors = tempfile::tempfile().map_err(failed)?;
         let mut command = self.curl(url);
         if from > 0 {
             command.args(["--continue-at", &from.to_string()]);
@@ -170,26 +169,18 @@ impl Client {
         let free = space::free(dir).map_err(End::Failed)?.max(1);
         command.args(["--max-filesize", &free.to_string()]);
         command.arg("--suppress-connect-headers").arg("--dump-header").arg(headers.path());
-        command.arg("--output").arg(part).stdout(Stdio::null());
-        command.stderr(errors.try_clone().map_err(failed)?);
-        let mut group = Group::spawn(&mut command, Stdio::null())
-            .map_err(|error| End::Failed(not_started(error.into())))?;
-        let name = url.rsplit('/').next().unwrap_or(url);
-        let progress = Progress::bytes(None, format!("downloading {name}"));
+        command.arg("--output").arg(part);
+        let progress = progress(url);
         let mut announced = None;
-        let status = loop {
-            if let Some(status) = group.try_wait().map_err(End::Failed)? {
-                break status;
-            }
+        let (status, said) = watched(&mut command, part, &progress, || {
             if announced.is_none() && size(part) > from {
                 announced = Answer::read(headers.as_file_mut()).and_then(|answer| answer.length);
                 if let Some(left) = announced {
                     progress.set_total(from + left);
                 }
             }
-            progress.set(size(part));
-            sleep(POLL);
-        };
+        })
+        .map_err(|error| End::Failed(not_started(error)))?;
         let answer = Answer::read(headers.as_file_mut());
         // The server has nothing after what is there: all of the file, or less. Not every curl takes
         // that for a failure.
@@ -199,15 +190,9 @@ impl Client {
         }
         if status.success() || from > 0 && length.is_some() {
             File::open(part).and_then(|file| file.sync_all()).map_err(failed)?;
-            progress.set(size(part));
             progress.finish();
             return Ok(());
         }
-        let mut said = Vec::new();
-        errors
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| errors.read_to_end(&mut said))
-            .map_err(failed)?;
         let error = anyhow!("{}", complaint(&said, status));
         Err(match status.code() {
             Some(exit::RANGE_ERROR) => End::Misfit,
@@ -222,6 +207,40 @@ impl Client {
             _ => End::Cut(error),
         })
     }
+}
+
+/// The progress of downloading `url`.
+pub(super) fn progress(url: &str) -> Progress {
+    Progress::bytes(None, format!("downloading {}", url.rsplit('/').next().unwrap_or(url)))
+}
+
+/// Runs a program that downloads to the file `part`, shows meanwhile how far that is, and calls `look`.
+/// The program's status, and what it wrote to standard error.
+///
+/// # Errors
+///
+/// When it cannot be started: the [`io::Error`] as it is. [`Stop::Interrupted`].
+pub(super) fn watched(
+    command: &mut Command,
+    part: &Path,
+    progress: &Progress,
+    mut look: impl FnMut(),
+) -> Result<(ExitStatus, Vec<u8>)> {
+    let mut errors = tempfile::tempfile()?;
+    command.stdout(Stdio::null()).stderr(errors.try_clone()?);
+    let mut group = Group::spawn(command, Stdio::null())?;
+    let status = loop {
+        let status = group.try_wait()?;
+        look();
+        progress.set(size(part));
+        match status {
+            Some(status) => break status,
+            None => sleep(POLL),
+        }
+    };
+    let mut said = Vec::new();
+    errors.seek(SeekFrom::Start(0)).and_then(|_| errors.read_to_end(&mut said))?;
+    Ok((status, said))
 }
 
 /// What the head of a server's last answer says.
@@ -274,6 +293,7 @@ fn not_started(error: Error) -> Error {
                 .to_owned(),
         )
         .into(),
+        _ if error.is::<Stop>() => error,
         _ => error.context("running curl"),
     }
 }
