@@ -22,6 +22,8 @@ const BPF_STACK: u32 = 512;
 const PRIVATE_STACK: u32 = 64;
 /// `MAX_CALL_FRAMES`.
 const CALL_FRAMES: u32 = 16;
+/// The patch that sums up the stack of the interpreter in any case.
+const INTERPRETER: &str = "bpf: Do not count on private stacks in the interpreter";
 /// Number of programs in the suite.
 const PROGRAMS: u64 = 32;
 
@@ -165,6 +167,11 @@ impl Deep {
         let in_interp = self.charged() - self.bpf_stack(16) + self.bpf_stack(32);
         if self.bpf_stack(32) > BPF_STACK || in_interp > KERNEL_STACK {
             case = case.interp_refuses_with(errno::EACCES, "Too large");
+            // Without the patch, the interpreter's stack is not summed up for private stacks, and
+            // callbacks are what is refused.
+            if self.private || self.has(Call::Loop) {
+                case = case.fixed_by(INTERPRETER);
+            }
         } else if self.has(Call::Loop) {
             case = case.interp_refuses("callbacks are not allowed in non-JITed programs");
         }
