@@ -171,6 +171,8 @@ pub enum Blinding {
 pub enum Feature {
     /// `gotox` (0x0d).
     Gotox,
+    /// The address of an instruction that is spilled and filled is still one; since Linux 7.3.
+    SpilledTarget,
     /// `callx` (0x8d).
     Callx,
 }

@@ -20,7 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(narrowing::cases());
     cases.extend(attacks_values::cases());
     for case in &mut cases {
-        case.needs.push(Feature::Gotox);
+        case.needs.insert(0, Feature::Gotox);
     }
     cases
 }

@@ -73,7 +73,7 @@ impl Programs {
     pub fn new(seed: u64, cases: &[Case], features: Features) -> Self {
         let has = |feature: &Feature| match feature {
             Feature::Callx => features.callx,
-            Feature::Gotox => features.gotox,
+            Feature::Gotox | Feature::SpilledTarget => features.gotox,
         };
         let fits = |case: &&Case| case.needs.iter().all(has);
         let cases = cases.iter().filter(fits).filter_map(sample_of).collect();

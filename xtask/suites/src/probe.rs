@@ -69,6 +69,11 @@ fn using(feature: Feature) -> Case {
             "gotox",
             ".jumptable JT: there\nr1 = JT ll\nr1 = *(u64 *)(r1 +0)\ngotox r1\nthere: r0 = 0x1234567\nexit",
         ),
+        Feature::SpilledTarget => probe_case(
+            "spilled addresses of instructions",
+            ".jumptable JT: there\nr1 = JT ll\nr1 = *(u64 *)(r1 +0)\n*(u64 *)(r10 -8) = r1\n\
+             r1 = *(u64 *)(r10 -8)\ngotox r1\nthere: r0 = 0x1234567\nexit",
+        ),
         Feature::Callx => {
             probe_case("callx", "r1 = there ll\ncallx r1\nexit\n.func there\nr0 = 0x1234567\nexit")
         }

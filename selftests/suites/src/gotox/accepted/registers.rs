@@ -1,7 +1,7 @@
 //! The register of the jump, and what the jump preserves: other registers and the stack.
 
-use crate::Case;
 use crate::builder::{accepts, ctx_u64s};
+use crate::{Case, Feature};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = (0..10).map(through_register).collect();
@@ -151,6 +151,7 @@ fn stack() -> Vec<Case> {
             ",
         )
         .runs(&[(0, 1), (1, 2)])
+        .needs(Feature::SpilledTarget)
         .into(),
         accepts(
             "gotox/spilled_target_used_twice",
@@ -179,6 +180,7 @@ fn stack() -> Vec<Case> {
             ",
         )
         .run(ctx_u64s(&[0]), 22)
+        .needs(Feature::SpilledTarget)
         .into(),
         accepts(
             "gotox/copied_target",

@@ -2,8 +2,8 @@
 //!
 //! `check_indirect_jump` in `kernel/bpf/verifier.c` prints the type that it found.
 
-use crate::Case;
 use crate::builder::{errno, rejects};
+use crate::{Case, Feature};
 
 /// A program with a valid table that jumps through r1 as set by `setup`. Before it, r0 is the
 /// table's address and r1 the context.
@@ -275,6 +275,7 @@ fn uses_of_addresses() -> Vec<Case> {
         )
         .errno(errno::EACCES)
         .log("invalid size of register fill")
+        .needs(Feature::SpilledTarget)
         .into(),
         rejects(
             "gotox/half_of_target_spilled",
@@ -283,6 +284,7 @@ fn uses_of_addresses() -> Vec<Case> {
         )
         .errno(errno::EACCES)
         .log("invalid size of register spill")
+        .needs(Feature::SpilledTarget)
         .into(),
         rejects(
             "gotox/spilled_target_overwritten",
