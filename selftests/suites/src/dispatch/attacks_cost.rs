@@ -7,6 +7,9 @@ use super::{Dispatch, Kind};
 use crate::builder::accepts;
 use crate::{Case, Feature};
 
+/// Title of the patch without which the first two do not end.
+const ONCE: &str = "bpf: Compute the targets of indirect jumps once";
+
 /// `f` has `jumps` indirect jumps through a table of all of them, and is called `calls` times with a
 /// pointer to the stack: what it does with the stack is computed for each call.
 fn called_with_frame(calls: usize, jumps: usize) -> String {
@@ -92,6 +95,7 @@ pub(super) fn cases() -> Vec<Case> {
             called_with_frame(300, 362),
         )
         .needs(Feature::Gotox)
+        .fixed_by(ONCE)
         .runs(&[(0, 3)])
         .into(),
         accepts(
@@ -100,6 +104,7 @@ pub(super) fn cases() -> Vec<Case> {
             many_ends(100_000),
         )
         .needs(Feature::Gotox)
+        .fixed_by(ONCE)
         .runs(&[(0, 1), (99_999, 1)])
         .into(),
         accepts(

@@ -188,8 +188,7 @@ fn helper_defs(python: &Path, tree: &Path, folder: &Path) -> Result<()> {
     }
     let uapi = tree.join("tools/include/uapi/linux/bpf.h");
     let (shell, script) = (Shell::new()?, script(tree));
-    let text =
-        programs::read(&mut cmd!(shell, "{python} {script} --header --file {uapi}").into())?;
+    let text = programs::read(&mut cmd!(shell, "{python} {script} --header --file {uapi}").into())?;
     fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
     write_whole(&header, text.as_bytes())
 }
