@@ -4,6 +4,17 @@ use crate::Case;
 use crate::builder::{accepts, ctx_u64s, errno, rejects};
 use crate::callx::shape::{elements, selected};
 
+/// What a table of its own text points to.
+const TWO_FUNCTIONS: &str = "
+    .func good0
+        r0 = r1
+        exit
+    .func good1
+        r0 = r1
+        r0 += 100
+        exit
+";
+
 pub(super) fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = [24, 40, 56, 80, 96, 360]
         .map(|size| {
@@ -86,14 +97,8 @@ pub(super) fn cases() -> Vec<Case> {
             selected(
                 "if r6 > 1 goto out\nr6 *= 24\nr7 = T ll\nr7 += r6\nr8 = *(u32 *)(r7 +4)",
                 "r7 +8",
-            ) + "
-                .func good0
-                    r0 = r1
-                    exit
-                .func good1
-                    r0 = r1
-                    r0 += 100
-                    exit
+            ) + TWO_FUNCTIONS
+                + "
                 .data T .rodata: u32 10, u32 1, good0, u64 4, u32 20, u32 2, good1, u64 5
             ",
         )
@@ -113,14 +118,8 @@ pub(super) fn cases() -> Vec<Case> {
             "callx/stride_and_known_bits",
             "the second element is not selected: the bits of its offset are known to be clear",
             selected("if r6 > 3 goto out\nr6 &= 2\nr6 *= 24\nr7 = T ll\nr7 += r6", "r7 +8")
+                + TWO_FUNCTIONS
                 + "
-                .func good0
-                    r0 = r1
-                    exit
-                .func good1
-                    r0 = r1
-                    r0 += 100
-                    exit
                 .data T .rodata: u64 1, good0, u64 2, u64 3, u64 4, u64 5, u64 6, good1, u64 7
             ",
         )
