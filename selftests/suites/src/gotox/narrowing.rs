@@ -219,27 +219,32 @@ fn rejected() -> Vec<Case> {
         .into(),
         refused(
             "an_offset_added_to",
-            "a constant is added to the offset: entry 1 is that of index 0",
-            "r6 = *(u64 *)(r1 +0)\nr6 &= 7",
-            &JUMP.replace("r2 <<= 3", "r2 <<= 3\nr2 += 8"),
-            "other, other, words, words, words, words, other, other, other",
-        )
-        .into(),
-        refused(
-            "an_address_in_the_table",
-            "the same, added to the address of the table",
-            MASKED,
-            &JUMP.replace("T ll", "T + 8 ll"),
-            "other, other, words, words, words, words, other, other, other",
+            "8 is subtracted from the offset: the entries 0 to 3 are those of the indices 1 to 4",
+            "r6 = *(u64 *)(r1 +0)\nr6 &= 7\nif r6 == 0 goto other",
+            &JUMP.replace("r2 <<= 3", "r2 <<= 3\nr2 += -8"),
+            FOUR,
         )
         .into(),
         refused(
             "an_offset_of_the_load",
             "the same, in the load",
-            MASKED,
-            &JUMP.replace("(r3 +0)", "(r3 +8)"),
-            "other, other, words, words, words, words, other, other, other",
+            "r6 = *(u64 *)(r1 +0)\nr6 &= 7\nif r6 == 0 goto other",
+            &JUMP.replace("(r3 +0)", "(r3 -8)"),
+            FOUR,
         )
+        .into(),
+        rejects(
+            "gotox/narrow_not_an_address_in_the_table",
+            "8 is part of the table's address: entry 2 is that of index 1, and 4 times 1 is not aligned",
+            program(
+                MASKED,
+                &JUMP.replace("T ll", "T + 8 ll"),
+                "other, other, words, other, other, other, other, other, other",
+            )
+            .replace("r3 <<= 3\n            r4", "r3 <<= 2\n            r4"),
+        )
+        .errno(errno::EACCES)
+        .log("misaligned")
         .into(),
         refused(
             "shifted_by_four",
